@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Delivery: the one entry for "this message, these recipients", whoever brings it (LMTP, a news feed, rookctl).
+ *
+ * For each recipient: find the mailbox, let the filters that plugins registered have their say (in order of priority),
+ * suppress duplicates, append. A message to many recipients is stored once. Answers come one a recipient.
+ */
+#pragma once
+
+#include "rookery/auth.h"
+#include "rookery/plugin.h"
+
+G_BEGIN_DECLS
+
+typedef struct RookDelivery RookDelivery;
+
+/* How it went for one recipient. Protocols turn these into replies by one table each. */
+typedef enum {
+  ROOK_DELIVERY_OK,
+  ROOK_DELIVERY_UNKNOWN_USER,
+  ROOK_DELIVERY_NO_PERMISSION,
+  ROOK_DELIVERY_OVER_QUOTA,
+  ROOK_DELIVERY_TOO_BIG,
+  ROOK_DELIVERY_BAD_ADDRESS,
+  ROOK_DELIVERY_BAD_MESSAGE,
+  ROOK_DELIVERY_REJECTED, /* by a filter, for good: see the text */
+  ROOK_DELIVERY_MOVED,    /* the mailbox lives on another server */
+  ROOK_DELIVERY_TEMPORARY /* try again later */
+} RookDeliveryStatus;
+
+/* A recipient, taken apart. */
+typedef struct {
+  char *address; /* as given */
+  char *user;    /* (nullable) canonical; NULL: a shared mailbox */
+  char *detail;  /* (nullable) what follows "+" */
+  char *mailbox; /* internal name to deliver to, unless a filter says otherwise */
+} RookRecipient;
+ROOK_EXPORT void rook_recipient_free (RookRecipient *recipient);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookRecipient, rook_recipient_free)
+
+ROOK_EXPORT RookDelivery *rook_server_get_delivery (RookServer *server);
+
+/* @recipient: (nullable) (transfer full) unless @status is OK. On the worker that asked, after this has returned. */
+typedef void (*RookResolveCallback) (RookDeliveryStatus status, const char *text, RookRecipient *recipient,
+                                     gpointer data);
+/* May @address receive (RCPT TO)? Creates nothing. @sender_user: (nullable) authenticated sender. @size: announced, or 0. */
+ROOK_EXPORT void rook_delivery_resolve (RookDelivery *delivery, const char *address, guint64 size, gboolean ignore_quota,
+                                        RookResolveCallback callback, gpointer data);
+
+typedef struct {
+  gsize struct_size;
+  const char *sender;  /* envelope sender, "" for bounces */
+  GBytes *message;     /* the whole message with CRLF line ends, trace headers already added */
+  RookRecipient *const *recipients;
+  guint n_recipients;
+  gboolean ignore_quota;
+  const char *session; /* (nullable) connection id */
+} RookDeliveryRequest;
+
+/* Called once for each recipient (@index), in any order, each only when that copy is durable. @text: (nullable) */
+typedef void (*RookDeliveryCallback) (guint index, RookDeliveryStatus status, const char *text, gpointer data);
+/* @request's contents are copied or referenced. */
+ROOK_EXPORT void rook_delivery_deliver (RookDelivery *delivery, const RookDeliveryRequest *request,
+                                        RookDeliveryCallback callback, gpointer data);
+
+/* --- filters ----------------------------------------------------------------------------------------------------- */
+
+typedef struct RookDeliveryItem RookDeliveryItem; /* one message for one recipient, on its way */
+
+ROOK_EXPORT const RookRecipient *rook_delivery_item_get_recipient (RookDeliveryItem *item);
+ROOK_EXPORT const char *rook_delivery_item_get_sender (RookDeliveryItem *item);
+ROOK_EXPORT GBytes *rook_delivery_item_get_message (RookDeliveryItem *item); /* (unowned) */
+ROOK_EXPORT void rook_delivery_item_set_message (RookDeliveryItem *item, GBytes *message);
+/* File into this mailbox (internal name) too, or (the first time) instead of the default one. */
+ROOK_EXPORT void rook_delivery_item_file_into (RookDeliveryItem *item, const char *mailbox, const char *const *flags);
+
+typedef enum { ROOK_FILTER_CONTINUE, ROOK_FILTER_DISCARD, ROOK_FILTER_REJECT, ROOK_FILTER_TEMPORARY } RookFilterVerdict;
+
+typedef struct {
+  gsize struct_size;
+  const char *name;
+  int priority; /* lower first; Sieve is 500 */
+  /* Looks at @item, then calls rook_delivery_item_done() exactly once, from any thread. Runs on a worker, must not block. */
+  void (*filter) (gpointer data, RookDeliveryItem *item);
+} RookDeliveryFilter;
+
+/* @text: (nullable) of a rejection. */
+ROOK_EXPORT void rook_delivery_item_done (RookDeliveryItem *item, RookFilterVerdict verdict, const char *text);
+ROOK_EXPORT gboolean rook_plugin_add_delivery_filter (RookPlugin *self, const RookDeliveryFilter *filter, gpointer data,
+                                                      GError **error);
+
+G_END_DECLS
