@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+EXTRA_DIST += %D%/README.md
+
+core_libcore_la_SOURCES += %D%/daemon.c %D%/daemon.h
+
+sbin_PROGRAMS += rookeryd
+rookeryd_SOURCES = %D%/main.c
+rookeryd_LDFLAGS = $(AM_LDFLAGS) $(ROOK_PROGRAM_LDFLAGS)
+rookeryd_LDADD = core/librookery-core.la $(GLIB_LIBS)

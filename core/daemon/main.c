@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rookeryd, the program: all of it is in the library.
+ */
+#include "daemon/daemon.h"
+
+int
+main (int argc, char **argv)
+{
+  return rook_daemon_main (argc, argv);
+}

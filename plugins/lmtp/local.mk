@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+EXTRA_DIST += %D%/README.md
+
+if ENABLE_LMTP
+# The plugin without its registration: what unit tests link. Append sources and headers here.
+noinst_LTLIBRARIES += plugins/lmtp/liblmtp.la
+plugins_lmtp_liblmtp_la_SOURCES =
+plugins_lmtp_liblmtp_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+plugins_lmtp_liblmtp_la_CFLAGS = $(PLUGIN_CFLAGS)
+
+# The module is registration alone.
+plugin_LTLIBRARIES += plugins/lmtp.la
+plugins_lmtp_la_SOURCES = %D%/lmtp-plugin.c
+plugins_lmtp_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+plugins_lmtp_la_CFLAGS = $(PLUGIN_CFLAGS)
+plugins_lmtp_la_LDFLAGS = $(PLUGIN_LDFLAGS)
+plugins_lmtp_la_LIBADD = plugins/lmtp/liblmtp.la $(PLUGIN_LIBS)
+endif

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+if ENABLE_IMAP
+# check_PROGRAMS += %D%/test-imap
+# tests_unit_test_imap_LDADD = plugins/imap/libimap.la $(LDADD)
+endif

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+if ENABLE_LMTP
+# check_PROGRAMS += %D%/test-lmtp
+# tests_unit_test_lmtp_LDADD = plugins/lmtp/liblmtp.la $(LDADD)
+endif
