@@ -81,7 +81,8 @@ typedef void (*RookAuthCallback) (GBytes *challenge, RookIdentity *identity, con
  * One SASL exchange by the client of @connection. Steps are given one at a time: the next only after the callback of
  * the one before. If the connection goes meanwhile, free the exchange: its callback is then not called any more.
  */
-ROOK_EXPORT RookAuthExchange *rook_auth_exchange_new (RookAuth *auth, RookConnection *connection, const char *mechanism);
+ROOK_EXPORT RookAuthExchange *rook_auth_exchange_new (RookAuth *auth, RookConnection *connection,
+                                                      const char *mechanism);
 ROOK_EXPORT void rook_auth_exchange_free (RookAuthExchange *exchange);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookAuthExchange, rook_auth_exchange_free)
 /* @response: (nullable) raw bytes; %NULL in the first step: no initial response was sent. */

@@ -49,9 +49,9 @@ typedef struct {
   const char *unit;           /* (nullable) of a bare number: "s", "ms", "K", ...; NULL: the base unit */
   const char *const *choices; /* (nullable) NULL-terminated */
   RookConfigChange change;
-  gboolean required;          /* a group that lacks it is a mistake */
-  gboolean secret;            /* never printed in full */
-  const char *help;           /* a sentence or two, plain text */
+  gboolean required; /* a group that lacks it is a mistake */
+  gboolean secret;   /* never printed in full */
+  const char *help;  /* a sentence or two, plain text */
 } RookConfigKey;
 
 /* A kind of group: `[name]`, or `[name INSTANCE]` if it takes instances. */
@@ -94,7 +94,8 @@ typedef struct {
  */
 ROOK_EXPORT RookConfig *rook_config_read (const char *path, GPtrArray **out_mistakes);
 /* The same from memory, for tests and fuzzing; @name stands for the file's. */
-ROOK_EXPORT RookConfig *rook_config_read_data (const char *name, const char *data, gsize length, GPtrArray **out_mistakes);
+ROOK_EXPORT RookConfig *rook_config_read_data (const char *name, const char *data, gsize length,
+                                               GPtrArray **out_mistakes);
 ROOK_EXPORT RookConfig *rook_config_ref (RookConfig *config);
 ROOK_EXPORT void rook_config_unref (RookConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookConfig, rook_config_unref)
@@ -119,16 +120,18 @@ ROOK_EXPORT GPtrArray *rook_config_diff (RookConfig *before, RookConfig *after);
 ROOK_EXPORT const RookConfigKey *rook_config_find_key (RookConfig *config, const char *group, const char *key);
 
 /* All valid as long as the RookConfig they come from. */
-ROOK_EXPORT const char *rook_config_group_get_name (RookConfigGroup *group);     /* "listener" */
-ROOK_EXPORT const char *rook_config_group_get_instance (RookConfigGroup *group); /* "imaps"; (nullable) */
+ROOK_EXPORT const char *rook_config_group_get_name (RookConfigGroup *group);             /* "listener" */
+ROOK_EXPORT const char *rook_config_group_get_instance (RookConfigGroup *group);         /* "imaps"; (nullable) */
 ROOK_EXPORT gboolean rook_config_group_is_set (RookConfigGroup *group, const char *key); /* in a file, not by default */
-ROOK_EXPORT const char *rook_config_group_get_string (RookConfigGroup *group, const char *key); /* (nullable) also PATH, CHOICE */
+/* (nullable) also PATH, CHOICE */
+ROOK_EXPORT const char *rook_config_group_get_string (RookConfigGroup *group, const char *key);
 ROOK_EXPORT gboolean rook_config_group_get_boolean (RookConfigGroup *group, const char *key);
 ROOK_EXPORT gint64 rook_config_group_get_integer (RookConfigGroup *group, const char *key);
 ROOK_EXPORT guint64 rook_config_group_get_size (RookConfigGroup *group, const char *key);
 ROOK_EXPORT guint64 rook_config_group_get_duration_ms (RookConfigGroup *group, const char *key);
 ROOK_EXPORT guint rook_config_group_get_choice (RookConfigGroup *group, const char *key); /* index in choices */
-ROOK_EXPORT const char *const *rook_config_group_get_list (RookConfigGroup *group, const char *key); /* NULL-terminated */
+/* NULL-terminated */
+ROOK_EXPORT const char *const *rook_config_group_get_list (RookConfigGroup *group, const char *key);
 ROOK_EXPORT guint rook_config_group_get_mode (RookConfigGroup *group, const char *key);
 
 /* The configuration in force now. (transfer full) Any thread. */

@@ -44,13 +44,13 @@ ROOK_EXPORT RookDelivery *rook_server_get_delivery (RookServer *server);
 typedef void (*RookResolveCallback) (RookDeliveryStatus status, const char *text, RookRecipient *recipient,
                                      gpointer data);
 /* May @address receive (RCPT TO)? Creates nothing. @sender_user: (nullable) authenticated sender. @size: announced, or 0. */
-ROOK_EXPORT void rook_delivery_resolve (RookDelivery *delivery, const char *address, guint64 size, gboolean ignore_quota,
-                                        RookResolveCallback callback, gpointer data);
+ROOK_EXPORT void rook_delivery_resolve (RookDelivery *delivery, const char *address, guint64 size,
+                                        gboolean ignore_quota, RookResolveCallback callback, gpointer data);
 
 typedef struct {
   gsize struct_size;
-  const char *sender;  /* envelope sender, "" for bounces */
-  GBytes *message;     /* the whole message with CRLF line ends, trace headers already added */
+  const char *sender; /* envelope sender, "" for bounces */
+  GBytes *message;    /* the whole message with CRLF line ends, trace headers already added */
   RookRecipient *const *recipients;
   guint n_recipients;
   gboolean ignore_quota;

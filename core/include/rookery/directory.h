@@ -30,7 +30,13 @@ typedef struct {
   const char *acl;       /* (nullable) as that server gave it */
 } RookLocation;
 
-typedef enum { ROOK_CHANGE_CREATE, ROOK_CHANGE_DELETE, ROOK_CHANGE_RENAME, ROOK_CHANGE_ACL, ROOK_CHANGE_MOVE } RookChangeKind;
+typedef enum {
+  ROOK_CHANGE_CREATE,
+  ROOK_CHANGE_DELETE,
+  ROOK_CHANGE_RENAME,
+  ROOK_CHANGE_ACL,
+  ROOK_CHANGE_MOVE
+} RookChangeKind;
 
 /* A change that is about to be made; copied by the service. Names in internal form. */
 typedef struct {

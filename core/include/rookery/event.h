@@ -67,10 +67,10 @@ typedef struct {
   char *session;          /* (nullable) connection id, so that a session can tell its own doing */
   guint32 uidvalidity;
   guint32 first_uid, last_uid; /* the range touched; 0: none */
-  GArray *uids;           /* (nullable) (element-type guint32) the very ones, where they are known */
-  guint64 modseq;         /* highest after the change */
-  gint64 time_us;         /* g_get_real_time() */
-  char *detail;           /* (nullable) flags, ACL, quota root: as its type says */
+  GArray *uids;                /* (nullable) (element-type guint32) the very ones, where they are known */
+  guint64 modseq;              /* highest after the change */
+  gint64 time_us;              /* g_get_real_time() */
+  char *detail;                /* (nullable) flags, ACL, quota root: as its type says */
 } RookEvent;
 
 ROOK_EXPORT RookEvent *rook_event_new (RookEventType type);
@@ -80,10 +80,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookEvent, rook_event_unref)
 
 typedef struct {
   gsize struct_size;
-  const char *name;        /* for the log; of a durable one also the name of its cursor */
-  guint64 types;           /* ROOK_EVENT_MASK() of each */
-  const char *mailbox_id;  /* (nullable) copied: only this mailbox's */
-  guint queue_limit;       /* events; 0: 1000 */
+  const char *name;       /* for the log; of a durable one also the name of its cursor */
+  guint64 types;          /* ROOK_EVENT_MASK() of each */
+  const char *mailbox_id; /* (nullable) copied: only this mailbox's */
+  guint queue_limit;      /* events; 0: 1000 */
   gboolean durable;
   /* What happened since the last call, in order. Unsubscribing here, or anywhere, is the normal case: nothing is called
    * after rook_event_bus_unsubscribe() has returned on the subscriber's worker. */

@@ -38,8 +38,8 @@ typedef enum {
   ROOK_MAIL_ERROR_HAS_CHILDREN,
   ROOK_MAIL_ERROR_NOT_ALLOWED, /* never for this mailbox (deleting an INBOX by its owner) */
   ROOK_MAIL_ERROR_READ_ONLY,
-  ROOK_MAIL_ERROR_LIMIT,       /* too many keywords, mailboxes ... */
-  ROOK_MAIL_ERROR_EXPUNGED,    /* the message is gone for good */
+  ROOK_MAIL_ERROR_LIMIT,    /* too many keywords, mailboxes ... */
+  ROOK_MAIL_ERROR_EXPUNGED, /* the message is gone for good */
   ROOK_MAIL_ERROR_CORRUPT,
   ROOK_MAIL_ERROR_UNAVAILABLE, /* the partition is not mounted, say: try again later */
   ROOK_MAIL_ERROR_TEMPORARY,   /* storage trouble: try again later */
@@ -113,8 +113,8 @@ ROOK_EXPORT gboolean rook_mail_exists (RookMail *mail, const char *name);
 /* --- an open mailbox ------------------------------------------------------------------------------------------------ */
 
 /* Needs `r` (SELECT) or any right of use. */
-ROOK_EXPORT void rook_mail_open (RookMail *mail, RookIdentity *identity, const char *name, RookMailOpenCallback callback,
-                                 gpointer data);
+ROOK_EXPORT void rook_mail_open (RookMail *mail, RookIdentity *identity, const char *name,
+                                 RookMailOpenCallback callback, gpointer data);
 ROOK_EXPORT RookMailbox *rook_mailbox_ref (RookMailbox *mailbox);
 ROOK_EXPORT void rook_mailbox_unref (RookMailbox *mailbox);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookMailbox, rook_mailbox_unref)
@@ -137,15 +137,15 @@ ROOK_EXPORT const char *rook_mailbox_get_keyword (RookMailbox *mailbox, guint in
 
 typedef struct {
   gsize struct_size;
-  GBytes *message;               /* whole, CRLF line ends; referenced, not copied */
-  RookFlags flags;               /* \Recent is ignored */
-  const char *const *keywords;   /* (nullable) */
-  gint64 internal_date;          /* seconds since 1970; 0: now */
-  gint16 zone_minutes;           /* of the internal date, east of UTC */
+  GBytes *message;             /* whole, CRLF line ends; referenced, not copied */
+  RookFlags flags;             /* \Recent is ignored */
+  const char *const *keywords; /* (nullable) */
+  gint64 internal_date;        /* seconds since 1970; 0: now */
+  gint16 zone_minutes;         /* of the internal date, east of UTC */
   gboolean ignore_quota;
-  const char *duplicate_key;     /* (nullable) a delivery: at most one append for each key; a second succeeds with uid 0 */
-  RookEventType event;           /* MESSAGE_NEW or MESSAGE_APPEND */
-  const char *session;           /* (nullable) */
+  const char *duplicate_key; /* (nullable) a delivery: at most one append for each key; a second succeeds with uid 0 */
+  RookEventType event;       /* MESSAGE_NEW or MESSAGE_APPEND */
+  const char *session;       /* (nullable) */
 } RookAppend;
 typedef void (*RookAppendCallback) (guint32 uidvalidity, guint32 uid, const GError *error, gpointer data);
 ROOK_EXPORT void rook_mailbox_append (RookMailbox *mailbox, RookIdentity *identity, const RookAppend *append,
@@ -172,7 +172,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookView, rook_view_free)
 ROOK_EXPORT RookMailbox *rook_view_get_mailbox (RookView *view);
 ROOK_EXPORT gboolean rook_view_is_read_only (RookView *view);
 ROOK_EXPORT guint32 rook_view_get_count (RookView *view);
-ROOK_EXPORT guint32 rook_view_get_uid (RookView *view, guint32 seq);    /* 1 <= seq <= count */
+ROOK_EXPORT guint32 rook_view_get_uid (RookView *view, guint32 seq); /* 1 <= seq <= count */
 /* The first message whose uid is >= @uid: its sequence number, count + 1 if there is none. O(log n). */
 ROOK_EXPORT guint32 rook_view_find_uid (RookView *view, guint32 uid);
 /* %FALSE: expunged meanwhile and no longer to be had. Memory only (pages of an open mailbox are resident). */
@@ -180,11 +180,11 @@ ROOK_EXPORT gboolean rook_view_get_message (RookView *view, guint32 seq, RookMes
 
 /* What a session must be told, in this order: expunged, then exists, then fetch. */
 typedef struct {
-  GArray *expunged;  /* (element-type guint32) sequence numbers, each valid after those before it were removed */
-  guint32 exists;    /* new count */
+  GArray *expunged; /* (element-type guint32) sequence numbers, each valid after those before it were removed */
+  guint32 exists;   /* new count */
   guint32 recent;
   gboolean exists_changed, recent_changed;
-  GArray *changed;   /* (element-type guint32) sequence numbers (of the view after this update) whose flags changed */
+  GArray *changed; /* (element-type guint32) sequence numbers (of the view after this update) whose flags changed */
 } RookViewChanges;
 /* Brings the view up to date. @allow_expunge %FALSE: messages expunged elsewhere keep their numbers (during FETCH, STORE,
  * SEARCH: RFC 3501 7.4.1). (transfer full) (nullable): nothing new */
@@ -195,8 +195,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookViewChanges, rook_view_changes_free)
 typedef void (*RookViewReadCallback) (GBytes *bytes, const GError *error, gpointer data);
 typedef void (*RookViewMimeCallback) (RookMime *mime, const GError *error, gpointer data);
 /* Of the message's bytes; @length G_MAXSIZE: to its end. May be called back with fewer bytes only at the end. */
-ROOK_EXPORT void rook_view_read (RookView *view, guint32 seq, guint64 offset, gsize length, RookViewReadCallback callback,
-                                 gpointer data);
+ROOK_EXPORT void rook_view_read (RookView *view, guint32 seq, guint64 offset, gsize length,
+                                 RookViewReadCallback callback, gpointer data);
 /* Structure, envelope and cached headers, from the cache blob. */
 ROOK_EXPORT void rook_view_get_mime (RookView *view, guint32 seq, RookViewMimeCallback callback, gpointer data);
 
@@ -221,7 +221,7 @@ ROOK_EXPORT void rook_view_expunge (RookView *view, const guint32 *uids, guint n
 /* @source_uids and @dest_uids: pairs, for COPYUID (RFC 4315). */
 typedef void (*RookCopyCallback) (guint32 uidvalidity, GArray *source_uids, GArray *dest_uids, const GError *error,
                                   gpointer data);
-ROOK_EXPORT void rook_view_copy (RookView *view, const guint32 *uids, guint n_uids, const char *destination, gboolean move,
-                                 RookCopyCallback callback, gpointer data);
+ROOK_EXPORT void rook_view_copy (RookView *view, const guint32 *uids, guint n_uids, const char *destination,
+                                 gboolean move, RookCopyCallback callback, gpointer data);
 
 G_END_DECLS

@@ -19,9 +19,9 @@ typedef struct {
   guint64 header_offset, header_length; /* with the empty line that ends it */
   guint64 body_offset, body_length;     /* still transfer-encoded */
   guint32 body_lines;
-  guint32 n_parts;                      /* of a multipart; of message/rfc822: 1, the message inside */
-  const char *type, *subtype;           /* upper case */
-  const char *encoding;                 /* upper case; "7BIT" by default */
+  guint32 n_parts;            /* of a multipart; of message/rfc822: 1, the message inside */
+  const char *type, *subtype; /* upper case */
+  const char *encoding;       /* upper case; "7BIT" by default */
 } RookMimePart;
 
 /* @message: referenced. Never fails: bytes that are no message are a text/plain body. */
@@ -36,8 +36,8 @@ ROOK_EXPORT RookMime *rook_mime_from_cache (GBytes *cache);
 
 ROOK_EXPORT guint64 rook_mime_get_size (RookMime *mime);
 /* As RFC 3501 7.4.2 writes them, ready to be sent. Valid as long as @mime. */
-ROOK_EXPORT const char *rook_mime_get_envelope (RookMime *mime);      /* "(...)" */
-ROOK_EXPORT const char *rook_mime_get_body (RookMime *mime);          /* BODY: without extension data */
+ROOK_EXPORT const char *rook_mime_get_envelope (RookMime *mime); /* "(...)" */
+ROOK_EXPORT const char *rook_mime_get_body (RookMime *mime);     /* BODY: without extension data */
 ROOK_EXPORT const char *rook_mime_get_bodystructure (RookMime *mime);
 /* The part that a section's numbers name ("" is the message, "1.2" ...); %NULL: none such. */
 ROOK_EXPORT const RookMimePart *rook_mime_find_part (RookMime *mime, const char *section);
@@ -47,7 +47,8 @@ ROOK_EXPORT char *rook_mime_get_header (RookMime *mime, const char *name);
 
 /* Of a header block (with or without the empty line): the fields named (@negate: all others), verbatim, in their order,
  * followed by an empty line (RFC 3501 6.4.5, HEADER.FIELDS). */
-ROOK_EXPORT GBytes *rook_mime_filter_header (const char *header, gsize length, const char *const *fields, gboolean negate);
+ROOK_EXPORT GBytes *rook_mime_filter_header (const char *header, gsize length, const char *const *fields,
+                                             gboolean negate);
 
 /* IMAP's modified UTF-7 (RFC 3501 5.1.3). Refuses what is not canonical: %NULL. (transfer full) */
 ROOK_EXPORT char *rook_utf7_to_utf8 (const char *text);

@@ -22,16 +22,16 @@ G_BEGIN_DECLS
 #define ROOK_NET_ERROR (rook_net_error_quark ())
 ROOK_EXPORT GQuark rook_net_error_quark (void);
 typedef enum {
-  ROOK_NET_ERROR_CLOSED,     /* the peer closed */
-  ROOK_NET_ERROR_IO,         /* read or write failed */
-  ROOK_NET_ERROR_TIMEOUT,    /* a deadline */
-  ROOK_NET_ERROR_TLS,        /* handshake or record layer */
-  ROOK_NET_ERROR_CERTIFICATE,/* the peer's is not valid or not for the name asked */
-  ROOK_NET_ERROR_FILTER,     /* a SASL layer or DEFLATE stream that does not decode */
-  ROOK_NET_ERROR_LIMIT,      /* a limit crossed: too much before login, and the like */
-  ROOK_NET_ERROR_RESOLVE,    /* name not found */
-  ROOK_NET_ERROR_CONNECT,    /* refused, unreachable */
-  ROOK_NET_ERROR_SHUTDOWN    /* the plugin or the server goes */
+  ROOK_NET_ERROR_CLOSED,      /* the peer closed */
+  ROOK_NET_ERROR_IO,          /* read or write failed */
+  ROOK_NET_ERROR_TIMEOUT,     /* a deadline */
+  ROOK_NET_ERROR_TLS,         /* handshake or record layer */
+  ROOK_NET_ERROR_CERTIFICATE, /* the peer's is not valid or not for the name asked */
+  ROOK_NET_ERROR_FILTER,      /* a SASL layer or DEFLATE stream that does not decode */
+  ROOK_NET_ERROR_LIMIT,       /* a limit crossed: too much before login, and the like */
+  ROOK_NET_ERROR_RESOLVE,     /* name not found */
+  ROOK_NET_ERROR_CONNECT,     /* refused, unreachable */
+  ROOK_NET_ERROR_SHUTDOWN     /* the plugin or the server goes */
 } RookNetError;
 
 /* What was odd about a line; the handler answers in its own terms. */
@@ -40,7 +40,7 @@ typedef enum {
   ROOK_LINE_BARE_LF = 1 << 0,  /* ended by LF alone */
   ROOK_LINE_BARE_CR = 1 << 1,  /* a CR inside */
   ROOK_LINE_NUL = 1 << 2,      /* a NUL byte inside */
-  ROOK_LINE_TOO_LONG = 1 << 3, /* only its beginning is given (up to the limit); the rest, to the line end, was dropped */
+  ROOK_LINE_TOO_LONG = 1 << 3, /* only its beginning is given (up to the limit), the rest was dropped */
   ROOK_LINE_EIGHT_BIT = 1 << 4 /* a byte over 127 inside */
 } RookLineFlags;
 
@@ -48,10 +48,10 @@ typedef enum { ROOK_DEADLINE_LOGIN, ROOK_DEADLINE_IDLE, ROOK_DEADLINE_WRITE } Ro
 
 /* Why a connection is turned away before its session opens. */
 typedef enum {
-  ROOK_REFUSAL_TOO_MANY,          /* connections in all */
-  ROOK_REFUSAL_TOO_MANY_ADDRESS,  /* from this address */
-  ROOK_REFUSAL_SHUTDOWN,          /* draining */
-  ROOK_REFUSAL_BAD_PROXY          /* no or a broken PROXY header */
+  ROOK_REFUSAL_TOO_MANY,         /* connections in all */
+  ROOK_REFUSAL_TOO_MANY_ADDRESS, /* from this address */
+  ROOK_REFUSAL_SHUTDOWN,         /* draining */
+  ROOK_REFUSAL_BAD_PROXY         /* no or a broken PROXY header */
 } RookRefusal;
 
 /**
@@ -107,16 +107,19 @@ ROOK_EXPORT gboolean rook_plugin_add_protocol (RookPlugin *self, const RookProto
 
 ROOK_EXPORT RookServer *rook_connection_get_server (RookConnection *connection);
 ROOK_EXPORT RookWorker *rook_connection_get_worker (RookConnection *connection);
-ROOK_EXPORT const char *rook_connection_get_id (RookConnection *connection); /* unique while the server runs, printable */
-ROOK_EXPORT const RookProtocol *rook_connection_get_protocol (RookConnection *connection); /* (nullable) NULL: outbound */
-ROOK_EXPORT const char *rook_connection_get_listener (RookConnection *connection);         /* instance name; (nullable) */
+/* Unique while the server runs, printable. */
+ROOK_EXPORT const char *rook_connection_get_id (RookConnection *connection);
+/* (nullable) NULL: outbound */
+ROOK_EXPORT const RookProtocol *rook_connection_get_protocol (RookConnection *connection);
+ROOK_EXPORT const char *rook_connection_get_listener (RookConnection *connection); /* instance name; (nullable) */
 /* "192.0.2.1", "2001:db8::1", or "unix"; as the PROXY header says, if there was one. Port 0 for UNIX sockets. */
 ROOK_EXPORT const char *rook_connection_get_peer_address (RookConnection *connection);
 ROOK_EXPORT guint16 rook_connection_get_peer_port (RookConnection *connection);
 ROOK_EXPORT const char *rook_connection_get_local_address (RookConnection *connection);
 ROOK_EXPORT guint16 rook_connection_get_local_port (RookConnection *connection);
 ROOK_EXPORT gboolean rook_connection_is_unix (RookConnection *connection);
-ROOK_EXPORT gboolean rook_connection_is_loopback (RookConnection *connection); /* UNIX sockets too; by the address above */
+/* UNIX sockets too; by the address above. */
+ROOK_EXPORT gboolean rook_connection_is_loopback (RookConnection *connection);
 /* Whether the peer lies in one of the networks ("192.0.2.0/24", "::1", "unix"). */
 ROOK_EXPORT gboolean rook_connection_peer_in (RookConnection *connection, const char *const *networks);
 /* Whether a list such as rook_connection_peer_in() takes is well-formed; for checking settings. */
@@ -124,7 +127,8 @@ ROOK_EXPORT gboolean rook_net_check_networks (const char *const *networks, GErro
 
 /* TLS: version and cipher are %NULL while there is none. */
 ROOK_EXPORT gboolean rook_connection_has_tls (RookConnection *connection);
-ROOK_EXPORT gboolean rook_connection_can_start_tls (RookConnection *connection); /* listener says starttls, none up yet */
+/* The listener says starttls, and none is up yet. */
+ROOK_EXPORT gboolean rook_connection_can_start_tls (RookConnection *connection);
 ROOK_EXPORT const char *rook_connection_get_tls_version (RookConnection *connection); /* "TLSv1.3" */
 ROOK_EXPORT const char *rook_connection_get_tls_cipher (RookConnection *connection);
 ROOK_EXPORT guint rook_connection_get_tls_bits (RookConnection *connection);
@@ -194,11 +198,11 @@ typedef enum { ROOK_TLS_NONE, ROOK_TLS_STARTTLS, ROOK_TLS_IMPLICIT } RookTlsMode
 
 typedef struct {
   gsize struct_size;
-  const char *host;   /* name, address, or path of a UNIX socket */
+  const char *host; /* name, address, or path of a UNIX socket */
   guint16 port;
   RookTlsMode tls;
-  const char *tls_group; /* (nullable) instance of [tls NAME] with CA file, client certificate; NULL: [tls] */
-  gboolean tls_no_verify; /* default: certificate and name are verified */
+  const char *tls_group;    /* (nullable) instance of [tls NAME] with CA file, client certificate; NULL: [tls] */
+  gboolean tls_no_verify;   /* default: certificate and name are verified */
   guint connect_timeout_ms; /* of resolving, connecting and the handshake together; 0: 30 s */
   guint idle_timeout_ms;    /* 0: none */
 } RookConnectSpec;

@@ -35,10 +35,10 @@ typedef struct {
   const char *name;    /* [a-z][a-z0-9-]*, equal to the file's name without .so */
   const char *summary; /* one line */
   const char *version;
-  const char *license;          /* SPDX identifier */
-  const char *const *provides;  /* (nullable) names of interfaces, "imap/1": name and version */
-  const char *const *needs;     /* (nullable) names of interfaces; a version up to the provided one will do */
-  const RookConfigKey *keys;    /* (nullable) of [plugin NAME] */
+  const char *license;         /* SPDX identifier */
+  const char *const *provides; /* (nullable) names of interfaces, "imap/1": name and version */
+  const char *const *needs;    /* (nullable) names of interfaces; a version up to the provided one will do */
+  const RookConfigKey *keys;   /* (nullable) of [plugin NAME] */
   gboolean (*init) (RookPlugin *self, RookConfigGroup *config, GError **error);
   /* (nullable) Applies changed live keys; @config is validated, so this can't fail. */
   void (*reconfigure) (RookPlugin *self, RookConfigGroup *config);
@@ -49,13 +49,13 @@ typedef struct {
 
 #define ROOK_PLUGIN_SYMBOL "rook_plugin_descriptor"
 
-#define ROOK_PLUGIN_DEFINE(...)                                                                    \
+#define ROOK_PLUGIN_DEFINE(...)                                                                      \
   extern const RookPluginDescriptor rook_plugin_descriptor __attribute__ ((visibility ("default"))); \
-  const RookPluginDescriptor rook_plugin_descriptor = {                                            \
-    .struct_size = sizeof (RookPluginDescriptor),                                                  \
-    .abi_major = ROOK_ABI_MAJOR,                                                                   \
-    .abi_minor = ROOK_ABI_MINOR,                                                                   \
-    __VA_ARGS__                                                                                    \
+  const RookPluginDescriptor rook_plugin_descriptor = {                                              \
+    .struct_size = sizeof (RookPluginDescriptor),                                                    \
+    .abi_major = ROOK_ABI_MAJOR,                                                                     \
+    .abi_minor = ROOK_ABI_MINOR,                                                                     \
+    __VA_ARGS__,                                                                                     \
   };
 
 #define ROOK_PLUGIN_ERROR (rook_plugin_error_quark ())

@@ -17,7 +17,7 @@ G_BEGIN_DECLS
  * 3: could not start). */
 ROOK_EXPORT int rook_server_main (int argc, char **argv);
 
-ROOK_EXPORT const char *rook_server_get_version (void); /* of the library */
+ROOK_EXPORT const char *rook_server_get_version (void);                /* of the library */
 ROOK_EXPORT const char *rook_server_get_hostname (RookServer *server); /* server/hostname, or the machine's */
 
 G_END_DECLS

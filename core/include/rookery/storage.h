@@ -70,18 +70,25 @@ ROOK_EXPORT RookBlobId rook_batch_get_blob_id (RookBatch *batch, guint handle);
 
 /* What backends read of a batch. */
 typedef enum {
-  ROOK_OP_PUT, ROOK_OP_DELETE, ROOK_OP_PATCH, ROOK_OP_BLOB, ROOK_OP_ADOPT, ROOK_OP_RETAIN, ROOK_OP_RELEASE, ROOK_OP_LINK
+  ROOK_OP_PUT,
+  ROOK_OP_DELETE,
+  ROOK_OP_PATCH,
+  ROOK_OP_BLOB,
+  ROOK_OP_ADOPT,
+  ROOK_OP_RETAIN,
+  ROOK_OP_RELEASE,
+  ROOK_OP_LINK
 } RookOpKind;
 typedef struct {
   RookOpKind kind;
   RookTable table;
   RookBlobClass blob_class;
-  guint handle;       /* of BLOB, ADOPT, LINK */
-  GBytes *key;        /* or the content key (nullable) */
-  GBytes *value;      /* of PUT, PATCH; the body of BLOB */
-  GBytes *label;      /* (nullable) */
-  guint64 offset;     /* of PATCH, LINK; the stage of ADOPT */
-  RookBlobId blob;    /* of RETAIN, RELEASE; set by the store for BLOB, ADOPT */
+  guint handle;    /* of BLOB, ADOPT, LINK */
+  GBytes *key;     /* or the content key (nullable) */
+  GBytes *value;   /* of PUT, PATCH; the body of BLOB */
+  GBytes *label;   /* (nullable) */
+  guint64 offset;  /* of PATCH, LINK; the stage of ADOPT */
+  RookBlobId blob; /* of RETAIN, RELEASE; set by the store for BLOB, ADOPT */
 } RookOp;
 ROOK_EXPORT const RookOp *rook_batch_get_ops (RookBatch *batch, guint *out_n_ops);
 ROOK_EXPORT void rook_batch_set_blob_id (RookBatch *batch, guint handle, RookBlobId id);
@@ -109,8 +116,9 @@ typedef struct {
   void (*commit) (gpointer store, RookBatch *batch, RookStoreCommitCallback callback, gpointer data);
   void (*read) (gpointer store, RookBlobId blob, guint64 offset, gsize length, RookStoreReadCallback callback,
                 gpointer data);
-  gboolean (*foreach) (gpointer store, RookTable table, RookStoreForeach func, gpointer data, GError **error); /* blocks */
-  gboolean (*checkpoint) (gpointer store, GError **error);                                                      /* blocks */
+  /* Both block. */
+  gboolean (*foreach) (gpointer store, RookTable table, RookStoreForeach func, gpointer data, GError **error);
+  gboolean (*checkpoint) (gpointer store, GError **error);
   /* One bounded slice. @out_more: whether there is more to do. Blocks. */
   gboolean (*compact) (gpointer store, gboolean *out_more, GError **error);
   /* Reads everything; each fault is one call of @report. Blocks. */
@@ -129,7 +137,8 @@ ROOK_EXPORT gboolean rook_plugin_add_storage (RookPlugin *self, const RookStorag
 /* --- what callers use: the same, checked at the border ---------------------------------------------------------------- */
 
 /* @backend: name; looked up among what plugins registered. Blocks. */
-ROOK_EXPORT RookStore *rook_store_open (RookServer *server, const char *backend, const RookStoreSpec *spec, GError **error);
+ROOK_EXPORT RookStore *rook_store_open (RookServer *server, const char *backend, const RookStoreSpec *spec,
+                                        GError **error);
 /* For tests and tools: a backend that no plugin registered. */
 ROOK_EXPORT RookStore *rook_store_open_backend (RookServer *server, const RookStorageBackend *backend, gpointer data,
                                                 const RookStoreSpec *spec, GError **error);
@@ -139,15 +148,17 @@ ROOK_EXPORT guint64 rook_store_get_position (RookStore *store);
 ROOK_EXPORT void rook_store_get (RookStore *store, RookTable table, GBytes *key, RookStoreGetCallback callback,
                                  gpointer data);
 /* @batch: (transfer full), valid until the callback returns */
-ROOK_EXPORT void rook_store_commit (RookStore *store, RookBatch *batch, RookStoreCommitCallback callback, gpointer data);
+ROOK_EXPORT void rook_store_commit (RookStore *store, RookBatch *batch, RookStoreCommitCallback callback,
+                                    gpointer data);
 ROOK_EXPORT void rook_store_read (RookStore *store, RookBlobId blob, guint64 offset, gsize length,
                                   RookStoreReadCallback callback, gpointer data);
 ROOK_EXPORT gboolean rook_store_foreach (RookStore *store, RookTable table, RookStoreForeach func, gpointer data,
                                          GError **error);
 ROOK_EXPORT gboolean rook_store_checkpoint (RookStore *store, GError **error);
 ROOK_EXPORT gboolean rook_store_compact (RookStore *store, gboolean *out_more, GError **error);
-ROOK_EXPORT gboolean rook_store_verify (RookStore *store, void (*report) (const char *fault, gpointer data), gpointer data,
-                                        RookStoreProgress progress, gpointer progress_data, GError **error);
+ROOK_EXPORT gboolean rook_store_verify (RookStore *store, void (*report) (const char *fault, gpointer data),
+                                        gpointer data, RookStoreProgress progress, gpointer progress_data,
+                                        GError **error);
 ROOK_EXPORT GVariant *rook_store_stats (RookStore *store);
 ROOK_EXPORT gboolean rook_store_stage_begin (RookStore *store, guint64 *out_stage, GError **error);
 ROOK_EXPORT gboolean rook_store_stage_write (RookStore *store, guint64 stage, gconstpointer data, gsize length,

@@ -14,8 +14,12 @@
 
 G_BEGIN_DECLS
 
-typedef struct { pthread_mutex_t native; } RookMutex;
-typedef struct { pthread_cond_t native; } RookCond; /* waits on the monotonic clock */
+typedef struct {
+  pthread_mutex_t native;
+} RookMutex;
+typedef struct {
+  pthread_cond_t native;
+} RookCond; /* waits on the monotonic clock */
 
 ROOK_EXPORT void rook_mutex_init (RookMutex *mutex);
 ROOK_EXPORT void rook_mutex_clear (RookMutex *mutex);
