@@ -2,10 +2,10 @@
 /*
  * The daemon: command line, start, stop.
  */
-#include "daemon/daemon.h"
+#include "rookery/server.h"
 
 int
-rook_daemon_main (int argc, char **argv)
+rook_server_main (int argc, char **argv)
 {
   gboolean version = FALSE;
   const GOptionEntry entries[] = {

@@ -2,7 +2,7 @@
 
 EXTRA_DIST += %D%/README.md
 
-core_libcore_la_SOURCES += %D%/daemon.c %D%/daemon.h
+core_libcore_la_SOURCES += %D%/daemon.c
 
 sbin_PROGRAMS += rookeryd
 rookeryd_SOURCES = %D%/main.c

@@ -2,10 +2,10 @@
 /*
  * rookeryd, the program: all of it is in the library.
  */
-#include "daemon/daemon.h"
+#include "rookery/server.h"
 
 int
 main (int argc, char **argv)
 {
-  return rook_daemon_main (argc, argv);
+  return rook_server_main (argc, argv);
 }

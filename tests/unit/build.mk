@@ -1,3 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 check_PROGRAMS += %D%/test-build
+
+TESTS += %D%/check-symbols.sh
+EXTRA_DIST += %D%/check-symbols.sh
