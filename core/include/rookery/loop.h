@@ -72,9 +72,12 @@ typedef void (*RookWatchFunc) (RookIo ready, gpointer data);
  * rook_watch_new:
  *
  * Watches @fd (level-triggered) on @worker, calling @func on its thread with what is ready. ROOK_IO_HANGUP (both
- * halves closed, or an error) is reported even if not asked for. The watch does not own @fd. A watch may be freed and
- * its events changed at any time on the worker's thread, inside its own or another watch's callback too: a freed
- * watch's function is never called again. Own thread of @worker only.
+ * halves closed, or an error) is reported even if not asked for, except to a watch of ROOK_IO_NONE, which hears nothing.
+ * The watch does not own @fd, and is freed before it is closed. A watch may be freed and its events changed at any time
+ * on the worker's thread, inside its own or another watch's callback too: a freed watch's function is never called
+ * again. Own thread of @worker only.
+ *
+ * Returns: (nullable): %NULL if the system has no memory or watches left; a bad @fd is the caller's mistake and aborts.
  */
 ROOK_EXPORT RookWatch *rook_watch_new (RookWorker *worker, int fd, RookIo events, RookWatchFunc func, gpointer data);
 ROOK_EXPORT void rook_watch_set_events (RookWatch *watch, RookIo events); /* no system call if nothing changes */
@@ -86,11 +89,13 @@ ROOK_EXPORT void rook_watch_free (RookWatch *watch);
 typedef struct RookTimer RookTimer;
 struct RookTimer {
   /*< private >*/
-  RookTimer *next, *prev; /* in its slot; NULL when it does not run */
-  RookWorker *worker;     /* (unowned) */
+  RookTimer *next;
+  RookTimer **link;   /* what points to us; NULL when it does not run */
+  RookWorker *worker; /* (unowned) */
   RookFunc func;
   gpointer data;
   gint64 due_ms;
+  guint16 slot;
 };
 
 /* Prepares a timer of the calling worker's. It must be stopped before its memory goes. */

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The loop: makes the workers, and knows them all. It serves nothing itself.
+ */
+#include "loop/loop-private.h"
+
+#include <sched.h>
+
+struct RookLoop {
+  RookWorker *main_worker; /* (owned) */
+  GPtrArray *workers;      /* (owned) (element-type RookWorker) */
+};
+
+static guint
+count_cores (void)
+{
+  cpu_set_t set;
+
+  return sched_getaffinity (0, sizeof set, &set) == 0 ? (guint) CPU_COUNT (&set) : g_get_num_processors ();
+}
+
+RookLoop *
+rook_loop_new (guint n_workers)
+{
+  RookLoop *loop = g_new0 (RookLoop, 1);
+
+  g_return_val_if_fail (rook_worker_current () == NULL, NULL);
+  if (n_workers == 0)
+    n_workers = count_cores ();
+  loop->workers = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_worker_free);
+  loop->main_worker = rook_worker_new (loop, n_workers, g_main_context_default ());
+  rook_worker_adopt_thread (loop->main_worker);
+  for (guint i = 0; i < n_workers; i++)
+    {
+      g_autoptr (GMainContext) context = g_main_context_new ();
+
+      g_ptr_array_add (loop->workers, rook_worker_new (loop, i, context));
+    }
+  for (guint i = 0; i < n_workers; i++)
+    rook_worker_start (loop->workers->pdata[i]);
+  return loop;
+}
+
+void
+rook_loop_free (RookLoop *loop)
+{
+  g_return_if_fail (rook_worker_current () == loop->main_worker);
+  for (guint i = 0; i < loop->workers->len; i++)
+    rook_worker_stop (loop->workers->pdata[i]);
+  rook_worker_stop (loop->main_worker);
+  g_ptr_array_unref (loop->workers);
+  rook_worker_free (loop->main_worker);
+  g_free (loop);
+}
+
+void
+rook_loop_run (RookLoop *loop)
+{
+  g_return_if_fail (rook_worker_current () == loop->main_worker);
+  rook_worker_run (loop->main_worker);
+}
+
+static void
+quit (gpointer data)
+{
+  RookLoop *loop = data;
+
+  loop->main_worker->quit = TRUE;
+}
+
+void
+rook_loop_quit (RookLoop *loop)
+{
+  rook_worker_invoke (loop->main_worker, quit, loop, NULL);
+}
+
+RookWorker *
+rook_loop_get_main_worker (RookLoop *loop)
+{
+  return loop->main_worker;
+}
+
+guint
+rook_loop_get_n_workers (RookLoop *loop)
+{
+  return loop->workers->len;
+}
+
+RookWorker *
+rook_loop_get_worker (RookLoop *loop, guint index)
+{
+  g_return_val_if_fail (index < loop->workers->len, NULL);
+  return loop->workers->pdata[index];
+}
+
+RookWorker *
+rook_loop_get_quietest_worker (RookLoop *loop)
+{
+  RookWorker *quietest = loop->workers->pdata[0];
+
+  for (guint i = 1; i < loop->workers->len; i++)
+    {
+      RookWorker *worker = loop->workers->pdata[i];
+
+      if (__atomic_load_n (&worker->n_watches, __ATOMIC_RELAXED)
+          < __atomic_load_n (&quietest->n_watches, __ATOMIC_RELAXED))
+        quietest = worker;
+    }
+  return quietest;
+}
