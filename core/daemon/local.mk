@@ -2,7 +2,13 @@
 
 EXTRA_DIST += %D%/README.md
 
-core_libcore_la_SOURCES += %D%/daemon.c
+core_libcore_la_SOURCES += \
+	%D%/daemon.c \
+	%D%/keys.c \
+	%D%/server.c \
+	%D%/server-private.h \
+	%D%/services.c \
+	%D%/test-server.c
 
 sbin_PROGRAMS += rookeryd
 rookeryd_SOURCES = %D%/main.c

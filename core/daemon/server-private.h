@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The server's insides: one pointer a service, and what the files of core/daemon share.
+ *
+ * Only core/daemon looks into the struct; services find each other through the accessors of their public headers. A
+ * service that is not built yet, or is gone already, is NULL.
+ */
+#pragma once
+
+#include "plugin/plugin-private.h"
+#include "rookery/auth.h"
+#include "rookery/config.h"
+#include "rookery/control.h"
+#include "rookery/delivery.h"
+#include "rookery/directory.h"
+#include "rookery/event.h"
+#include "rookery/log.h"
+#include "rookery/loop.h"
+#include "rookery/mailbox.h"
+#include "rookery/metrics.h"
+#include "rookery/net.h"
+#include "rookery/schedule.h"
+#include "rookery/server.h"
+#include "rookery/storage.h"
+
+G_BEGIN_DECLS
+
+typedef struct RookNet RookNet;
+typedef struct RookStorage RookStorage;
+
+struct RookServer {
+  RookMutex config_lock; /* guards config: any thread asks for it */
+  RookConfig *config;    /* (owned) in force */
+  char *config_path;     /* (owned) (nullable) a test's comes from memory */
+  char *hostname;        /* (owned) */
+  char *scratch;         /* (owned) (nullable) a test's directory, removed at its end */
+
+  /* In the order of their construction; all owned. */
+  RookLoop *loop;
+  RookPool *pool;
+  RookLog *log;
+  RookMetrics *metrics;
+  RookControl *control;
+  RookSchedule *schedule;
+  RookEventBus *event_bus;
+  RookDirectoryService *directory;
+  RookAuth *auth;
+  RookNet *net;
+  RookDelivery *delivery;
+  RookStorage *storage;
+  RookMail *mail;
+  RookPlugins *plugins;
+};
+
+/* Until configuration and locks are there. */
+#pragma weak rook_config_read_data
+#pragma weak rook_config_ref
+#pragma weak rook_config_unref
+#pragma weak rook_mutex_init
+#pragma weak rook_mutex_clear
+#pragma weak rook_mutex_lock
+#pragma weak rook_mutex_unlock
+#pragma weak rook_config_declare
+#pragma weak rook_config_validate
+#pragma weak rook_config_get_group
+#pragma weak rook_config_group_get_string
+#pragma weak rook_config_group_get_integer
+
+/* The groups of the daemon itself. */
+extern const RookConfigSchema rook_server_schemas[];
+
+/* A server that has a configuration and nothing else. @config: (transfer full), validated */
+RookServer *rook_server_new (RookConfig *config, const char *config_path);
+/* Frees the services in reverse, then the server. Main thread. */
+void rook_server_free (RookServer *server);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookServer, rook_server_free)
+/* Puts another configuration in force. @config: (transfer full) */
+void rook_server_set_config (RookServer *server, RookConfig *config);
+
+RookNet *rook_server_get_net (RookServer *server);
+RookStorage *rook_server_get_storage (RookServer *server);
+RookPlugins *rook_server_get_plugins (RookServer *server);
+/* The directories of the configuration in force. (transfer full) */
+char *rook_server_dup_run_directory (RookServer *server);
+char *rook_server_dup_state_directory (RookServer *server);
+
+/* --- services.c: what to do with every service, in order ----------------------------------------------------------- */
+
+/* Declares the groups of all services. */
+void rook_services_declare (RookConfig *config);
+/* Adds what the services find wrong with @config; touches nothing. */
+void rook_services_check (RookConfig *config, GPtrArray *mistakes);
+/* Makes all services of @server, from the loop to the mailbox service. */
+void rook_services_start (RookServer *server);
+void rook_services_reconfigure (RookServer *server, RookConfig *config);
+void rook_services_stop (RookServer *server);
+
+/* --- test-server.c: for unit tests -------------------------------------------------------------------------------- */
+
+/**
+ * rook_server_new_for_test:
+ * @config_text: (nullable) what rookery.conf would say; a mistake in it ends the test. @SCRATCH@ in it stands for a
+ *   fresh directory, with spool/ in it, that goes with the server.
+ *
+ * A server with all services and no plugins, which logs to standard error from warning up. Unless @config_text says
+ * otherwise its state and run directories are fresh ones that go with it. The calling thread is the main worker.
+ */
+RookServer *rook_server_new_for_test (const char *config_text);
+void rook_server_free_for_test (RookServer *server);
+
+G_END_DECLS

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The services of a server, in the order in which they are made: one table for start, stop, schema, check and
+ * reconfiguration, so that a new service is one line here and can't be forgotten in one of them.
+ *
+ * A line's functions may be missing as long as its service is not written: they are weak, and left out when NULL.
+ */
+#include "daemon/server-private.h"
+
+#define ROOK_WEAK __attribute__ ((weak))
+
+/* Declares the five functions of a service, as its private header does, and wraps them into one type. */
+#define ROOK_SERVICE(prefix, Type, member)                                               \
+  extern const RookConfigSchema rook_##prefix##_schemas[] ROOK_WEAK;                     \
+  extern Type *rook_##prefix##_new (RookServer *server) ROOK_WEAK;                       \
+  extern void rook_##prefix##_free (Type *self) ROOK_WEAK;                               \
+  extern void rook_##prefix##_check (RookConfig *config, GPtrArray *mistakes) ROOK_WEAK; \
+  extern void rook_##prefix##_reconfigure (Type *self, RookConfig *config) ROOK_WEAK;    \
+  static void start_##prefix (RookServer *server)                                        \
+  {                                                                                      \
+    if (rook_##prefix##_new != NULL)                                                     \
+      server->member = rook_##prefix##_new (server);                                     \
+  }                                                                                      \
+  static void stop_##prefix (RookServer *server)                                         \
+  {                                                                                      \
+    if (server->member != NULL)                                                          \
+      rook_##prefix##_free (server->member);                                             \
+    server->member = NULL;                                                               \
+  }                                                                                      \
+  static void reconfigure_##prefix (RookServer *server, RookConfig *config)              \
+  {                                                                                      \
+    if (rook_##prefix##_reconfigure != NULL && server->member != NULL)                   \
+      rook_##prefix##_reconfigure (server->member, config);                              \
+  }
+
+#define ROOK_SERVICE_LINE(prefix)                                                                       \
+  {                                                                                                     \
+    rook_##prefix##_schemas, rook_##prefix##_check, start_##prefix, stop_##prefix, reconfigure_##prefix \
+  }
+
+ROOK_SERVICE (log, RookLog, log)
+ROOK_SERVICE (metrics, RookMetrics, metrics)
+ROOK_SERVICE (control, RookControl, control)
+ROOK_SERVICE (schedule, RookSchedule, schedule)
+ROOK_SERVICE (event_bus, RookEventBus, event_bus)
+ROOK_SERVICE (directory, RookDirectoryService, directory)
+ROOK_SERVICE (auth, RookAuth, auth)
+ROOK_SERVICE (net, RookNet, net)
+ROOK_SERVICE (delivery, RookDelivery, delivery)
+ROOK_SERVICE (storage, RookStorage, storage)
+ROOK_SERVICE (mail, RookMail, mail)
+
+extern __typeof (rook_loop_new) rook_loop_new ROOK_WEAK;
+extern __typeof (rook_loop_free) rook_loop_free ROOK_WEAK;
+extern __typeof (rook_pool_new) rook_pool_new ROOK_WEAK;
+extern __typeof (rook_pool_free) rook_pool_free ROOK_WEAK;
+extern __typeof (rook_pool_set_limits) rook_pool_set_limits ROOK_WEAK;
+
+static void
+start_loop (RookServer *server)
+{
+  RookConfigGroup *group = rook_config_get_group (server->config, "server", NULL);
+
+  if (rook_loop_new == NULL)
+    return;
+  server->loop = rook_loop_new ((guint) rook_config_group_get_integer (group, "workers"));
+  server->pool = rook_pool_new (server->loop, "pool", (guint) rook_config_group_get_integer (group, "pool-threads"),
+                                (guint) rook_config_group_get_integer (group, "pool-queue"));
+}
+
+static void
+stop_loop (RookServer *server)
+{
+  if (server->loop == NULL)
+    return;
+  g_clear_pointer (&server->pool, rook_pool_free);
+  g_clear_pointer (&server->loop, rook_loop_free);
+}
+
+static void
+reconfigure_loop (RookServer *server, RookConfig *config)
+{
+  RookConfigGroup *group = rook_config_get_group (config, "server", NULL);
+
+  if (server->pool != NULL)
+    rook_pool_set_limits (server->pool, (guint) rook_config_group_get_integer (group, "pool-threads"),
+                          (guint) rook_config_group_get_integer (group, "pool-queue"));
+}
+
+typedef struct {
+  const RookConfigSchema *schemas; /* (nullable) */
+  void (*check) (RookConfig *config, GPtrArray *mistakes);
+  void (*start) (RookServer *server);
+  void (*stop) (RookServer *server);
+  void (*reconfigure) (RookServer *server, RookConfig *config);
+} Service;
+
+static const Service services[] = {
+  { rook_server_schemas, NULL, start_loop, stop_loop, reconfigure_loop },
+  ROOK_SERVICE_LINE (log),
+  ROOK_SERVICE_LINE (metrics),
+  ROOK_SERVICE_LINE (control),
+  ROOK_SERVICE_LINE (schedule),
+  ROOK_SERVICE_LINE (event_bus),
+  ROOK_SERVICE_LINE (directory),
+  ROOK_SERVICE_LINE (auth),
+  ROOK_SERVICE_LINE (net),
+  ROOK_SERVICE_LINE (delivery),
+  ROOK_SERVICE_LINE (storage),
+  ROOK_SERVICE_LINE (mail),
+};
+
+void
+rook_services_declare (RookConfig *config)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (services); i++)
+    for (const RookConfigSchema *schema = services[i].schemas; schema != NULL && schema->name != NULL; schema++)
+      rook_config_declare (config, schema);
+}
+
+void
+rook_services_check (RookConfig *config, GPtrArray *mistakes)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (services); i++)
+    if (services[i].check != NULL)
+      services[i].check (config, mistakes);
+}
+
+void
+rook_services_start (RookServer *server)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (services); i++)
+    services[i].start (server);
+}
+
+void
+rook_services_reconfigure (RookServer *server, RookConfig *config)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (services); i++)
+    services[i].reconfigure (server, config);
+}
+
+void
+rook_services_stop (RookServer *server)
+{
+  for (guint i = G_N_ELEMENTS (services); i > 0; i--)
+    services[i - 1].stop (server);
+}
