@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-EXTRA_DIST += %D%/README.md
+# The whole folder: pytest finds what is in it.
+EXTRA_DIST += %D%
