@@ -4,6 +4,14 @@
  *
  * For each recipient: find the mailbox, let the filters that plugins registered have their say (in order of priority),
  * suppress duplicates, append. A message to many recipients is stored once. Answers come one a recipient.
+ *
+ * Addresses: a route (`@a,@b:`) is dropped, `<>` around is allowed, the local part is taken in lower case
+ * (delivery/lower-case). `user` and `user+detail` (in any domain; `user@domain` is tried first if there is such a user)
+ * go to that user's INBOX or folder; a folder that is missing, or where the sender lacks `p`, means the INBOX, which
+ * needs no right. `+shared/box` (mailbox/separator) goes to a shared mailbox, which needs `p`.
+ *
+ * Duplicates: two messages with equal Message-ID and equal text of Date delivered to one mailbox are one (delivery/
+ * suppress-duplicates); a message that lacks either never matches. The second is answered OK, once the first is safe.
  */
 #pragma once
 
@@ -43,21 +51,31 @@ ROOK_EXPORT RookDelivery *rook_server_get_delivery (RookServer *server);
 /* @recipient: (nullable) (transfer full) unless @status is OK. On the worker that asked, after this has returned. */
 typedef void (*RookResolveCallback) (RookDeliveryStatus status, const char *text, RookRecipient *recipient,
                                      gpointer data);
-/* May @address receive (RCPT TO)? Creates nothing. @sender_user: (nullable) authenticated sender. @size: announced, or 0. */
-ROOK_EXPORT void rook_delivery_resolve (RookDelivery *delivery, const char *address, guint64 size,
-                                        gboolean ignore_quota, RookResolveCallback callback, gpointer data);
+typedef struct {
+  gsize struct_size;
+  const char *address;  /* as in RCPT TO */
+  RookIdentity *sender; /* (nullable) who the message is from by MAIL AUTH= or login; NULL: anonymous */
+  guint64 size;         /* announced, or 0 */
+  gboolean ignore_quota;
+} RookResolveRequest;
+/* May the address receive (RCPT TO)? Creates nothing. A user exists who has an INBOX, or may get one (mailbox/autocreate).
+ * On a worker. */
+ROOK_EXPORT void rook_delivery_resolve (RookDelivery *delivery, const RookResolveRequest *request,
+                                        RookResolveCallback callback, gpointer data);
 
 typedef struct {
   gsize struct_size;
-  const char *sender; /* envelope sender, "" for bounces */
-  GBytes *message;    /* the whole message with CRLF line ends, trace headers already added */
-  RookRecipient *const *recipients;
+  const char *sender;               /* envelope sender, "" for bounces */
+  GBytes *message;                  /* the whole message with CRLF line ends, trace headers already added */
+  RookRecipient *const *recipients; /* copied */
   guint n_recipients;
+  RookIdentity *identity; /* (nullable) as RookResolveRequest.sender */
   gboolean ignore_quota;
   const char *session; /* (nullable) connection id */
 } RookDeliveryRequest;
 
-/* Called once for each recipient (@index), in any order, each only when that copy is durable. @text: (nullable) */
+/* Called once for each recipient (@index), in any order, each only when that copy is durable, on the worker that asked and
+ * not before that call has returned. @text: (nullable) one line for the reply, printable ASCII */
 typedef void (*RookDeliveryCallback) (guint index, RookDeliveryStatus status, const char *text, gpointer data);
 /* @request's contents are copied or referenced. */
 ROOK_EXPORT void rook_delivery_deliver (RookDelivery *delivery, const RookDeliveryRequest *request,
@@ -71,8 +89,11 @@ ROOK_EXPORT const RookRecipient *rook_delivery_item_get_recipient (RookDeliveryI
 ROOK_EXPORT const char *rook_delivery_item_get_sender (RookDeliveryItem *item);
 ROOK_EXPORT GBytes *rook_delivery_item_get_message (RookDeliveryItem *item); /* (unowned) */
 ROOK_EXPORT void rook_delivery_item_set_message (RookDeliveryItem *item, GBytes *message);
-/* File into this mailbox (internal name) too, or (the first time) instead of the default one. */
+/* File into this mailbox (internal name) too, or (the first time) instead of the default one. @flags: (nullable) system flags
+ * ("\\Seen") and keywords. If that mailbox can't be had the message goes to the default one. */
 ROOK_EXPORT void rook_delivery_item_file_into (RookDeliveryItem *item, const char *mailbox, const char *const *flags);
+/* A keyword or system flag for wherever it goes. */
+ROOK_EXPORT void rook_delivery_item_add_flag (RookDeliveryItem *item, const char *flag);
 
 typedef enum { ROOK_FILTER_CONTINUE, ROOK_FILTER_DISCARD, ROOK_FILTER_REJECT, ROOK_FILTER_TEMPORARY } RookFilterVerdict;
 

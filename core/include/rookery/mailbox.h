@@ -7,8 +7,10 @@
  * their edge with a #RookNamespace. Every call names who asks (a #RookIdentity; %NULL: the server itself, which may do
  * everything) and is checked against the mailbox's ACL (RFC 4314).
  *
- * Asynchronous calls are made on a worker and answered on it, never before they return, once the change is on stable
- * storage and visible to every session. A reply of success means durable. On failure nothing was changed.
+ * Asynchronous calls are made on a worker and answered on it, exactly once, never before they return, once the change
+ * is on stable storage and visible to every session. A reply of success means durable. On failure nothing was changed;
+ * every error is a %ROOK_MAIL_ERROR. A call can't be taken back: its callback comes even if what it was made on (a
+ * view, a connection) has gone meanwhile. Strings and arrays given are copied, #GBytes are referenced.
  */
 #pragma once
 
@@ -35,7 +37,6 @@ typedef enum {
   ROOK_MAIL_ERROR_QUOTA,
   ROOK_MAIL_ERROR_TOO_BIG,
   ROOK_MAIL_ERROR_BAD_MESSAGE,
-  ROOK_MAIL_ERROR_HAS_CHILDREN,
   ROOK_MAIL_ERROR_NOT_ALLOWED, /* never for this mailbox (deleting an INBOX by its owner) */
   ROOK_MAIL_ERROR_READ_ONLY,
   ROOK_MAIL_ERROR_LIMIT,    /* too many keywords, mailboxes ... */
@@ -55,27 +56,42 @@ typedef enum {
   ROOK_FLAG_RECENT = 1 << 5 /* a session's, never stored */
 } RookFlags;
 
+#define ROOK_MAX_KEYWORDS 128 /* a mailbox; RookMessage.keywords has a bit for each */
+
 /* --- names ------------------------------------------------------------------------------------------------------- */
 
-/* How @identity sees names: separator and alternative namespace by config. Immutable; any thread. */
+/* How @identity sees names: separator and alternative namespace by config (mailbox/separator, mailbox/alt-namespace);
+ * administrators always see the plain one. Immutable; any thread. */
 ROOK_EXPORT RookNamespace *rook_mail_get_namespace (RookMail *mail, RookIdentity *identity);
 ROOK_EXPORT void rook_namespace_free (RookNamespace *ns);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookNamespace, rook_namespace_free)
 ROOK_EXPORT char rook_namespace_get_separator (RookNamespace *ns);
-/* From the client's form (UTF-8, not UTF-7) to the internal one and back: a bijection. (transfer full) (nullable) */
+/* From the client's form (UTF-8, not UTF-7) to the internal one and back: a bijection, but for two aliases that are
+ * accepted and never shown: "inbox" in any case, and one's own "user/NAME/..." where that is not the form in use.
+ * BAD_NAME: no internal name corresponds, or it would be no valid one (rook_name_is_valid()). %NULL from the second: a
+ * name that this identity has no form for. (transfer full) (nullable) */
 ROOK_EXPORT char *rook_namespace_to_internal (RookNamespace *ns, const char *name, GError **error);
 ROOK_EXPORT char *rook_namespace_to_external (RookNamespace *ns, const char *internal);
 /* Prefixes for NAMESPACE (RFC 2342), with their separator; %NULL: not offered. */
 ROOK_EXPORT const char *rook_namespace_get_personal_prefix (RookNamespace *ns);
 ROOK_EXPORT const char *rook_namespace_get_other_prefix (RookNamespace *ns);
 ROOK_EXPORT const char *rook_namespace_get_shared_prefix (RookNamespace *ns);
+/* Whether @internal is the INBOX of the identity the namespace was made for. */
+ROOK_EXPORT gboolean rook_namespace_is_inbox (RookNamespace *ns, const char *internal);
+
+/* Whether a mailbox may have this internal name: valid UTF-8 without control characters, at most 1000 bytes and 50 components, no
+ * component empty; none of the names that a client's form needs for itself (INBOX in any case: shared, or right below
+ * a user's INBOX). */
+ROOK_EXPORT gboolean rook_name_is_valid (const char *internal);
+/* The user whose name `user/NAME[/...]` is; %NULL: a shared one. (transfer full) */
+ROOK_EXPORT char *rook_name_dup_owner (const char *internal);
 
 /* --- mailboxes by name -------------------------------------------------------------------------------------------- */
 
 typedef struct {
-  const char *name; /* internal */
-  const char *id;
-  const char *partition;
+  const char *name;        /* internal */
+  const char *id;          /* (nullable) NULL: there is no such mailbox, only a subscription that outlived it */
+  const char *partition;   /* (nullable) as id */
   const char *special_use; /* (nullable) "\\Sent" */
   gboolean has_children;
   gboolean subscribed; /* by the asker */
@@ -85,34 +101,66 @@ typedef void (*RookMailCallback) (const GError *error, gpointer data);
 typedef void (*RookMailListFunc) (const RookMailboxInfo *info, gpointer data);
 typedef void (*RookMailOpenCallback) (RookMailbox *mailbox, const GError *error, gpointer data); /* (transfer full) */
 
-/* Every mailbox that @identity may look up, sorted by internal name, INBOX first. Memory only: does not block; @func may not
- * call back into the service. @prefix: (nullable) only names beginning so. */
-ROOK_EXPORT void rook_mail_list (RookMail *mail, RookIdentity *identity, const char *prefix, RookMailListFunc func,
-                                 gpointer data);
+typedef struct {
+  gsize struct_size;
+  const char *prefix;  /* (nullable) only names beginning so */
+  const char *after;   /* (nullable) go on behind this name, the last one that the call before gave */
+  guint limit;         /* at most so many; 0: 1000 */
+  gboolean subscribed; /* the asker's subscriptions, with or without a mailbox, instead of mailboxes */
+} RookListQuery;
+/* Mailboxes that @identity may look up (right `l`): its own first, INBOX at their head, then the others, each sorted
+ * by internal name, children right after their parent. Memory only, called back before it returns; @func may not call
+ * back into the service. @query: (nullable). Returns: whether there are more (ask again with @after: a name that was
+ * created or deleted meanwhile disturbs nothing). */
+ROOK_EXPORT gboolean rook_mail_list (RookMail *mail, RookIdentity *identity, const RookListQuery *query,
+                                     RookMailListFunc func, gpointer data);
 
 typedef struct {
   gsize struct_size;
   const char *partition;   /* (nullable) */
   const char *special_use; /* (nullable) */
 } RookCreateOptions;
-/* Missing parents below a user's INBOX are created too. @options: (nullable) */
+/* Needs `k` on the nearest parent there is (a user on their own names; else an administrator). Missing parents below a user's
+ * INBOX are created too. The ACL is the parent's; without one: the owner everything, or mailbox/default-acl if shared.
+ * @options: (nullable) */
 ROOK_EXPORT void rook_mail_create (RookMail *mail, RookIdentity *identity, const char *name,
                                    const RookCreateOptions *options, RookMailCallback callback, gpointer data);
+/* Needs `x`. Children stay, below a name that is no mailbox any more. A user's INBOX goes with all below it and the user's
+ * subscriptions, and only at the word of an administrator (NOT_ALLOWED). Views of it learn by rook_view_is_gone(). */
 ROOK_EXPORT void rook_mail_delete (RookMail *mail, RookIdentity *identity, const char *name, RookMailCallback callback,
                                    gpointer data);
+/* Needs `x` on it and `k` on the new parent. Children go along; ids, UIDs and uidvalidity stay. Of one's INBOX: its messages
+ * go to the new mailbox, the INBOX stays, empty and with a new uidvalidity, its children too (RFC 3501 6.3.5).
+ * @partition: (nullable) move there; not yet supported: NOT_ALLOWED unless it lives there already. */
 ROOK_EXPORT void rook_mail_rename (RookMail *mail, RookIdentity *identity, const char *name, const char *new_name,
-                                   RookMailCallback callback, gpointer data);
+                                   const char *partition, RookMailCallback callback, gpointer data);
+/* A name stays subscribed when its mailbox is deleted, and does not follow a rename (RFC 3501 6.3.6). */
 ROOK_EXPORT void rook_mail_subscribe (RookMail *mail, RookIdentity *identity, const char *name, gboolean subscribed,
                                       RookMailCallback callback, gpointer data);
-/* First login or delivery: makes the user's INBOX and configured folders if mailbox/autocreate is on and they are
- * missing. NOT_FOUND if there is no INBOX and autocreate is off. Costs nothing when it is there. */
-ROOK_EXPORT void rook_mail_ensure_user (RookMail *mail, const char *user, RookMailCallback callback, gpointer data);
-/* Whether the mailbox exists, for a quick answer to RCPT TO. */
+
+typedef enum { ROOK_ENSURE_LOGIN, ROOK_ENSURE_DELIVERY } RookEnsure;
+/* Makes @user's INBOX and the folders of mailbox/autocreate-folders (subscribed) if there is none and mailbox/autocreate
+ * allows it on this occasion; NOT_FOUND if it does not. Costs nothing when it is there. */
+ROOK_EXPORT void rook_mail_ensure_user (RookMail *mail, const char *user, RookEnsure occasion,
+                                        RookMailCallback callback, gpointer data);
+/* Whether the mailbox exists, for a quick answer to RCPT TO. Memory only, any thread, like what follows. */
 ROOK_EXPORT gboolean rook_mail_exists (RookMail *mail, const char *name);
+/* Whether rook_mail_ensure_user() would say yes. */
+ROOK_EXPORT gboolean rook_mail_user_may_exist (RookMail *mail, const char *user, RookEnsure occasion);
+
+/* Rights in the order "lrswipkxtecdan" (RFC 4314, `n`: RFC 5257; `c` and `d` are derived). (transfer full);
+ * %NULL: no such mailbox, or one that @identity may not look up. */
+ROOK_EXPORT char *rook_mail_get_rights (RookMail *mail, RookIdentity *identity, const char *name);
+/* "IDENTIFIER TAB RIGHTS TAB" repeated; a negative identifier begins with "-". Needs `a`. (transfer full) (nullable) */
+ROOK_EXPORT char *rook_mail_get_acl (RookMail *mail, RookIdentity *identity, const char *name, GError **error);
+/* Needs `a`. @rights: as in SETACL: "lrs" replaces, "+lrs" adds, "-lrs" removes; "" drops the entry. */
+ROOK_EXPORT void rook_mail_set_acl (RookMail *mail, RookIdentity *identity, const char *name, const char *identifier,
+                                    const char *rights, RookMailCallback callback, gpointer data);
 
 /* --- an open mailbox ------------------------------------------------------------------------------------------------ */
 
-/* Needs `r` (SELECT) or any right of use. */
+/* Needs any right of use (`r`, `s`, `w`, `i`, `p`, `t`, `e`); rook_view_new() then needs `r`. One object serves all who open the
+ * same mailbox. */
 ROOK_EXPORT void rook_mail_open (RookMail *mail, RookIdentity *identity, const char *name,
                                  RookMailOpenCallback callback, gpointer data);
 ROOK_EXPORT RookMailbox *rook_mailbox_ref (RookMailbox *mailbox);
@@ -120,7 +168,7 @@ ROOK_EXPORT void rook_mailbox_unref (RookMailbox *mailbox);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookMailbox, rook_mailbox_unref)
 ROOK_EXPORT const char *rook_mailbox_get_id (RookMailbox *mailbox);
 ROOK_EXPORT char *rook_mailbox_dup_name (RookMailbox *mailbox); /* internal; it may be renamed meanwhile */
-/* The rights string of @identity on it, "lrswipkxtecda" (RFC 4314). (transfer full) */
+/* As rook_mail_get_rights(); "" if none. (transfer full) */
 ROOK_EXPORT char *rook_mailbox_get_rights (RookMailbox *mailbox, RookIdentity *identity);
 
 typedef struct {
@@ -132,7 +180,8 @@ typedef struct {
 } RookMailboxStatus;
 /* Of the durable head. */
 ROOK_EXPORT void rook_mailbox_get_status (RookMailbox *mailbox, RookIdentity *identity, RookMailboxStatus *out_status);
-/* The keyword of bit @index (RookMessage.keywords), %NULL past the last. Never changes its meaning while the mailbox lives. */
+/* The keyword of bit @index (RookMessage.keywords), %NULL past the last. Never changes its meaning while the mailbox lives; the
+ * string is valid as long as @mailbox. Compared without case, kept in the case of its first use. */
 ROOK_EXPORT const char *rook_mailbox_get_keyword (RookMailbox *mailbox, guint index);
 
 typedef struct {
@@ -147,7 +196,11 @@ typedef struct {
   RookEventType event;       /* MESSAGE_NEW or MESSAGE_APPEND */
   const char *session;       /* (nullable) */
 } RookAppend;
+/* @uidvalidity, @uid: for APPENDUID (RFC 4315) */
 typedef void (*RookAppendCallback) (guint32 uidvalidity, guint32 uid, const GError *error, gpointer data);
+/* Needs `i`; flags that need a right the asker lacks (`s`, `w`, `t`) are left out. Errors: NO_PERMISSION, TOO_BIG
+ * (mailbox/max-message-size), BAD_MESSAGE (empty, a NUL byte), LIMIT (keywords), QUOTA, TEMPORARY, NOT_FOUND (deleted
+ * meanwhile). */
 ROOK_EXPORT void rook_mailbox_append (RookMailbox *mailbox, RookIdentity *identity, const RookAppend *append,
                                       RookAppendCallback callback, gpointer data);
 
@@ -160,30 +213,46 @@ typedef struct {
   gint16 zone_minutes;
   guint64 size;
   RookFlags flags; /* as this session sees them: the identity's \Seen, its own \Recent */
-  guint64 keywords[2];
+  guint64 keywords[ROOK_MAX_KEYWORDS / 64];
+  guint64 created_modseq;
+  gint64 save_date;  /* seconds since 1970: when it came into this mailbox (RFC 8514) */
+  guint8 guid[20];   /* SHA-1 of its bytes */
+  gboolean expunged; /* elsewhere; this view has not been told yet */
 } RookMessage;
 
-/* A session selects a mailbox. @changed (nullable) is called on the worker when there is something for
- * rook_view_update(), once until that was called. @read_only: EXAMINE. */
+/* A session selects a mailbox: sequence numbers 1 to count, which change in rook_view_update() and nowhere else. Needs
+ * `r`. All its functions belong to the worker that made it. @changed (nullable) is called there when there is
+ * something for rook_view_update(), once until that was called, never after rook_view_free(). @read_only: EXAMINE
+ * (also without being asked if the identity has none of the rights `s`, `w`, `t`, `e`); \Recent is then shown, not claimed. */
 ROOK_EXPORT RookView *rook_view_new (RookMailbox *mailbox, RookIdentity *identity, gboolean read_only, RookFunc changed,
-                                     gpointer data);
+                                     gpointer data, GError **error);
+/* Calls made through it go on; their callbacks still come. */
 ROOK_EXPORT void rook_view_free (RookView *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookView, rook_view_free)
 ROOK_EXPORT RookMailbox *rook_view_get_mailbox (RookView *view);
 ROOK_EXPORT gboolean rook_view_is_read_only (RookView *view);
+/* The mailbox was deleted: everything but rook_view_free() fails from now on. @changed tells this too. */
+ROOK_EXPORT gboolean rook_view_is_gone (RookView *view);
 ROOK_EXPORT guint32 rook_view_get_count (RookView *view);
+ROOK_EXPORT guint32 rook_view_get_recent (RookView *view);
 ROOK_EXPORT guint32 rook_view_get_uid (RookView *view, guint32 seq); /* 1 <= seq <= count */
 /* The first message whose uid is >= @uid: its sequence number, count + 1 if there is none. O(log n). */
 ROOK_EXPORT guint32 rook_view_find_uid (RookView *view, guint32 uid);
-/* %FALSE: expunged meanwhile and no longer to be had. Memory only (pages of an open mailbox are resident). */
+/* Brings the records of messages @first to @last into memory, where they stay until the next load or update of this view:
+ * call it before rook_view_get_message() on them. Ranges of any size; long ones cost memory, so go in pieces of some
+ * thousands. */
+ROOK_EXPORT void rook_view_load (RookView *view, guint32 first, guint32 last, RookMailCallback callback, gpointer data);
+/* %FALSE: not loaded, or expunged elsewhere and no longer to be had. Memory only. */
 ROOK_EXPORT gboolean rook_view_get_message (RookView *view, guint32 seq, RookMessage *out_message);
 
-/* What a session must be told, in this order: expunged, then exists, then fetch. */
+/* What a session must be told, in this order: expunged, then exists and recent, then fetch. */
 typedef struct {
   GArray *expunged; /* (element-type guint32) sequence numbers, each valid after those before it were removed */
   guint32 exists;   /* new count */
   guint32 recent;
   gboolean exists_changed, recent_changed;
+  guint64 highest_modseq; /* what may be told: never beyond what this view has been told */
+  GArray *expunged_uids;  /* (element-type guint32) the same messages, for VANISHED (RFC 7162) */
   GArray *changed; /* (element-type guint32) sequence numbers (of the view after this update) whose flags changed */
 } RookViewChanges;
 /* Brings the view up to date. @allow_expunge %FALSE: messages expunged elsewhere keep their numbers (during FETCH, STORE,
@@ -197,7 +266,7 @@ typedef void (*RookViewMimeCallback) (RookMime *mime, const GError *error, gpoin
 /* Of the message's bytes; @length G_MAXSIZE: to its end. May be called back with fewer bytes only at the end. */
 ROOK_EXPORT void rook_view_read (RookView *view, guint32 seq, guint64 offset, gsize length,
                                  RookViewReadCallback callback, gpointer data);
-/* Structure, envelope and cached headers, from the cache blob. */
+/* Structure, envelope and cached headers, from the cache blob. @mime: (transfer none) */
 ROOK_EXPORT void rook_view_get_mime (RookView *view, guint32 seq, RookViewMimeCallback callback, gpointer data);
 
 typedef enum { ROOK_STORE_SET, ROOK_STORE_ADD, ROOK_STORE_REMOVE } RookStoreMode;
@@ -210,15 +279,21 @@ typedef struct {
   const char *const *keywords; /* (nullable) */
   guint64 unchanged_since;     /* G_MAXUINT64: no condition */
   const char *session;         /* (nullable) */
+  gboolean silent;             /* rook_view_update() of this view does not report these changes (RFC 3501 6.4.6) */
 } RookStoreFlags;
 /* @modified: (element-type guint32) (nullable): uids left alone since they had changed (RFC 7162 3.1.3) */
+/* Needs `s` for \Seen, `t` for \Deleted, `w` for the rest: what the asker may not change is left as it is; NO_PERMISSION if that
+ * is everything. UIDs that are not there are passed over. What is set already changes no modseq. */
 typedef void (*RookStoreFlagsCallback) (GArray *modified, const GError *error, gpointer data);
 ROOK_EXPORT void rook_view_store_flags (RookView *view, const RookStoreFlags *store, RookStoreFlagsCallback callback,
                                         gpointer data);
-/* Those of @uids (%NULL: all) with \Deleted. The view is told by rook_view_update(). */
+/* Those of @uids (sorted; %NULL: all that this view knows) with \Deleted. Needs `e`. The view is told by rook_view_update(). */
 ROOK_EXPORT void rook_view_expunge (RookView *view, const guint32 *uids, guint n_uids, RookMailCallback callback,
                                     gpointer data);
-/* @source_uids and @dest_uids: pairs, for COPYUID (RFC 4315). */
+/* @source_uids and @dest_uids: pairs, for COPYUID (RFC 4315). All or nothing, in the order of the source; flags and internal
+ * dates come along as far as the asker's rights there go. Needs `r` here and `i` there; @move: also `t` and `e` here;
+ * the messages are then expunged here once they are safe there. NOT_FOUND, with nothing done: [TRYCREATE]. UIDs that
+ * are not there are passed over; nothing to copy is success with uidvalidity 0. */
 typedef void (*RookCopyCallback) (guint32 uidvalidity, GArray *source_uids, GArray *dest_uids, const GError *error,
                                   gpointer data);
 ROOK_EXPORT void rook_view_copy (RookView *view, const guint32 *uids, guint n_uids, const char *destination,
