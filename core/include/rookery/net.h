@@ -44,6 +44,7 @@ typedef enum {
   ROOK_LINE_EIGHT_BIT = 1 << 4 /* a byte over 127 inside */
 } RookLineFlags;
 
+/* ROOK_DEADLINE_LOGIN comes also when more than limits/bytes-before-login came before login. */
 typedef enum { ROOK_DEADLINE_LOGIN, ROOK_DEADLINE_IDLE, ROOK_DEADLINE_WRITE } RookDeadline;
 
 /* Why a connection is turned away before its session opens. */
@@ -96,6 +97,9 @@ typedef struct {
   gpointer (*open) (RookConnection *connection, gpointer data);
   /* (nullable) What to say to one turned away: a constant line with CRLF. */
   const char *(*refusal) (RookRefusal reason);
+  /* Sessions have no login (who may connect is the listener's business, as with LMTP): the limits before login, by time
+   * and by bytes, do not apply, only the idle deadline. */
+  gboolean no_login;
 } RookProtocol;
 
 /* Makes a protocol available to listeners. @protocol is constant. On undo its listeners close and its sessions are
@@ -184,7 +188,8 @@ ROOK_EXPORT gboolean rook_connection_start_tls (RookConnection *connection, GErr
 /* From here on both directions are DEFLATE (RFC 4978); what was written so far is not. */
 ROOK_EXPORT gboolean rook_connection_start_deflate (RookConnection *connection, GError **error);
 ROOK_EXPORT gboolean rook_connection_has_deflate (RookConnection *connection);
-/* Puts the security layer that @exchange negotiated under the connection, if it did; else nothing. */
+/* Puts the security layer that @exchange negotiated under the connection, if it did; else nothing. What was written so
+ * far goes out without it. @exchange may be freed afterwards. */
 ROOK_EXPORT void rook_connection_start_sasl_layer (RookConnection *connection, RookAuthExchange *exchange);
 
 /* --- the end ----------------------------------------------------------------------------------------------------- */

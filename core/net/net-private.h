@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The network service as the rest of the core sees it.
+ *
+ * Start: rook_net_new() reads the settings, rook_net_bind() opens the sockets while the process may still be root,
+ * and once protocols are registered rook_net_listen() lets clients in. All on the main worker.
+ */
+#pragma once
+
+#include "rookery/net.h"
+
+G_BEGIN_DECLS
+
+typedef struct RookNet RookNet;
+
+RookNet *rook_server_get_net (RookServer *server);
+
+/* [listener NAME], [tls], [tls NAME], [limits] */
+extern const RookConfigSchema rook_net_schemas[];
+
+RookNet *rook_net_new (RookServer *server);
+/* Ends all connections at once (`closed` is called on their workers), waits for that, closes the sockets. */
+void rook_net_free (RookNet *net);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookNet, rook_net_free)
+
+/* Addresses and networks well-formed, no two listeners on one address, certificates and keys readable, fitting each
+ * other, and with an owner and mode that keep the key secret. Reads files; opens no sockets. */
+void rook_net_check (RookConfig *config, GPtrArray *mistakes);
+
+/* Binds the sockets of every enabled listener, without listening. An address without a port whose protocol is not
+ * registered yet gets the port that the system's list of services (services(5)) has for it, or waits for
+ * rook_net_listen(). Fails at the first that can't be bound, naming it. */
+gboolean rook_net_bind (RookNet *net, GError **error);
+/* From now on listeners whose protocol is there take connections. What can't be bound only now is logged. */
+void rook_net_listen (RookNet *net);
+
+/* For a reload that is all or nothing: binds what @config has and the configuration in force has not, and reads
+ * certificates. Failures become mistakes. What was prepared is kept until rook_net_reconfigure() or rook_net_abandon(). */
+void rook_net_prepare (RookNet *net, RookConfig *config, GPtrArray *mistakes);
+void rook_net_abandon (RookNet *net);
+/* Takes @config: listeners come, go and change; nobody's connection notices. What was not prepared and fails is logged. */
+void rook_net_reconfigure (RookNet *net, RookConfig *config);
+
+/* The server stops: closes all listeners, tells all sessions to finish. */
+void rook_net_drain (RookNet *net);
+/* The drain deadline has passed: ends what is left. */
+void rook_net_abort_all (RookNet *net);
+/* Accepted connections that are not over. Any thread. */
+guint rook_net_get_n_connections (RookNet *net);
+
+/* The port that listener @name is bound to (its first TCP address): for tests with port 0. 0: none. */
+guint16 rook_net_get_port (RookNet *net, const char *name);
+
+G_END_DECLS
