@@ -16,8 +16,8 @@ set_text (ImapParser *self, guint part)
   const char *text = g_bytes_get_data (g_ptr_array_index (self->parts, part), &length);
 
   self->part = part;
-  self->pos = text;
-  self->end = text + length;
+  self->pos = text != NULL ? text : "";
+  self->end = self->pos + length;
 }
 
 void
