@@ -11,7 +11,8 @@
  * A #RookConfig is one immutable reading of the files; reload reads a new one and compares. Files are read in the order
  * rookery.conf, then conf.d/ by name (only *.conf, no hidden ones); a key set again later replaces the earlier value,
  * and a group may be continued in another file. Sizes take the suffixes K, M, G, T (powers of 1024), durations ms, s,
- * m, h, d, w; a number without suffix is in the key's unit. Lists are separated by semicolons.
+ * m, h, d, w; a number without suffix is in the key's unit. Lists are separated by semicolons. Blanks around a value are
+ * dropped (`\s` writes one); a comment has a line of its own.
  */
 #pragma once
 
@@ -29,7 +30,7 @@ typedef enum {
   ROOK_CONFIG_SIZE,     /* guint64 bytes */
   ROOK_CONFIG_DURATION, /* guint64 milliseconds; `never` or `0` is 0 where the range allows it */
   ROOK_CONFIG_CHOICE,   /* one of choices */
-  ROOK_CONFIG_LIST,     /* strings; where choices is given each is one of them */
+  ROOK_CONFIG_LIST,     /* strings; where choices is given each is one of them; range: number of items */
   ROOK_CONFIG_PATH,     /* an absolute path */
   ROOK_CONFIG_MODE      /* octal permissions, 0 to 07777 */
 } RookConfigType;
@@ -44,9 +45,9 @@ typedef enum {
 typedef struct {
   const char *name;
   RookConfigType type;
-  const char *default_value;  /* (nullable) as it would be written in the file; NULL: no default, see required */
-  gint64 min, max;            /* in the base unit (bytes, ms); both 0: no limit beyond the type's */
-  const char *unit;           /* (nullable) of a bare number: "s", "ms", "K", ...; NULL: the base unit */
+  const char *default_value; /* (nullable) as it would be written in the file; NULL: no default, see required */
+  gint64 min, max;  /* in the base unit (bytes, ms); both 0: none beyond the type's; max below min: no maximum */
+  const char *unit; /* (nullable) of a bare number: "s", "ms", "K", ...; NULL: the base unit */
   const char *const *choices; /* (nullable) NULL-terminated */
   RookConfigChange change;
   gboolean required; /* a group that lacks it is a mistake */
@@ -100,10 +101,11 @@ ROOK_EXPORT RookConfig *rook_config_ref (RookConfig *config);
 ROOK_EXPORT void rook_config_unref (RookConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookConfig, rook_config_unref)
 
-/* Declares a kind of group. For `[plugin NAME]` the table of plugin NAME is declared under "plugin NAME" (no
+/* Declares a kind of group; the table is copied. For `[plugin NAME]` the table of plugin NAME is declared under "plugin NAME" (no
  * instances); the keys that every plugin has (enabled, required, module) are added by the plugin service. */
 ROOK_EXPORT void rook_config_declare (RookConfig *config, const RookConfigSchema *schema);
-/* Checks every group and key against what was declared; appends to @mistakes; also sets defaults. */
+/* Checks every group and key against what was declared: appends to @mistakes, and sorts it into file order. The getters
+ * need not wait for it: they answer as soon as a group is declared, with the default in place of a bad value. */
 ROOK_EXPORT void rook_config_validate (RookConfig *config, GPtrArray *mistakes);
 /* Adds a mistake found by a service (an unreadable certificate, overlapping paths), placed at @group's @key. */
 ROOK_EXPORT void rook_config_add_mistake (GPtrArray *mistakes, RookConfigGroup *group, const char *key,
@@ -111,7 +113,7 @@ ROOK_EXPORT void rook_config_add_mistake (GPtrArray *mistakes, RookConfigGroup *
 
 /* `[name]`, or `[name instance]`; a declared group without instances always exists (all defaults). (nullable) */
 ROOK_EXPORT RookConfigGroup *rook_config_get_group (RookConfig *config, const char *name, const char *instance);
-/* The instances of @name in file order. Returns: (transfer container) (element-type RookConfigGroup) */
+/* The instances of @name that a file opens, in file order. Returns: (transfer container) (element-type RookConfigGroup) */
 ROOK_EXPORT GPtrArray *rook_config_get_instances (RookConfig *config, const char *name);
 /* What differs between two readings. Returns: (transfer full) (element-type utf8): "group/key" of each, sorted; a group
  * that came or went is "group". */
