@@ -463,7 +463,7 @@ test_timer_rings_once (void)
 static void
 test_now_is_of_this_wakeup (void)
 {
-  g_autoptr (RookLoop) loop = rook_loop_new (1);
+  g_autoptr (RookLoop) loop G_GNUC_UNUSED = rook_loop_new (1);
   gint64 before_ms = g_get_monotonic_time () / 1000;
 
   rook_worker_invoke (rook_worker_current (), do_nothing, NULL, NULL);
