@@ -41,16 +41,23 @@ ROOK_EXPORT const char *rook_mime_get_body (RookMime *mime);     /* BODY: withou
 ROOK_EXPORT const char *rook_mime_get_bodystructure (RookMime *mime);
 /* The part that a section's numbers name ("" is the message, "1.2" ...); %NULL: none such. */
 ROOK_EXPORT const RookMimePart *rook_mime_find_part (RookMime *mime, const char *section);
+/* Part @n (from 0) inside @part, which must be one of @mime's: of a multipart, or the message inside a message/rfc822.
+ * %NULL: none such. A section names the part that holds a message ("2"); "2.HEADER" and "2.TEXT" are of its child 0. */
+ROOK_EXPORT const RookMimePart *rook_mime_get_child (RookMime *mime, const RookMimePart *part, guint n);
 /* The first field @name of the message's header, unfolded, raw otherwise. (nullable) (transfer full). Only fields in the
  * cached set (Date, From, To, Cc, Subject, Message-ID, References, In-Reply-To, ...) are known after from_cache. */
 ROOK_EXPORT char *rook_mime_get_header (RookMime *mime, const char *name);
+
+/* Whether rook_mime_get_header() knows @name from a cache. */
+ROOK_EXPORT gboolean rook_mime_is_header_cached (const char *name);
 
 /* Of a header block (with or without the empty line): the fields named (@negate: all others), verbatim, in their order,
  * followed by an empty line (RFC 3501 6.4.5, HEADER.FIELDS). */
 ROOK_EXPORT GBytes *rook_mime_filter_header (const char *header, gsize length, const char *const *fields,
                                              gboolean negate);
 
-/* IMAP's modified UTF-7 (RFC 3501 5.1.3). Refuses what is not canonical: %NULL. (transfer full) */
+/* IMAP's modified UTF-7 (RFC 3501 5.1.3). Refuses what is not canonical (a second spelling of the same name), and what
+ * is not valid UTF-8: %NULL. (transfer full) */
 ROOK_EXPORT char *rook_utf7_to_utf8 (const char *text);
 ROOK_EXPORT char *rook_utf7_from_utf8 (const char *text);
 

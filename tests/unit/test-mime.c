@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rookery/mime.h: structure, IMAP's strings, header fields, the stored form, modified UTF-7; each sentence a test.
+ */
+#include <string.h>
+
+#include "mime/mime-private.h"
+
+static RookMime *
+parse (const char *text)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new (text, strlen (text));
+
+  return rook_mime_parse (bytes);
+}
+
+static char *
+part_text (const char *message, const RookMimePart *part)
+{
+  g_assert_nonnull (part);
+  return g_strndup (message + part->body_offset, part->body_length);
+}
+
+#define SIMPLE                                                                                 \
+  "From: Ann <ann@example.org>\r\nSubject: hello\r\n there\r\nDate: Mon, 7 Feb 1994 21:52:25 " \
+  "-0800\r\n\r\nhi\r\nthere\r\n"
+
+static void
+test_plain_offsets (void)
+{
+  g_autoptr (RookMime) mime = parse (SIMPLE);
+  const RookMimePart *part = rook_mime_find_part (mime, "");
+  g_autofree char *body = part_text (SIMPLE, part);
+
+  g_assert_cmpuint (rook_mime_get_size (mime), ==, strlen (SIMPLE));
+  g_assert_cmpuint (part->header_offset, ==, 0);
+  g_assert_cmpuint (part->header_length, ==, strstr (SIMPLE, "hi\r") - SIMPLE);
+  g_assert_cmpstr (body, ==, "hi\r\nthere\r\n");
+  g_assert_cmpuint (part->body_lines, ==, 2);
+  g_assert_cmpstr (part->type, ==, "TEXT");
+  g_assert_cmpstr (part->subtype, ==, "PLAIN");
+  g_assert_cmpstr (part->encoding, ==, "7BIT");
+  g_assert_true (rook_mime_find_part (mime, "1") == part);
+  g_assert_null (rook_mime_find_part (mime, "2"));
+  g_assert_null (rook_mime_find_part (mime, "1.1"));
+  g_assert_null (rook_mime_find_part (mime, "1."));
+  g_assert_null (rook_mime_find_part (mime, "01"));
+  g_assert_null (rook_mime_find_part (mime, "x"));
+}
+
+static void
+test_envelope (void)
+{
+  g_autoptr (RookMime) mime = parse (SIMPLE);
+
+  g_assert_cmpstr (
+      rook_mime_get_envelope (mime), ==,
+      "(\"Mon, 7 Feb 1994 21:52:25 -0800\" \"hello there\" ((\"Ann\" NIL \"ann\" \"example.org\")) "
+      "((\"Ann\" NIL \"ann\" \"example.org\")) ((\"Ann\" NIL \"ann\" \"example.org\")) NIL NIL NIL NIL NIL)");
+}
+
+/* The example of RFC 3501 7.4.2. */
+static void
+test_envelope_rfc (void)
+{
+  g_autoptr (RookMime) mime =
+      parse ("Date: Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\r\nSubject: IMAP4rev1 WG mtg summary and minutes\r\n"
+             "From: Terry Gray <gray@cac.washington.edu>\r\nTo: imap@cac.washington.edu\r\n"
+             "cc: minutes@CNRI.Reston.VA.US,\r\n John Klensin <KLENSIN@MIT.EDU>\r\nMessage-Id: "
+             "<B27397-0100000@cac.washington.edu>\r\n\r\n");
+
+  g_assert_cmpstr (
+      rook_mime_get_envelope (mime), ==,
+      "(\"Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\" \"IMAP4rev1 WG mtg summary and minutes\" "
+      "((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) ((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) "
+      "((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) ((NIL NIL \"imap\" \"cac.washington.edu\")) "
+      "((NIL NIL \"minutes\" \"CNRI.Reston.VA.US\")(\"John Klensin\" NIL \"KLENSIN\" \"MIT.EDU\")) NIL NIL "
+      "\"<B27397-0100000@cac.washington.edu>\")");
+}
+
+static char *
+addresses (const char *text)
+{
+  GString *out = g_string_new (NULL);
+
+  rook_address_append_list (out, (RookSpan){ text, strlen (text) });
+  return g_string_free (out, FALSE);
+}
+
+static void
+test_addresses (void)
+{
+  static const char *const cases[][2] = {
+    { "", "NIL" },
+    { " , ;", "NIL" },
+    { "a@b", "((NIL NIL \"a\" \"b\"))" },
+    { "a @ b . c", "((NIL NIL \"a\" \"b.c\"))" },
+    { "a@b (A. B.)", "((\"A. B.\" NIL \"a\" \"b\"))" },
+    { "\"X, \\\"Y\\\"\" <a@b>, c@d", "((\"X, \\\"Y\\\"\" NIL \"a\" \"b\")(NIL NIL \"c\" \"d\"))" },
+    { "<@r1,@r2:a@b>", "((NIL \"@r1,@r2\" \"a\" \"b\"))" },
+    { "alone", "((NIL NIL \"alone\" \"unspecified-domain\"))" },
+    { "g: a@b, c@d;, e@f",
+      "((NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")(NIL NIL NIL NIL)(NIL NIL \"e\" \"f\"))" },
+    { "undisclosed-recipients:;", "((NIL NIL \"undisclosed-recipients\" NIL)(NIL NIL NIL NIL))" },
+    { "g: a@b", "((NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL NIL NIL))" },
+    { "<>", "NIL" },
+    { "M\xc3\xbc <a@b>", "(({3}\r\nM\xc3\xbc NIL \"a\" \"b\"))" },
+    { "a@b <c@d", "((NIL NIL \"a\" \"b\"))" },
+    { "\"unclosed <a@b>", "((NIL NIL \"unclosed <a@b>\" \"unspecified-domain\"))" },
+    { "a@[192.0.2.1]", "((NIL NIL \"a\" \"[192.0.2.1]\"))" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *got = addresses (cases[i][0]);
+
+      g_assert_cmpstr (got, ==, cases[i][1]);
+    }
+}
+
+#define MULTI                                                                                                      \
+  "Content-Type: multipart/mixed; boundary=\"b1\"\r\n\r\npreamble\r\n--b1\r\n\r\nfirst\r\n--b1\r\n"                \
+  "Content-Type: message/rfc822\r\n\r\nSubject: inner\r\nContent-Type: multipart/alternative; boundary=b2\r\n\r\n" \
+  "--b2\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\naGk=\r\n--b2\r\n"   \
+  "Content-Type: text/html\r\nContent-ID: <x>\r\n\r\n<p>\r\n--b2--\r\nepilogue\r\n--b1\r\n"                        \
+  "Content-Type: image/png; name=a.png\r\nContent-Disposition: attachment; filename=\"a b.png\"\r\n"               \
+  "Content-Language: de, en\r\n\r\nPNG\r\n--b1--\r\nafter\r\n"
+
+static void
+test_multipart_parts (void)
+{
+  static const char *const cases[][2] = {
+    { "1", "first" },
+    { "2.1", "aGk=" },
+    { "2.2", "<p>" },
+    { "3", "PNG" },
+  };
+  g_autoptr (RookMime) mime = parse (MULTI);
+  const RookMimePart *message = rook_mime_find_part (mime, "2");
+  const RookMimePart *inner = rook_mime_get_child (mime, message, 0);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *text = part_text (MULTI, rook_mime_find_part (mime, cases[i][0]));
+
+      g_assert_cmpstr (text, ==, cases[i][1]);
+    }
+  g_assert_cmpuint (rook_mime_find_part (mime, "")->n_parts, ==, 3);
+  g_assert_null (rook_mime_find_part (mime, "4"));
+  g_assert_null (rook_mime_find_part (mime, "1.1"));
+  g_assert_null (rook_mime_find_part (mime, "2.3"));
+  g_assert_cmpuint (message->n_parts, ==, 1);
+  g_assert_nonnull (inner);
+  g_assert_null (rook_mime_get_child (mime, message, 1));
+  g_assert_true (g_str_has_prefix (MULTI + inner->header_offset, "Subject: inner"));
+  g_assert_cmpuint (inner->header_offset, ==, message->body_offset);
+  g_assert_cmpuint (inner->n_parts, ==, 2);
+}
+
+static void
+test_bodystructure (void)
+{
+  g_autoptr (RookMime) mime = parse (MULTI);
+
+  g_assert_cmpstr (rook_mime_get_body (mime), ==,
+                   "((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"us-ascii\") NIL NIL \"7BIT\" 5 0)"
+                   "(\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 229 (NIL \"inner\" NIL NIL NIL NIL NIL NIL NIL NIL) "
+                   "((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"utf-8\") NIL NIL \"BASE64\" 4 0)"
+                   "(\"TEXT\" \"HTML\" NIL \"<x>\" NIL \"7BIT\" 3 0) \"ALTERNATIVE\") 14)"
+                   "(\"IMAGE\" \"PNG\" (\"NAME\" \"a.png\") NIL NIL \"7BIT\" 3) \"MIXED\")");
+  g_assert_nonnull (strstr (rook_mime_get_bodystructure (mime),
+                            "\"7BIT\" 3 NIL (\"ATTACHMENT\" (\"FILENAME\" \"a b.png\")) (\"de\" \"en\") NIL)"));
+  g_assert_true (
+      g_str_has_suffix (rook_mime_get_bodystructure (mime), " \"MIXED\" (\"BOUNDARY\" \"b1\") NIL NIL NIL)"));
+}
+
+static void
+test_anything_is_a_message (void)
+{
+  static const char *const cases[] = { "",     "\r\n",     "\n",          "no header at all",
+                                       "a: b", "a: b\r\n", ": x\r\n\r\n", "--\r\n--\r\n" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (RookMime) mime = parse (cases[i]);
+
+      g_assert_cmpstr (rook_mime_find_part (mime, "1")->type, ==, "TEXT");
+      g_assert_true (g_str_has_prefix (rook_mime_get_envelope (mime), "("));
+    }
+}
+
+static void
+test_multipart_without_parts_is_text (void)
+{
+  g_autoptr (RookMime) mime = parse ("Content-Type: multipart/mixed; boundary=x\r\n\r\nnothing\r\n");
+  g_autoptr (RookMime) no_boundary = parse ("Content-Type: multipart/mixed\r\n\r\nnothing\r\n");
+
+  g_assert_cmpstr (rook_mime_get_body (mime), ==,
+                   "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"us-ascii\") NIL NIL \"7BIT\" 9 1)");
+  g_assert_cmpstr (rook_mime_get_body (no_boundary), ==, rook_mime_get_body (mime));
+}
+
+static void
+test_boundary_of_outer_part_ends_inner (void)
+{
+  const char *text =
+      "Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\n"
+      "--i\r\n\r\nx\r\n--o\r\n\r\ny\r\n--o--\r\n";
+  g_autoptr (RookMime) mime = parse (text);
+  g_autofree char *first = part_text (text, rook_mime_find_part (mime, "1.1"));
+  g_autofree char *second = part_text (text, rook_mime_find_part (mime, "2"));
+
+  g_assert_cmpstr (first, ==, "x");
+  g_assert_cmpstr (second, ==, "y");
+}
+
+static void
+test_equal_boundaries_nest (void)
+{
+  const char *text =
+      "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+      "--b\r\n\r\nx\r\n--b--\r\n--b\r\n\r\ny\r\n--b--\r\n";
+  g_autoptr (RookMime) mime = parse (text);
+  g_autofree char *first = part_text (text, rook_mime_find_part (mime, "1.1"));
+  g_autofree char *second = part_text (text, rook_mime_find_part (mime, "2"));
+
+  g_assert_cmpstr (first, ==, "x");
+  g_assert_cmpstr (second, ==, "y");
+}
+
+static void
+test_digest_holds_messages (void)
+{
+  g_autoptr (RookMime) mime =
+      parse ("Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\nSubject: s\r\n\r\nb\r\n--d--\r\n");
+
+  g_assert_cmpstr (rook_mime_find_part (mime, "1")->type, ==, "MESSAGE");
+  g_assert_nonnull (rook_mime_find_part (mime, "1.1"));
+}
+
+static void
+test_depth_and_parts_bounded (void)
+{
+  GString *deep = g_string_new (NULL), *wide = g_string_new ("Content-Type: multipart/mixed; boundary=w\r\n\r\n");
+
+  for (guint i = 0; i < 500; i++)
+    g_string_append_printf (deep, "Content-Type: multipart/mixed; boundary=b%u\r\n\r\n--b%u\r\n", i, i);
+  for (guint i = 0; i < 20000; i++)
+    g_string_append (wide, "--w\r\n\r\nx\r\n");
+  {
+    g_autoptr (RookMime) a = parse (deep->str);
+    g_autoptr (RookMime) b = parse (wide->str);
+
+    g_assert_cmpuint (a->nodes->len, <=, ROOK_MIME_MAX_DEPTH);
+    g_assert_cmpuint (b->nodes->len, ==, ROOK_MIME_MAX_PARTS);
+    g_assert_cmpuint (rook_mime_find_part (b, "")->n_parts, ==, ROOK_MIME_MAX_PARTS - 1);
+  }
+  g_string_free (deep, TRUE);
+  g_string_free (wide, TRUE);
+}
+
+/* Twice the message, about twice the time: hostile shapes of a megabyte each are done at once. */
+static void
+test_linear (void)
+{
+  static const char *const unit[] = {
+    "--",        "(", "a,", "\r\n--x", "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n",
+    "To: a\r\n", "<", "\"", ": ;"
+  };
+  static const char *const start[] = { "", "To: ", "From: x\r\nTo: g:",
+                                       "Content-Type: multipart/mixed; boundary=x\r\n\r\n" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (unit); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (start); j++)
+      {
+        GString *text = g_string_new (start[j]);
+        gint64 begin = g_get_monotonic_time ();
+
+        while (text->len < 1000000)
+          g_string_append (text, unit[i]);
+        {
+          g_autoptr (RookMime) mime = parse (text->str);
+
+          g_assert_nonnull (mime);
+        }
+        g_assert_cmpint (g_get_monotonic_time () - begin, <, 5 * G_USEC_PER_SEC);
+        g_string_free (text, TRUE);
+      }
+}
+
+static void
+test_cache_round_trip (void)
+{
+  g_autoptr (RookMime) mime = parse (MULTI);
+  g_autoptr (GBytes) cache = rook_mime_to_cache (mime);
+  g_autoptr (RookMime) back = rook_mime_from_cache (cache);
+
+  g_assert_nonnull (back);
+  g_assert_cmpstr (rook_mime_get_envelope (back), ==, rook_mime_get_envelope (mime));
+  g_assert_cmpstr (rook_mime_get_body (back), ==, rook_mime_get_body (mime));
+  g_assert_cmpstr (rook_mime_get_bodystructure (back), ==, rook_mime_get_bodystructure (mime));
+  g_assert_cmpuint (rook_mime_find_part (back, "2.2")->body_offset, ==, rook_mime_find_part (mime, "2.2")->body_offset);
+  g_assert_cmpstr (rook_mime_find_part (back, "2.2")->subtype, ==, "HTML");
+  g_assert_cmpuint (rook_mime_get_size (back), ==, rook_mime_get_size (mime));
+}
+
+static void
+test_cache_damaged (void)
+{
+  g_autoptr (RookMime) mime = parse (MULTI);
+  g_autoptr (GBytes) cache = rook_mime_to_cache (mime);
+  gsize length;
+  const guint8 *data = g_bytes_get_data (cache, &length);
+
+  for (gsize i = 0; i < length; i++)
+    {
+      g_autofree guint8 *copy = g_memdup2 (data, length);
+      g_autoptr (GBytes) damaged = NULL;
+      g_autoptr (RookMime) back = NULL;
+
+      copy[i] ^= 0x41;
+      damaged = g_bytes_new (copy, length);
+      back = rook_mime_from_cache (damaged); /* any answer but a crash or an offset outside */
+      if (i < 4)
+        g_assert_null (back);
+      if (back != NULL)
+        g_assert_cmpuint (rook_mime_find_part (back, "")->body_offset, <=, rook_mime_get_size (back));
+    }
+}
+
+static void
+test_header (void)
+{
+  g_autoptr (RookMime) mime = parse ("X-Other: o\r\nSubject: a\r\n\tb\r\nsubject: second\r\n\r\nSubject: body\r\n");
+  g_autoptr (GBytes) cache = rook_mime_to_cache (mime);
+  g_autoptr (RookMime) back = rook_mime_from_cache (cache);
+  g_autofree char *subject = rook_mime_get_header (mime, "SUBJECT");
+  g_autofree char *other = rook_mime_get_header (mime, "x-other");
+  g_autofree char *cached = rook_mime_get_header (back, "Subject");
+
+  g_assert_cmpstr (subject, ==, "a\tb");
+  g_assert_cmpstr (other, ==, "o");
+  g_assert_cmpstr (cached, ==, "a\tb");
+  g_assert_null (rook_mime_get_header (back, "x-other"));
+  g_assert_null (rook_mime_get_header (mime, "nothing"));
+  g_assert_true (rook_mime_is_header_cached ("Subject"));
+  g_assert_false (rook_mime_is_header_cached ("X-Other"));
+}
+
+static void
+check_filter (const char *header, gboolean negate, const char *expected)
+{
+  const char *const fields[] = { "to", "Subject", NULL };
+  g_autoptr (GBytes) got = rook_mime_filter_header (header, strlen (header), fields, negate);
+  gsize length;
+  const char *data = g_bytes_get_data (got, &length);
+  g_autofree char *text = g_strndup (data, length);
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static void
+test_filter_header (void)
+{
+  const char *header = "To: a,\r\n b\r\nFrom: c\r\nSUBJECT:d\r\nnonsense\r\nTo : e\r\n\r\n";
+
+  check_filter (header, FALSE, "To: a,\r\n b\r\nSUBJECT:d\r\nTo : e\r\n\r\n");
+  check_filter (header, TRUE, "From: c\r\n\r\n");
+  check_filter ("To: x", FALSE, "To: x\r\n\r\n");
+  check_filter ("", FALSE, "\r\n");
+}
+
+static void
+test_utf7_known (void)
+{
+  static const char *const cases[][2] = {
+    { "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", "~peter/mail/&U,BTFw-/&ZeVnLIqe-" },
+    { "a&b", "a&-b" },
+    { "\xc3\xa4", "&AOQ-" },
+    { "x\xf0\x9f\x98\x80y", "x&2D3eAA-y" },
+    { "", "" },
+    { "\t", "&AAk-" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *to = rook_utf7_from_utf8 (cases[i][0]);
+      g_autofree char *back = rook_utf7_to_utf8 (cases[i][1]);
+
+      g_assert_cmpstr (to, ==, cases[i][1]);
+      g_assert_cmpstr (back, ==, cases[i][0]);
+    }
+}
+
+static void
+test_utf7_refused (void)
+{
+  static const char *const cases[] = { "&",     "&AGE-",      "&AOQ",   "&AOR-", "\xc3\xa4", "a\tb",  "&2D0-",
+                                       "&3gA-", "&AOQ-&AOQ-", "&AOQA-", "&A-",   "&!!!-",    "&AAA-", "&AOQAYQ-" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *got = rook_utf7_to_utf8 (cases[i]);
+
+      g_assert_null (got);
+    }
+  g_assert_null (rook_utf7_from_utf8 ("\xff"));
+}
+
+/* Every character there is, alone and between others, comes back; the text is ASCII. */
+static void
+test_utf7_bijection (void)
+{
+  for (gunichar c = 1; c <= 0x10ffff; c++)
+    {
+      char text[16] = "a";
+      g_autofree char *there = NULL, *back = NULL;
+
+      if (!g_unichar_validate (c))
+        continue;
+      text[1 + g_unichar_to_utf8 (c, text + 1)] = c % 3 == 0 ? 'z' : '\0';
+      there = rook_utf7_from_utf8 (text);
+      back = rook_utf7_to_utf8 (there);
+      g_assert_cmpstr (back, ==, text);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/mime/parse/plain-offsets", test_plain_offsets);
+  g_test_add_func ("/mime/parse/multipart-parts", test_multipart_parts);
+  g_test_add_func ("/mime/parse/anything-is-a-message", test_anything_is_a_message);
+  g_test_add_func ("/mime/parse/multipart-without-parts-is-text", test_multipart_without_parts_is_text);
+  g_test_add_func ("/mime/parse/boundary-of-outer-part-ends-inner", test_boundary_of_outer_part_ends_inner);
+  g_test_add_func ("/mime/parse/equal-boundaries-nest", test_equal_boundaries_nest);
+  g_test_add_func ("/mime/parse/digest-holds-messages", test_digest_holds_messages);
+  g_test_add_func ("/mime/parse/depth-and-parts-bounded", test_depth_and_parts_bounded);
+  g_test_add_func ("/mime/parse/linear", test_linear);
+  g_test_add_func ("/mime/envelope/fields", test_envelope);
+  g_test_add_func ("/mime/envelope/rfc-example", test_envelope_rfc);
+  g_test_add_func ("/mime/envelope/addresses", test_addresses);
+  g_test_add_func ("/mime/body/structure", test_bodystructure);
+  g_test_add_func ("/mime/cache/round-trip", test_cache_round_trip);
+  g_test_add_func ("/mime/cache/damaged", test_cache_damaged);
+  g_test_add_func ("/mime/header/first-unfolded", test_header);
+  g_test_add_func ("/mime/header/filter", test_filter_header);
+  g_test_add_func ("/mime/utf7/known", test_utf7_known);
+  g_test_add_func ("/mime/utf7/refused", test_utf7_refused);
+  g_test_add_func ("/mime/utf7/bijection", test_utf7_bijection);
+  return g_test_run ();
+}
