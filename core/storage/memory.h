@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A storage backend in memory, for tests: the whole contract and nothing durable. A #RookMemoryDisk stands for the
+ * directory: it outlives the stores opened on it, one at a time, and can be told to hold or to fail.
+ */
+#pragma once
+
+#include "rookery/storage.h"
+
+G_BEGIN_DECLS
+
+typedef struct RookMemoryDisk RookMemoryDisk;
+
+RookMemoryDisk *rook_memory_disk_new (void);
+void rook_memory_disk_free (RookMemoryDisk *disk);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookMemoryDisk, rook_memory_disk_free)
+
+/* For rook_store_open_backend(), with a disk as its data. */
+extern const RookStorageBackend rook_memory_backend;
+
+/* Opens a store on @disk; abort if that fails. */
+RookStore *rook_memory_open (RookMemoryDisk *disk);
+
+/* While held, batches queue up and are not committed. */
+void rook_memory_disk_hold (RookMemoryDisk *disk, gboolean hold);
+/* The @nth call from now (1: the next) of get, read, commit, foreach or stage_*() fails with @code, once; 0: none does.
+ * FULL fails reserve too. After UNKNOWN the store is RECOVERING until it is opened anew, and the batch that failed is
+ * there then if @applied. */
+void rook_memory_disk_fail (RookMemoryDisk *disk, guint nth, RookStoreError code, gboolean applied);
+guint rook_memory_disk_get_calls (RookMemoryDisk *disk); /* that could have failed, ever */
+
+G_END_DECLS
