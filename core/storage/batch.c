@@ -467,6 +467,9 @@ rook_batch_complete (RookBatch *batch, guint64 position, const GError *error)
   if (store->completed == store->submitted)
     store->failed_number = 0;
   rook_mutex_unlock (&store->lock);
-  rook_store_unpark (store);
+  /* First the callback, then the gets that waited for it; the batch, and its reference, may go with the callback. */
+  rook_store_ref (store);
   deliver (batch);
+  rook_store_unpark (store);
+  rook_store_unref (store);
 }
