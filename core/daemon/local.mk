@@ -5,6 +5,16 @@ EXTRA_DIST += %D%/README.md
 core_libcore_la_SOURCES += \
 	%D%/daemon.c \
 	%D%/keys.c \
+	%D%/life.c \
+	%D%/life.h \
+	%D%/load.c \
+	%D%/load.h \
+	%D%/notify.c \
+	%D%/notify.h \
+	%D%/privileges.c \
+	%D%/privileges.h \
+	%D%/reload.c \
+	%D%/reload.h \
 	%D%/server.c \
 	%D%/server-private.h \
 	%D%/services.c \

@@ -35,6 +35,8 @@ struct RookServer {
   char *hostname;        /* (owned) */
   char *scratch;         /* (owned) (nullable) a test's directory, removed at its end */
 
+  RookPlugins *plugins; /* (owned) first made and last freed: whoever refers to a plugin goes before */
+
   /* In the order of their construction; all owned. */
   RookLoop *loop;
   RookPool *pool;
@@ -49,22 +51,13 @@ struct RookServer {
   RookDelivery *delivery;
   RookStorage *storage;
   RookMail *mail;
-  RookPlugins *plugins;
 };
 
-/* Until configuration and locks are there. */
-#pragma weak rook_config_read_data
-#pragma weak rook_config_ref
-#pragma weak rook_config_unref
-#pragma weak rook_mutex_init
-#pragma weak rook_mutex_clear
-#pragma weak rook_mutex_lock
-#pragma weak rook_mutex_unlock
-#pragma weak rook_config_declare
-#pragma weak rook_config_validate
-#pragma weak rook_config_get_group
-#pragma weak rook_config_group_get_string
-#pragma weak rook_config_group_get_integer
+
+/* Until the control service is there. */
+#pragma weak rook_control_add
+#pragma weak rook_control_call_done
+#pragma weak rook_control_call_fail
 
 /* The groups of the daemon itself. */
 extern const RookConfigSchema rook_server_schemas[];
@@ -94,6 +87,20 @@ void rook_services_check (RookConfig *config, GPtrArray *mistakes);
 void rook_services_start (RookServer *server);
 void rook_services_reconfigure (RookServer *server, RookConfig *config);
 void rook_services_stop (RookServer *server);
+
+/* What only some have to do: at the start sockets are bound while still root, stores are opened once plugins run, then
+ * clients are let in. */
+gboolean rook_services_bind (RookServer *server, GError **error);
+gboolean rook_services_open (RookServer *server, GError **error);
+void rook_services_listen (RookServer *server);
+/* Of a reload: everything that may fail; then rook_services_reconfigure() or rook_services_abandon(). */
+void rook_services_prepare (RookServer *server, RookConfig *config, GPtrArray *mistakes);
+void rook_services_abandon (RookServer *server);
+/* At the stop: sessions finish what they are doing; those that are left are ended; stores are closed. */
+void rook_services_drain (RookServer *server);
+guint rook_services_count_sessions (RookServer *server);
+void rook_services_abort_sessions (RookServer *server);
+void rook_services_close (RookServer *server);
 
 /* --- test-server.c: for unit tests -------------------------------------------------------------------------------- */
 

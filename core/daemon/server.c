@@ -14,6 +14,7 @@ rook_server_new (RookConfig *config, const char *config_path)
   RookConfigGroup *group = rook_config_get_group (config, "server", NULL);
 
   rook_mutex_init (&server->config_lock);
+  server->plugins = rook_plugins_new (server);
   server->config = config;
   server->config_path = g_strdup (config_path);
   server->hostname = g_strdup (rook_config_group_get_string (group, "hostname"));
@@ -26,6 +27,7 @@ void
 rook_server_free (RookServer *server)
 {
   rook_services_stop (server);
+  rook_plugins_free (server->plugins);
   rook_config_unref (server->config);
   rook_mutex_clear (&server->config_lock);
   g_free (server->config_path);

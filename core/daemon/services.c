@@ -50,19 +50,11 @@ ROOK_SERVICE (delivery, RookDelivery, delivery)
 ROOK_SERVICE (storage, RookStorage, storage)
 ROOK_SERVICE (mail, RookMail, mail)
 
-extern __typeof (rook_loop_new) rook_loop_new ROOK_WEAK;
-extern __typeof (rook_loop_free) rook_loop_free ROOK_WEAK;
-extern __typeof (rook_pool_new) rook_pool_new ROOK_WEAK;
-extern __typeof (rook_pool_free) rook_pool_free ROOK_WEAK;
-extern __typeof (rook_pool_set_limits) rook_pool_set_limits ROOK_WEAK;
-
 static void
 start_loop (RookServer *server)
 {
   RookConfigGroup *group = rook_config_get_group (server->config, "server", NULL);
 
-  if (rook_loop_new == NULL)
-    return;
   server->loop = rook_loop_new ((guint) rook_config_group_get_integer (group, "workers"));
   server->pool = rook_pool_new (server->loop, "pool", (guint) rook_config_group_get_integer (group, "pool-threads"),
                                 (guint) rook_config_group_get_integer (group, "pool-queue"));
@@ -145,4 +137,76 @@ rook_services_stop (RookServer *server)
 {
   for (guint i = G_N_ELEMENTS (services); i > 0; i--)
     services[i - 1].stop (server);
+}
+
+/* --- steps of a start, a stop and a reload that are not everybody's --------------------------------------------------- */
+
+extern gboolean rook_net_bind (RookNet *net, GError **error) ROOK_WEAK;
+extern void rook_net_listen (RookNet *net) ROOK_WEAK;
+extern void rook_net_prepare (RookNet *net, RookConfig *config, GPtrArray *mistakes) ROOK_WEAK;
+extern void rook_net_abandon (RookNet *net) ROOK_WEAK;
+extern void rook_net_drain (RookNet *net) ROOK_WEAK;
+extern void rook_net_abort_all (RookNet *net) ROOK_WEAK;
+extern guint rook_net_get_n_connections (RookNet *net) ROOK_WEAK;
+extern gboolean rook_mail_open_stores (RookMail *mail, GError **error) ROOK_WEAK;
+extern void rook_mail_close_stores (RookMail *mail) ROOK_WEAK;
+
+gboolean
+rook_services_bind (RookServer *server, GError **error)
+{
+  return server->net == NULL || rook_net_bind (server->net, error);
+}
+
+gboolean
+rook_services_open (RookServer *server, GError **error)
+{
+  return server->mail == NULL || rook_mail_open_stores (server->mail, error);
+}
+
+void
+rook_services_listen (RookServer *server)
+{
+  if (server->net != NULL)
+    rook_net_listen (server->net);
+}
+
+void
+rook_services_prepare (RookServer *server, RookConfig *config, GPtrArray *mistakes)
+{
+  if (server->net != NULL)
+    rook_net_prepare (server->net, config, mistakes);
+}
+
+void
+rook_services_abandon (RookServer *server)
+{
+  if (server->net != NULL)
+    rook_net_abandon (server->net);
+}
+
+void
+rook_services_drain (RookServer *server)
+{
+  if (server->net != NULL)
+    rook_net_drain (server->net);
+}
+
+void
+rook_services_abort_sessions (RookServer *server)
+{
+  if (server->net != NULL)
+    rook_net_abort_all (server->net);
+}
+
+guint
+rook_services_count_sessions (RookServer *server)
+{
+  return server->net != NULL ? rook_net_get_n_connections (server->net) : 0;
+}
+
+void
+rook_services_close (RookServer *server)
+{
+  if (server->mail != NULL)
+    rook_mail_close_stores (server->mail);
 }

@@ -71,6 +71,7 @@ rook_server_new_for_test (const char *config_text)
   server = rook_server_new (config, NULL);
   server->scratch = g_steal_pointer (&scratch);
   rook_services_start (server);
+  rook_plugins_add_verbs (server->plugins);
   return server;
 }
 
@@ -95,6 +96,7 @@ rook_server_free_for_test (RookServer *server)
 {
   g_autofree char *scratch = g_steal_pointer (&server->scratch);
 
+  rook_plugins_remove_all (server->plugins);
   rook_server_free (server);
   remove_tree (scratch);
 }

@@ -2,4 +2,16 @@
 
 EXTRA_DIST += %D%/README.md
 
-core_libcore_la_SOURCES += %D%/plugin-private.h
+core_libcore_la_SOURCES += \
+	%D%/change.c \
+	%D%/interface.c \
+	%D%/module.c \
+	%D%/order.c \
+	%D%/plan.c \
+	%D%/plugin.c \
+	%D%/plugin-life.h \
+	%D%/plugin-private.h \
+	%D%/plugins.c \
+	%D%/stop.c \
+	%D%/test-plugins.c \
+	%D%/verbs.c

@@ -23,8 +23,8 @@ gboolean rook_plugin_may_register (RookPlugin *self, const char *what, GError **
  * @drain: stop taking new work for @self and let what is in flight come to its end: close listeners, tell sessions
  * @abort: (nullable): the deadline has passed: end what is left, at once
  *
- * Registers what to do when @self is about to go, both before any undo. What is in flight holds a reference
- * (rook_plugin_ref()), so the drain is over when the references are gone.
+ * Registers what to do when @self is about to go, both before any undo. Whatever is in flight (a session, a job's run)
+ * holds a reference of its own (rook_plugin_ref()): the drain is over when no more are held than init left behind.
  */
 void rook_plugin_on_drain (RookPlugin *self, RookFunc drain, RookFunc abort, gpointer data);
 
@@ -50,28 +50,56 @@ void rook_plugins_free (RookPlugins *self);
 RookPluginPlan *rook_plugin_plan_new (RookPlugins *plugins, RookConfig *config, const char *const *force);
 void rook_plugin_plan_free (RookPluginPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookPluginPlan, rook_plugin_plan_free)
-/* Adds a mistake for each plugin of the plan that can't be loaded or lacks what it needs, but for those in @except. */
-void rook_plugin_plan_check (RookPluginPlan *plan, GPtrArray *mistakes);
+/* Adds a mistake for each plugin of the plan that can't be loaded or lacks what it needs, but for those that are in
+ * @except (nullable) and not required. */
+void rook_plugin_plan_check (RookPluginPlan *plan, const char *const *except, GPtrArray *mistakes);
 
-/* Starts all plugins of the plan in their order. Returns: %FALSE if a required one failed; the others run. @plan is used
- * up. */
+/* Starts all plugins of the plan in their order. Returns: %FALSE as soon as a required one fails; of the others those that
+ * failed are logged. */
 gboolean rook_plugins_start (RookPlugins *self, RookPluginPlan *plan, GError **error);
+/* The names of those that failed. (transfer full) */
+char **rook_plugins_dup_failed (RookPlugins *self);
 
-typedef void (*RookPluginsDone) (GError *error, GPtrArray *changes, gpointer data);
-/* From what runs to @plan (used up), all or nothing; see reload.c. @callback comes once, never before this returns. */
-void rook_plugins_change (RookPlugins *self, RookPluginPlan *plan, RookConfig *before, RookConfig *after,
+/**
+ * RookPluginsDone:
+ * @changes: (element-type utf8): what was done, for people: "started pop3"; empty on failure
+ * @error: (nullable): why everything is as it was
+ */
+typedef void (*RookPluginsDone) (GPtrArray *changes, const GError *error, gpointer data);
+/**
+ * rook_plugins_change:
+ * @plan: (transfer full): without mistakes
+ * @before: the configuration whose plugins run
+ *
+ * Goes from what runs to @plan, all or nothing: plugins that came are initialised, those that went, and those that have
+ * another value in a key that takes a restart, are drained with the deadline first, with whoever needs them; of the rest
+ * live keys are applied. If one that did not run refuses to start, or a pinned one would have to go, all is put back. One
+ * that had failed before and fails again just stays so. The plan's configuration is in force already.
+ */
+void rook_plugins_change (RookPlugins *self, RookPluginPlan *plan, RookConfig *before, guint deadline_ms,
                           RookPluginsDone callback, gpointer data);
 
-/* At the server's end: drains all (deadline in ms), then calls back; then, with no session left, ends all. */
-void rook_plugins_drain (RookPlugins *self, guint deadline_ms, RookFunc callback, gpointer data);
-/* The deadline of a drain that is under way has passed, now. */
+/* Drains and ends all plugins, in reverse order of their init: without the pinned ones, while stores are open, and then
+ * with them. Calls back at the end, never before it returns. */
+void rook_plugins_stop_all (RookPlugins *self, gboolean pinned_too, guint deadline_ms, RookFunc done, gpointer data);
+/* The deadline of all drains that are under way is now. */
 void rook_plugins_hurry (RookPlugins *self);
-void rook_plugins_finish (RookPlugins *self);
+/* Whether a plugin is being ended now. */
+gboolean rook_plugins_is_busy (RookPlugins *self);
+
+/* What `plugin list` shows: aa{sv}. (transfer floating) */
+GVariant *rook_plugins_list (RookPlugins *self);
+/* Registers `plugin list`. */
+void rook_plugins_add_verbs (RookPlugins *self);
 
 /* --- for tests ---------------------------------------------------------------------------------------------------- */
 
-/* Runs a plugin from a descriptor in memory, with `[plugin NAME]` of the server's configuration, or all defaults.
- * Returns: (nullable): it ends with the server, or by rook_plugins_remove_static(). */
-RookPlugin *rook_plugins_add_static (RookPlugins *self, const RookPluginDescriptor *descriptor, GError **error);
-/* Aborts what is in flight, undoes and ends it; the caller has run the workers until no reference is left. */
-void rook_plugins_remove_static (RookPlugins *self, RookPlugin *plugin);
+/* Runs a plugin from a descriptor in memory. @settings: (nullable): lines of its group. Returns: (nullable): it is ended
+ * with the test server, or by rook_plugins_remove_static(). */
+RookPlugin *rook_plugins_add_static (RookPlugins *self, const RookPluginDescriptor *descriptor, const char *settings,
+                                     GError **error);
+/* Drains (up to @deadline_ms) and ends it, running the main worker meanwhile. Returns: whether it has gone; else it is
+ * resident. */
+gboolean rook_plugins_remove_static (RookPlugins *self, RookPlugin *plugin, guint deadline_ms);
+/* Ends all plugins, running the main worker meanwhile. */
+void rook_plugins_remove_all (RookPlugins *self);

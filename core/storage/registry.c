@@ -5,6 +5,8 @@
  */
 #include "storage/storage-private.h"
 
+#include "plugin/plugin-private.h"
+
 #include <string.h>
 
 typedef struct {
@@ -163,6 +165,35 @@ use (RookStorage *self, const char *name)
   return entry;
 }
 
+/* What an open store holds: its backend, whose plugin can't be switched off meanwhile. */
+typedef struct {
+  Entry *entry; /* (owned reference) */
+  char *why;    /* (owned) */
+} Use;
+
+static void
+end_use (gpointer data)
+{
+  Use *held = data;
+
+  if (held->entry->plugin != NULL)
+    rook_plugin_unpin (held->entry->plugin, held->why);
+  entry_unref (held->entry);
+  g_free (held->why);
+  g_free (held);
+}
+
+static Use *
+begin_use (Entry *entry, const char *path)
+{
+  Use *held = g_new (Use, 1);
+
+  *held = (Use){ entry, g_strconcat ("the store in ", path, NULL) };
+  if (entry->plugin != NULL)
+    rook_plugin_pin (entry->plugin, held->why);
+  return held;
+}
+
 RookStore *
 rook_store_open (RookServer *server, const char *backend, const RookStoreSpec *spec, GError **error)
 {
@@ -183,7 +214,7 @@ rook_store_open (RookServer *server, const char *backend, const RookStoreSpec *s
       entry_unref (entry);
       return NULL;
     }
-  store->closed = entry_unref;
-  store->closed_data = entry;
+  store->closed = end_use;
+  store->closed_data = begin_use (entry, spec->path);
   return store;
 }

@@ -1,3 +1,1 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-
-check_PROGRAMS += %D%/test-metrics

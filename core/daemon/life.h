@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The daemon's whole life, and the check of a configuration instead of one. Both return the exit status.
+ */
+#pragma once
+
+#include "rookery/server.h"
+
+G_BEGIN_DECLS
+
+int rook_life_run (const char *path);
+int rook_life_check (const char *path);
+
+G_END_DECLS

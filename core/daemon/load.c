@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reading a whole configuration, and what of a new one a running server can't take.
+ */
+#include "daemon/load.h"
+
+#include "config/config-private.h"
+#include "daemon/privileges.h"
+
+RookConfig *
+rook_daemon_load (const char *path, RookPlugins *plugins, const char *const *force, RookPluginPlan **out_plan,
+                  GPtrArray **out_mistakes)
+{
+  RookConfig *config = rook_config_read (path, out_mistakes);
+
+  rook_services_declare (config);
+  *out_plan = rook_plugin_plan_new (plugins, config, force);
+  rook_config_validate (config, *out_mistakes);
+  rook_services_check (config, *out_mistakes);
+  if (plugins == NULL)
+    rook_privileges_check (config, *out_mistakes);
+  return config;
+}
+
+/* --- what takes a restart ------------------------------------------------------------------------------------------ */
+
+/* Whether a group of that title, as it came or went, has a key that only a restart changes. */
+static gboolean
+group_needs_restart (RookConfig *before, RookConfig *after, const char *title)
+{
+  RookConfig *const both[] = { before, after };
+
+  for (guint side = 0; side < G_N_ELEMENTS (both); side++)
+    {
+      RookConfigGroup *group = rook_config_get_group (both[side], title, NULL);
+
+      for (guint i = 0; group != NULL && group->file != NULL && i < group->entries->len; i++)
+        {
+          const RookConfigEntry *entry = g_ptr_array_index (group->entries, i);
+          const RookConfigKey *key = rook_config_find_key (both[side], title, entry->name);
+
+          if (key != NULL && key->change == ROOK_CONFIG_SERVER_RESTART)
+            return TRUE;
+        }
+    }
+  return FALSE;
+}
+
+void
+rook_daemon_check_restart (RookConfig *before, RookConfig *after, GPtrArray *mistakes)
+{
+  g_autoptr (GPtrArray) differences = rook_config_diff (before, after);
+
+  for (guint i = 0; i < differences->len; i++)
+    {
+      const char *difference = g_ptr_array_index (differences, i);
+      const char *slash = strrchr (difference, '/');
+      g_autofree char *title =
+          slash != NULL ? g_strndup (difference, (gsize) (slash - difference)) : g_strdup (difference);
+      const RookConfigKey *key = slash != NULL ? rook_config_find_key (after, title, slash + 1) : NULL;
+      RookConfigGroup *group = rook_config_get_group (after, title, NULL);
+
+      if (key != NULL && key->change == ROOK_CONFIG_SERVER_RESTART)
+        rook_config_add_mistake (mistakes, group, key->name, ROOK_CONFIG_ERROR_CONFLICT,
+                                 "%s has changed, which a running server can't take: restart it", difference);
+      else if (slash == NULL && group_needs_restart (before, after, title))
+        rook_config_add_mistake (mistakes, group, NULL, ROOK_CONFIG_ERROR_CONFLICT,
+                                 "[%s] came or went, which a running server can't take: restart it", title);
+    }
+}
+
+/* --- for people ---------------------------------------------------------------------------------------------------- */
+
+static gint
+compare_mistakes (gconstpointer a, gconstpointer b)
+{
+  const RookConfigMistake *left = *(RookConfigMistake *const *) a, *right = *(RookConfigMistake *const *) b;
+  gint order = g_strcmp0 (left->file, right->file);
+
+  return order != 0 ? order : (gint) left->line - (gint) right->line;
+}
+
+char *
+rook_daemon_format_mistakes (GPtrArray *mistakes, const char *prefix)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  g_ptr_array_sort (mistakes, compare_mistakes);
+  for (guint i = 0; i < mistakes->len; i++)
+    {
+      g_autofree char *line = rook_config_mistake_to_string (g_ptr_array_index (mistakes, i));
+
+      g_string_append_printf (text, "%s%s%s", i > 0 ? "\n" : "", prefix, line);
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}

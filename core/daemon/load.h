@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reading a whole configuration: for the start, for --check-config and for a reload alike.
+ */
+#pragma once
+
+#include "daemon/server-private.h"
+
+G_BEGIN_DECLS
+
+/**
+ * rook_daemon_load:
+ * @plugins: (nullable): those that run
+ * @force: (nullable): see rook_plugin_plan_new()
+ * @out_plan: (out) (transfer full)
+ * @out_mistakes: (out) (element-type RookConfigMistake) (transfer full): all but those of plugins, for which
+ *   rook_plugin_plan_check() is to be asked
+ *
+ * Reads the files, loads the modules of the plugins they name, declares every table and checks everything. Changes nothing.
+ * Blocks (disk). Returns: (transfer full): to be used only if there are no mistakes.
+ */
+RookConfig *rook_daemon_load (const char *path, RookPlugins *plugins, const char *const *force,
+                              RookPluginPlan **out_plan, GPtrArray **out_mistakes);
+
+/* Adds a mistake for each key, or group, that has changed and can't change in a running server. */
+void rook_daemon_check_restart (RookConfig *before, RookConfig *after, GPtrArray *mistakes);
+
+/* One line each, in the order of files and lines. (transfer full) */
+char *rook_daemon_format_mistakes (GPtrArray *mistakes, const char *prefix);
+
+G_END_DECLS

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Who the process is: what it does as root, how it stops being root, and which files it trusts.
+ */
+#pragma once
+
+#include "rookery/config.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  gboolean root; /* started as root: will be somebody else */
+  char *user;    /* (owned) */
+  uid_t uid;
+  gid_t gid;
+} RookPrivileges;
+
+void rook_privileges_clear (RookPrivileges *self);
+
+/* Finds out who to be. @config: validated. Errors: no such user, or the user is root. */
+gboolean rook_privileges_init (RookPrivileges *self, RookConfig *config, GError **error);
+
+/* Descriptor and core limits, no new privileges for whatever is executed. Call before any thread is made. */
+void rook_privileges_set_limits (RookConfig *config);
+
+/* Makes the state and run directories if they are missing, and refuses what others could write to, or what is somebody
+ * else's, naming the path and what to do. Checks only if @create is %FALSE. */
+gboolean rook_privileges_prepare_directories (const RookPrivileges *self, RookConfig *config, gboolean create,
+                                              GError **error);
+/* The same as a check of the configuration, without side effects: adds a mistake for each. */
+void rook_privileges_check (RookConfig *config, GPtrArray *mistakes);
+
+/* Works as the user, but can be root again: whatever is made meanwhile is the user's. */
+gboolean rook_privileges_lower (const RookPrivileges *self, GError **error);
+gboolean rook_privileges_raise (const RookPrivileges *self, GError **error);
+/* The user from here on, for good; keeps the right to bind low ports, so that a listener can come back at a reload.
+ * Verifies that nothing else is left. */
+gboolean rook_privileges_drop (const RookPrivileges *self, GError **error);
+
+G_END_DECLS
