@@ -1,1 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+
+check_LTLIBRARIES += %D%/libauth-fixture.la
+tests_unit_libauth_fixture_la_SOURCES = %D%/auth-fixture.c %D%/auth-fixture.h
+
+check_PROGRAMS += %D%/test-auth-exchange %D%/test-auth-saslauthd
+tests_unit_test_auth_exchange_LDADD = %D%/libauth-fixture.la $(LDADD)
+tests_unit_test_auth_saslauthd_LDADD = %D%/libauth-fixture.la $(LDADD)

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The authentication service: its parts, their life, and what is counted and logged of an attempt. Three pools, so that
+ * what hangs stays among its like: checks that ask somebody else, steps that read a file at most, changes of sasldb.
+ */
+#include "auth/auth-internal.h"
+
+#include "rookery/server.h"
+
+G_DEFINE_QUARK (rook - auth - error - quark, rook_auth_error)
+
+#define ADMIN_QUEUE 64
+
+/* By RookAuthError; also what `reason` says in the log. */
+static const char *const reasons[] = { "failed",   "unavailable", "mechanism", "privacy", "not-authorized",
+                                       "protocol", "cancelled",   "disabled",  "weak" };
+
+static RookAuth *
+auth_new (RookLoop *loop, RookAuthSettings *settings)
+{
+  RookAuth *auth = g_new0 (RookAuth, 1);
+
+  rook_mutex_init (&auth->lock);
+  rook_cond_init (&auth->idle);
+  auth->settings = settings;
+  auth->pool = rook_pool_new (loop, "auth", settings->threads, settings->queue);
+  auth->local_pool = rook_pool_new (loop, "auth-local", settings->threads, settings->queue);
+  auth->admin_pool = rook_pool_new (loop, "auth-admin", 1, ADMIN_QUEUE);
+  auth->checkers = rook_auth_checkers_new ();
+  auth->throttle = rook_throttle_new ();
+  return auth;
+}
+
+RookAuth *
+rook_auth_new_with (RookLoop *loop, RookAuthSettings *settings, RookLog *log, RookMetrics *metrics)
+{
+  RookAuth *auth = auth_new (loop, settings);
+
+  auth->log = log;
+  auth->metrics = metrics;
+  if (metrics != NULL)
+    auth->latency = rook_metrics_histogram (metrics, "auth.latency", NULL, NULL, "us",
+                                            "From a client's last answer to the end of the check, delays left out");
+  if (!rook_sasl_start () && log != NULL)
+    rook_log_message (log, ROOK_LOG_ERROR, "auth.sasl", "libsasl2 does not start: nobody can log in");
+  return auth;
+}
+
+RookAuth *
+rook_auth_new (RookServer *server)
+{
+  g_autoptr (RookConfig) config = rook_server_get_config (server);
+  RookAuthSettings *settings = rook_auth_settings_new (config, rook_server_get_hostname (server));
+  RookAuth *auth = rook_auth_new_with (rook_server_get_loop (server), settings, rook_server_get_log (server),
+                                       rook_server_get_metrics (server));
+
+  auth->server = server;
+  return auth;
+}
+
+/* What the pools hand back comes to the workers, this one's own among them: so it turns its context meanwhile. */
+static void
+wait_for_work (RookAuth *auth)
+{
+  RookWorker *worker = rook_worker_current ();
+  gboolean busy = TRUE;
+
+  while (busy)
+    {
+      if (worker != NULL)
+        while (g_main_context_iteration (rook_worker_get_context (worker), FALSE))
+          ;
+      rook_mutex_lock (&auth->lock);
+      if (auth->at_work > 0)
+        rook_cond_wait_until (&auth->idle, &auth->lock, g_get_monotonic_time () + 10 * 1000);
+      busy = auth->at_work > 0;
+      rook_mutex_unlock (&auth->lock);
+    }
+}
+
+void
+rook_auth_free (RookAuth *auth)
+{
+  rook_pool_free (auth->admin_pool);
+  rook_pool_free (auth->local_pool);
+  rook_pool_free (auth->pool);
+  wait_for_work (auth);
+  rook_auth_checkers_unref (auth->checkers);
+  rook_throttle_free (auth->throttle);
+  rook_auth_settings_unref (auth->settings);
+  rook_cond_clear (&auth->idle);
+  rook_mutex_clear (&auth->lock);
+  g_free (auth);
+}
+
+void
+rook_auth_begin_work (RookAuth *auth)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&auth->lock);
+
+  auth->at_work++;
+}
+
+void
+rook_auth_end_work (RookAuth *auth)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&auth->lock);
+
+  if (--auth->at_work == 0)
+    rook_cond_signal (&auth->idle);
+}
+
+RookAuthSettings *
+rook_auth_get_settings (RookAuth *auth)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&auth->lock);
+
+  return rook_auth_settings_ref (auth->settings);
+}
+
+static void
+set_settings (RookAuth *auth, RookAuthSettings *settings)
+{
+  RookAuthSettings *before;
+
+  rook_pool_set_limits (auth->pool, settings->threads, settings->queue);
+  rook_pool_set_limits (auth->local_pool, settings->threads, settings->queue);
+  rook_mutex_lock (&auth->lock);
+  before = auth->settings;
+  auth->settings = settings;
+  rook_mutex_unlock (&auth->lock);
+  rook_auth_settings_unref (before);
+}
+
+void
+rook_auth_reconfigure (RookAuth *auth, RookConfig *config)
+{
+  set_settings (auth, rook_auth_settings_new (config, rook_server_get_hostname (auth->server)));
+}
+
+gboolean
+rook_auth_canonical_user (RookAuth *auth, const char *name, char **out_user, GError **error)
+{
+  g_autoptr (RookAuthSettings) settings = rook_auth_get_settings (auth);
+
+  g_return_val_if_fail (name != NULL && out_user != NULL, FALSE);
+  return rook_auth_canonical (settings, name, -1, out_user, error);
+}
+
+static const char *
+reason_of (const GError *error)
+{
+  return error->domain == ROOK_AUTH_ERROR && (guint) error->code < G_N_ELEMENTS (reasons) ? reasons[error->code]
+                                                                                          : "unavailable";
+}
+
+static void
+count (RookAuth *auth, const RookAuthAttempt *attempt)
+{
+  const char *result = attempt->error != NULL ? reason_of (attempt->error) : "ok";
+
+  rook_counter_add (rook_metrics_counter (auth->metrics, "auth.attempts", "mechanism", attempt->mechanism,
+                                          "Logins attempted, by mechanism"),
+                    1);
+  rook_counter_add (
+      rook_metrics_counter (auth->metrics, "auth.results", "result", result, "How attempts to log in ended"), 1);
+  rook_histogram_add (auth->latency, (guint64) MAX (g_get_monotonic_time () - attempt->began_us, 0));
+}
+
+void
+rook_auth_note (RookAuth *auth, const RookAuthAttempt *attempt)
+{
+  const RookAuthPeer *peer = attempt->peer;
+
+  if (auth->metrics != NULL)
+    count (auth, attempt);
+  if (auth->log == NULL)
+    return;
+  if (attempt->error == NULL)
+    rook_log_event (auth->log, ROOK_LOG_INFO, "auth.ok", "conn", peer->id, "service", peer->service, "user",
+                    rook_identity_get_user (attempt->identity), "authcid",
+                    rook_identity_is_proxied (attempt->identity) ? rook_identity_get_authcid (attempt->identity) : NULL,
+                    "address", peer->address, "mechanism", attempt->mechanism, "tls", peer->has_tls ? "yes" : "no",
+                    NULL);
+  else
+    rook_log_event (auth->log,
+                    g_error_matches (attempt->error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_UNAVAILABLE) ? ROOK_LOG_WARNING
+                                                                                                   : ROOK_LOG_NOTICE,
+                    "auth.failed", "conn", peer->id, "service", peer->service, "user", attempt->user, "address",
+                    peer->address, "mechanism", attempt->mechanism, "reason", reason_of (attempt->error), "detail",
+                    attempt->error->message, NULL);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What can be wrong with `[auth]` beyond the form of its values. Changes nothing; reads the file of groups at most.
+ */
+#include "auth/auth-internal.h"
+
+#include "rookery/net.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#pragma weak rook_net_check_networks
+
+typedef struct {
+  RookConfigGroup *group;
+  GPtrArray *mistakes;
+  const RookAuthSettings *settings;
+} Check;
+
+static void
+check_mechanisms (const Check *check, const char *key)
+{
+  const char *const *names = rook_config_group_get_list (check->group, key);
+
+  for (; rook_config_group_is_set (check->group, key) && *names != NULL; names++)
+    {
+      g_autofree char *upper = g_ascii_strup (*names, -1);
+
+      if (!rook_mechanism_is_installed (upper))
+        rook_config_add_mistake (check->mistakes, check->group, key, ROOK_CONFIG_ERROR_VALUE,
+                                 "libsasl2 has no mechanism %s here", *names);
+    }
+}
+
+static void
+check_people (const Check *check, const char *key)
+{
+  for (const char *const *name = rook_config_group_get_list (check->group, key); *name != NULL; name++)
+    {
+      g_autofree char *user = NULL;
+
+      if (g_str_has_prefix (*name, "group:") ? (*name)[strlen ("group:")] == '\0'
+                                             : !rook_auth_canonical (check->settings, *name, -1, &user, NULL))
+        rook_config_add_mistake (check->mistakes, check->group, key, ROOK_CONFIG_ERROR_VALUE,
+                                 "%s can be no user's name", *name);
+    }
+}
+
+static void
+check_networks (const Check *check, const char *key)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (rook_net_check_networks != NULL
+      && !rook_net_check_networks (rook_config_group_get_list (check->group, key), &error))
+    rook_config_add_mistake (check->mistakes, check->group, key, ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
+}
+
+static void
+check_rest (const Check *check)
+{
+  const RookAuthSettings *settings = check->settings;
+
+  if (settings->delays.first_ms > settings->delays.cap_ms)
+    rook_config_add_mistake (check->mistakes, check->group, "failure-delay", ROOK_CONFIG_ERROR_CONFLICT,
+                             "failure-delay is longer than failure-delay-cap");
+  if (settings->groups_file != NULL && access (settings->groups_file, R_OK) != 0)
+    rook_config_add_mistake (check->mistakes, check->group, "groups-file", ROOK_CONFIG_ERROR_VALUE,
+                             "%s can't be read: %s", settings->groups_file, g_strerror (errno));
+}
+
+void
+rook_auth_check (RookConfig *config, GPtrArray *mistakes)
+{
+  g_autoptr (RookAuthSettings) settings = rook_auth_settings_new (config, "localhost");
+  Check check = { rook_config_get_group (config, "auth", NULL), mistakes, settings };
+
+  check_mechanisms (&check, "mechanisms");
+  check_mechanisms (&check, "client-mechanisms");
+  check_people (&check, "admins");
+  check_people (&check, "proxyservers");
+  check_networks (&check, "failure-delay-exempt");
+  check_networks (&check, "failure-delay-shared");
+  check_rest (&check);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * User names: one spelling for each person, and nothing that could be taken for something else further in (a path, a
+ * pattern, an identifier of an access list). Works on memory alone.
+ */
+#include "auth/auth-internal.h"
+
+#define MAX_NAME 255
+
+static gboolean
+refuse (GError **error)
+{
+  g_set_error_literal (error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_FAILED, "That is not a user's name");
+  return FALSE;
+}
+
+/* What access lists have a meaning of their own for (RFC 4314): "anyone", "-name", "group:name". */
+static gboolean
+is_identifier (const char *name)
+{
+  return *name == '-' || g_ascii_strcasecmp (name, "anyone") == 0 || g_ascii_strncasecmp (name, "group:", 6) == 0;
+}
+
+/* Bytes that no part of a name may have: control characters, the path separator, IMAP's wildcards. */
+static gboolean
+is_clean (const char *name)
+{
+  if (!g_utf8_validate (name, -1, NULL))
+    return FALSE;
+  for (const char *p = name; *p != '\0'; p = g_utf8_next_char (p))
+    if (g_unichar_iscntrl (g_utf8_get_char (p)) || strchr ("/*%", *p) != NULL)
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+is_dotted_well (const char *text)
+{
+  gsize length = strlen (text);
+
+  return length > 0 && text[0] != '.' && text[length - 1] != '.' && strstr (text, "..") == NULL;
+}
+
+static gboolean
+domain_allowed (const RookAuthSettings *settings, const char *domain)
+{
+  return settings->virtual_domains || g_hash_table_contains (settings->realms, domain);
+}
+
+static gboolean
+canonical_with_domain (const RookAuthSettings *settings, char *name, char *at, char **out_user, GError **error)
+{
+  g_autofree char *domain = g_ascii_strdown (at + 1, -1);
+
+  *at = '\0';
+  if (*name == '\0' || strchr (name, '@') != NULL || strchr (domain, ' ') != NULL || !is_dotted_well (domain))
+    return refuse (error);
+  g_strchomp (name);
+  if (!is_dotted_well (name) || is_identifier (name))
+    return refuse (error);
+  if (g_str_equal (domain, settings->realm))
+    *out_user = g_strdup (name);
+  else if (domain_allowed (settings, domain))
+    *out_user = g_strdup_printf ("%s@%s", name, domain);
+  else
+    return refuse (error);
+  return TRUE;
+}
+
+gboolean
+rook_auth_canonical (const RookAuthSettings *settings, const char *name, gssize length, char **out_user, GError **error)
+{
+  g_autofree char *copy = NULL;
+  char *text, *at;
+
+  if (length < 0)
+    length = (gssize) strnlen (name, 4 * MAX_NAME);
+  if (length > 2 * MAX_NAME || memchr (name, '\0', (gsize) length) != NULL)
+    return refuse (error);
+  copy = g_strndup (name, (gsize) length);
+  text = copy;
+  while (*text == ' ')
+    text++;
+  for (gsize n = strlen (text); n > 0 && text[n - 1] == ' '; n--)
+    text[n - 1] = '\0';
+  if (*text == '\0' || strlen (text) > MAX_NAME || !is_clean (text))
+    return refuse (error);
+
+  at = strrchr (text, '@');
+  if (at != NULL)
+    return canonical_with_domain (settings, text, at, out_user, error);
+  if (!is_dotted_well (text) || is_identifier (text))
+    return refuse (error);
+  *out_user = g_strdup (text);
+  return TRUE;
+}
+
+void
+rook_auth_split (const char *user, char **out_name, char **out_realm)
+{
+  const char *at = strrchr (user, '@');
+
+  *out_name = at != NULL ? g_strndup (user, (gsize) (at - user)) : g_strdup (user);
+  *out_realm = g_strdup (at != NULL ? at + 1 : "");
+}
