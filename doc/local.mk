@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-EXTRA_DIST += %D%/README.md %D%/man/rookery.conf.5.in
+EXTRA_DIST += %D%/README.md %D%/architecture.md %D%/man/rookery.conf.5.in
 dist_man_MANS += %D%/man/rookeryd.8 %D%/man/rookctl.8
 
 # The list of groups and keys comes from the tables in the code.

@@ -54,7 +54,7 @@ typedef struct {
   Gate *gate;        /* (nullable) */
   guint outcomes[3]; /* how often each */
   guint n_expected;
-  gboolean worked;
+  gint worked; /* atomic */
 } Job;
 
 static void
@@ -63,7 +63,7 @@ job_work (gpointer data)
   Job *job = data;
 
   g_assert_null (rook_worker_current ());
-  job->worked = TRUE;
+  g_atomic_int_set (&job->worked, TRUE);
   if (job->gate != NULL)
     gate_wait (job->gate);
 }

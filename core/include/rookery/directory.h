@@ -54,8 +54,8 @@ typedef void (*RookLocateCallback) (const RookLocation *location, const GError *
 typedef void (*RookPrepareCallback) (gpointer token, const GError *error, gpointer data);
 typedef void (*RookCommitCallback) (const GError *error, gpointer data);
 
-/* What a directory implements. Each answers by its callback exactly once, on the worker that asked, possibly before it
- * returns. */
+/* What a directory implements. Each is called on a worker and answers by its callback exactly once, from any thread,
+ * possibly before it returns; what it hands over is read before the callback returns. */
 typedef struct {
   gsize struct_size;
   const char *name;

@@ -21,6 +21,7 @@ G_BEGIN_DECLS
 
 typedef struct RookEventBus RookEventBus;
 typedef struct RookSubscription RookSubscription;
+typedef guint64 RookPosition; /* see below: durable subscribers */
 
 /* One table of names: rook_event_type_get_name(). New types are appended. */
 typedef enum {
@@ -91,7 +92,7 @@ typedef struct {
   /* Events were lost; these mailboxes changed (each once; empty only if @lost_others is not zero). */
   void (*overflow) (gpointer data, const char *const *mailbox_ids, guint64 lost_others);
   /* (nullable) durable only, once after subscribing, before any event, when there is something to make up for:
-   * @mailbox_ids changed after the cursor; %NULL: everything. */
+   * @mailbox_ids changed after the cursor; %NULL: everything, for a new subscriber too. */
   void (*recover) (gpointer data, const char *const *mailbox_ids);
 } RookSubscriber;
 
@@ -100,8 +101,9 @@ ROOK_EXPORT RookEventBus *rook_server_get_event_bus (RookServer *server);
 /* Subscribes from now on; the functions run on @worker. Any thread. @subscriber is copied. */
 ROOK_EXPORT RookSubscription *rook_event_bus_subscribe (RookEventBus *bus, RookWorker *worker,
                                                         const RookSubscriber *subscriber, gpointer data);
-/* Ends it and frees it. On its worker: nothing is called afterwards. From another thread: a call may be under way; it
- * returns at once and @destroy (nullable) is called with the data on the subscriber's worker when nothing can come any more. */
+/* Ends it and frees it. On its worker: nothing is called afterwards. From another thread: a call may be under way. In
+ * both cases it returns at once, and @destroy (nullable) is called with the data on the subscriber's worker, later, when
+ * nothing can come any more. */
 ROOK_EXPORT void rook_event_bus_unsubscribe (RookEventBus *bus, RookSubscription *subscription, GDestroyNotify destroy);
 /* The same for a plugin, until it goes. */
 ROOK_EXPORT gboolean rook_plugin_add_subscriber (RookPlugin *self, RookWorker *worker, const RookSubscriber *subscriber,
@@ -112,11 +114,37 @@ ROOK_EXPORT void rook_event_bus_publish (RookEventBus *bus, RookEvent *event);
 /* Whether anybody would hear of @type in @mailbox_id (nullable): for whoever has to work to make an event. Cheap. */
 ROOK_EXPORT gboolean rook_event_bus_wanted (RookEventBus *bus, RookEventType type, const char *mailbox_id);
 
-/* Durable subscribers. A position is opaque and ordered; the bus stamps it on what it publishes. */
-typedef guint64 RookPosition;
-/* The position of the last event handed to the subscription so far (own worker only). */
+/* --- durable subscribers -------------------------------------------------------------------------------------------
+ *
+ * A position says where a change lies in the order of all changes, over restarts too. Whoever makes changes takes one
+ * before it commits, writes it into what it commits (so that it can say later what changed after a position), and ends it
+ * when all events of the change are published, or the change has failed. A change whose position was never ended (the
+ * process died) lies after every cursor.
+ */
+
+/* A new position, greater than any before. Any thread. */
+ROOK_EXPORT RookPosition rook_event_bus_begin (RookEventBus *bus);
+ROOK_EXPORT void rook_event_bus_end (RookEventBus *bus, RookPosition position);
+
+/* The position up to which every change has ended and had all its events handed to the subscription: in `events` and
+ * `overflow` those being handed now are included. Own worker only. */
 ROOK_EXPORT RookPosition rook_subscription_get_position (RookSubscription *subscription);
-/* The subscriber's own work is synced up to @position: the cursor moves (and is written lazily). */
+/* The subscriber's own work is synced up to @position: the cursor moves (never back) and is written within a second or
+ * two, and at a clean stop. Own worker only. */
 ROOK_EXPORT void rook_subscription_advance (RookSubscription *subscription, RookPosition position);
+
+/* Which mailboxes changed after @position. Blocks (called on a pool thread). Returns: (transfer full) (nullable)
+ * NULL-terminated ids; %NULL: can't be said, so "everything". */
+typedef char **(*RookChangedSince) (RookPosition position, gpointer data);
+/**
+ * rook_event_bus_set_source:
+ * @highest: the highest position that is to be found in what was committed; later ones will be greater
+ * @changed_since: (nullable): %NULL: the answer to any cursor is "everything"
+ *
+ * The mailbox service says, once, after it has recovered, that it can be asked. Durable subscribers hear nothing before:
+ * `recover` comes then, and their events after it.
+ */
+ROOK_EXPORT void rook_event_bus_set_source (RookEventBus *bus, RookPosition highest, RookChangedSince changed_since,
+                                            gpointer data);
 
 G_END_DECLS
