@@ -64,8 +64,8 @@ rook_address_is_loopback (const RookAddress *address)
 {
   static const guint8 v6_loopback[16] = { [15] = 1 };
 
-  return address->family == AF_UNIX || (address->family == AF_INET && address->ip[0] == 127) ||
-         (address->family == AF_INET6 && memcmp (address->ip, v6_loopback, 16) == 0);
+  return address->family == AF_UNIX || (address->family == AF_INET && address->ip[0] == 127)
+         || (address->family == AF_INET6 && memcmp (address->ip, v6_loopback, 16) == 0);
 }
 
 /* --- networks ------------------------------------------------------------------------------------------------------ */
@@ -143,8 +143,8 @@ network_contains (const Network *network, const RookAddress *address)
 
   if (network->family != address->family)
     return FALSE;
-  return memcmp (network->ip, address->ip, bytes) == 0 &&
-         (mask == 0 || ((network->ip[bytes] ^ address->ip[bytes]) & mask) == 0);
+  return memcmp (network->ip, address->ip, bytes) == 0
+         && (mask == 0 || ((network->ip[bytes] ^ address->ip[bytes]) & mask) == 0);
 }
 
 gboolean

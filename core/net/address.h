@@ -38,8 +38,8 @@ gboolean rook_networks_contain (const RookNetworks *networks, const RookAddress 
 typedef enum { ROOK_PLACE_TCP, ROOK_PLACE_UNIX, ROOK_PLACE_SYSTEMD } RookPlaceKind;
 typedef struct {
   RookPlaceKind kind;
-  char *host;       /* (owned) TCP: numeric, or "*"; UNIX: the path; systemd: the name */
-  guint16 port;     /* TCP only */
+  char *host;   /* (owned) TCP: numeric, or "*"; UNIX: the path; systemd: the name */
+  guint16 port; /* TCP only */
   gboolean has_port;
 } RookPlace;
 

@@ -119,8 +119,8 @@ give_line (RookInput *input, guint8 *line, guint64 total, gsize stored, gboolean
   item->last = TRUE;
   item->data = line;
   item->length = MIN (content, MIN (input->limit, stored));
-  item->flags = classify (line, item->length) | (crlf ? 0 : ROOK_LINE_BARE_LF) |
-                (item->length < content ? ROOK_LINE_TOO_LONG : 0);
+  item->flags = classify (line, item->length) | (crlf ? 0 : ROOK_LINE_BARE_LF)
+                | (item->length < content ? ROOK_LINE_TOO_LONG : 0);
   line[item->length] = '\0';
 }
 

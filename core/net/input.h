@@ -17,13 +17,13 @@ typedef enum { ROOK_INPUT_LINE, ROOK_INPUT_LITERAL, ROOK_INPUT_DOT, ROOK_INPUT_R
 typedef struct {
   RookInputMode mode;
   guint8 dot_state;
-  gboolean release;    /* the partial line was given out with the last item */
-  guint64 left;        /* of a literal */
-  gsize limit;         /* of a line */
-  guint8 *cur, *end;   /* the window */
-  guint8 *rest;        /* (owned) (nullable) whole bytes not looked at yet, kept while no window is there */
-  gsize rest_length;   /* */
-  guint8 *partial;     /* (owned) (nullable) the beginning of a line, at most limit + 1 bytes of it */
+  gboolean release;  /* the partial line was given out with the last item */
+  guint64 left;      /* of a literal */
+  gsize limit;       /* of a line */
+  guint8 *cur, *end; /* the window */
+  guint8 *rest;      /* (owned) (nullable) whole bytes not looked at yet, kept while no window is there */
+  gsize rest_length; /* */
+  guint8 *partial;   /* (owned) (nullable) the beginning of a line, at most limit + 1 bytes of it */
   gsize partial_length, partial_size;
   guint64 partial_total; /* how long the line is so far, with what was dropped */
   guint8 partial_prev;   /* its last byte so far */

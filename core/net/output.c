@@ -8,17 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHUNK_FIRST 1000       /* most replies fit */
-#define CHUNK_MORE 16300       /* about a TLS record */
-#define COPY_UP_TO 2048        /* smaller GBytes are gathered with their neighbours */
+#define CHUNK_FIRST 1000 /* most replies fit */
+#define CHUNK_MORE 16300 /* about a TLS record */
+#define COPY_UP_TO 2048  /* smaller GBytes are gathered with their neighbours */
 #define PRINTF_ROOM 256
 
 struct RookOutputChunk {
   RookOutputChunk *next;
-  GBytes *bytes;           /* (owned) (nullable) what base points into, if it is not our own memory */
-  gpointer mark;           /* (nullable) a mark, without bytes */
+  GBytes *bytes; /* (owned) (nullable) what base points into, if it is not our own memory */
+  gpointer mark; /* (nullable) a mark, without bytes */
   const guint8 *base;
-  gsize start, end, size;  /* size 0: nothing can be appended */
+  gsize start, end, size; /* size 0: nothing can be appended */
   guint8 own[];
 };
 

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The store of TLS contexts: see tls-context.h. Reading and checking the files is in tls-files.c.
+ */
+#include "net/tls-context.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+#include "net/tls-files.h"
+#include "rookery/net.h"
+#include "rookery/thread.h"
+
+#define TICKET_KEYS_SIZE 80
+
+typedef struct {
+  char *name;                   /* (owned) (nullable) NULL: [tls] */
+  char **names;                 /* (owned) host names that choose it by SNI; empty: those in the certificate */
+  SSL_CTX *server;              /* (owned) (nullable) NULL: no usable certificate */
+  SSL_CTX *client;              /* (owned) (nullable) made when first asked for, under the lock */
+  char *ca, *certificate, *key; /* (owned) (nullable) for the client side */
+  int min_version;
+  RookTlsName client_name;
+} Context;
+
+struct RookTlsStore {
+  gint ref_count;
+  RookMutex lock;      /* guards the client contexts */
+  GPtrArray *contexts; /* (element-type Context) (owned) in file order, [tls] first */
+};
+
+static void
+context_free (gpointer data)
+{
+  Context *context = data;
+
+  SSL_CTX_free (context->server);
+  SSL_CTX_free (context->client);
+  g_strfreev (context->names);
+  g_free (context->name);
+  g_free (context->ca);
+  g_free (context->certificate);
+  g_free (context->key);
+  g_free (context);
+}
+
+static Context *
+find (RookTlsStore *store, const char *group)
+{
+  for (guint i = 0; store != NULL && i < store->contexts->len; i++)
+    {
+      Context *context = g_ptr_array_index (store->contexts, i);
+
+      if (g_strcmp0 (context->name, group) == 0)
+        return context;
+    }
+  return NULL;
+}
+
+/* --- callbacks of OpenSSL ----------------------------------------------------------------------------------------------- */
+
+/* "*.example.org" stands for one label. */
+static gboolean
+name_matches (const char *pattern, const char *host)
+{
+  const char *dot;
+
+  if (!g_str_has_prefix (pattern, "*."))
+    return g_ascii_strcasecmp (pattern, host) == 0;
+  dot = strchr (host, '.');
+  return dot != NULL && dot != host && g_ascii_strcasecmp (pattern + 1, dot) == 0;
+}
+
+static gboolean
+serves (const Context *context, const char *host)
+{
+  X509 *certificate;
+
+  if (context->server == NULL)
+    return FALSE;
+  for (guint i = 0; context->names[i] != NULL; i++)
+    if (name_matches (context->names[i], host))
+      return TRUE;
+  if (context->names[0] != NULL)
+    return FALSE;
+  certificate = SSL_CTX_get0_certificate (context->server);
+  return X509_check_host (certificate, host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+}
+
+/* The name that a client asks for: the listener's own group if it will do, else the first that has it, else the
+ * listener's own all the same (a client that knows us by another name may still accept it). */
+static int
+choose_by_name (SSL *ssl, int *alert G_GNUC_UNUSED, void *data)
+{
+  RookTlsStore *store = data;
+  const char *host = SSL_get_servername (ssl, TLSEXT_NAMETYPE_host_name);
+  SSL_CTX *own = SSL_get_SSL_CTX (ssl);
+
+  if (host == NULL)
+    return SSL_TLSEXT_ERR_NOACK;
+  for (guint i = 0; i < store->contexts->len; i++)
+    {
+      const Context *context = g_ptr_array_index (store->contexts, i);
+
+      if (context->server == own && serves (context, host))
+        return SSL_TLSEXT_ERR_OK;
+    }
+  for (guint i = 0; i < store->contexts->len; i++)
+    {
+      const Context *context = g_ptr_array_index (store->contexts, i);
+
+      if (!serves (context, host))
+        continue;
+      SSL_set_SSL_CTX (ssl, context->server);
+      return SSL_TLSEXT_ERR_OK;
+    }
+  return SSL_TLSEXT_ERR_NOACK;
+}
+
+/* A client that names protocols must name ours: so nobody can lead a browser's connection to us (RFC 7301 3.2). */
+static int
+choose_protocol (SSL *ssl, const guchar **out, guchar *out_length, const guchar *offered, guint length,
+                 void *data G_GNUC_UNUSED)
+{
+  const char *alpn = SSL_get_app_data (ssl);
+  gsize want = alpn != NULL ? strlen (alpn) : 0;
+
+  if (alpn == NULL)
+    return SSL_TLSEXT_ERR_NOACK;
+  for (guint i = 0; i + 1 + offered[i] <= length; i += 1 + offered[i])
+    if (offered[i] == want && memcmp (offered + i + 1, alpn, want) == 0)
+      {
+        *out = offered + i + 1;
+        *out_length = want;
+        return SSL_TLSEXT_ERR_OK;
+      }
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* --- making contexts ------------------------------------------------------------------------------------------------------ */
+
+static SSL_CTX *
+new_ctx (const SSL_METHOD *method, int min_version)
+{
+  SSL_CTX *ctx = SSL_CTX_new (method);
+
+  g_assert (ctx != NULL);
+  SSL_CTX_set_min_proto_version (ctx, min_version);
+  SSL_CTX_set_mode (ctx,
+                    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_clear_mode (ctx, SSL_MODE_AUTO_RETRY);
+  SSL_CTX_set_options (ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF
+                                | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+  SSL_CTX_set_read_ahead (ctx, 1);
+  return ctx;
+}
+
+static void
+set_client_certificates (SSL_CTX *ctx, RookConfigGroup *group, GPtrArray *mistakes)
+{
+  const char *path = rook_config_group_get_string (group, "client-ca");
+  STACK_OF (X509_NAME) * names;
+
+  if (path == NULL)
+    return;
+  names = SSL_load_client_CA_file (path);
+  if (names == NULL || SSL_CTX_load_verify_file (ctx, path) != 1)
+    {
+      sk_X509_NAME_pop_free (names, X509_NAME_free);
+      rook_config_add_mistake (mistakes, group, "client-ca", ROOK_CONFIG_ERROR_VALUE,
+                               "%s can't be read as a list of certificates", path);
+      return;
+    }
+  SSL_CTX_set_client_CA_list (ctx, names);
+  SSL_CTX_set_verify (
+      ctx,
+      SSL_VERIFY_PEER
+          | (rook_config_group_get_boolean (group, "require-client-certificate") ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+      NULL);
+}
+
+static void
+set_ciphers (SSL_CTX *ctx, RookConfigGroup *group, GPtrArray *mistakes)
+{
+  const char *ciphers = rook_config_group_get_string (group, "ciphers");
+  const char *suites = rook_config_group_get_string (group, "cipher-suites");
+
+  if (ciphers != NULL && SSL_CTX_set_cipher_list (ctx, ciphers) != 1)
+    rook_config_add_mistake (mistakes, group, "ciphers", ROOK_CONFIG_ERROR_VALUE, "“%s” names no cipher", ciphers);
+  if (suites != NULL && SSL_CTX_set_ciphersuites (ctx, suites) != 1)
+    rook_config_add_mistake (mistakes, group, "cipher-suites", ROOK_CONFIG_ERROR_VALUE, "“%s” names no cipher suite",
+                             suites);
+}
+
+static void
+set_tickets (SSL_CTX *ctx, RookConfigGroup *group, const Context *before)
+{
+  guint8 keys[TICKET_KEYS_SIZE];
+  gboolean tickets = rook_config_group_get_boolean (group, "session-tickets");
+
+  SSL_CTX_set_session_cache_mode (ctx, SSL_SESS_CACHE_OFF); /* the tickets are the cache, and the client keeps them */
+  SSL_CTX_set_num_tickets (ctx, tickets ? 1 : 0);
+  if (!tickets)
+    SSL_CTX_set_options (ctx, SSL_OP_NO_TICKET);
+  else if (before != NULL && before->server != NULL
+           && SSL_CTX_get_tlsext_ticket_keys (before->server, keys, sizeof keys) == 1)
+    SSL_CTX_set_tlsext_ticket_keys (ctx, keys, sizeof keys);
+  OPENSSL_cleanse (keys, sizeof keys);
+}
+
+static SSL_CTX *
+make_server (RookTlsStore *store, Context *context, RookConfigGroup *group, const Context *before, GPtrArray *mistakes)
+{
+  SSL_CTX *ctx = new_ctx (TLS_server_method (), context->min_version);
+  const char *id = context->name != NULL ? context->name : "";
+
+  if (!rook_tls_load_certificate (ctx, group, mistakes))
+    {
+      SSL_CTX_free (ctx);
+      return NULL;
+    }
+  set_ciphers (ctx, group, mistakes);
+  set_client_certificates (ctx, group, mistakes);
+  set_tickets (ctx, group, before);
+  SSL_CTX_set_session_id_context (ctx, (const guchar *) id, MIN (strlen (id), SSL_MAX_SID_CTX_LENGTH));
+  SSL_CTX_set_tlsext_servername_callback (ctx, choose_by_name);
+  SSL_CTX_set_tlsext_servername_arg (ctx, store);
+  SSL_CTX_set_alpn_select_cb (ctx, choose_protocol, NULL);
+  return ctx;
+}
+
+static void
+add_context (RookTlsStore *store, RookConfigGroup *group, RookTlsStore *before, GPtrArray *mistakes)
+{
+  static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+  Context *context = g_new0 (Context, 1);
+
+  context->name = g_strdup (rook_config_group_get_instance (group));
+  context->names = g_strdupv ((char **) rook_config_group_get_list (group, "names"));
+  if (context->names == NULL)
+    context->names = g_new0 (char *, 1);
+  context->ca = g_strdup (rook_config_group_get_string (group, "ca"));
+  context->certificate = g_strdup (rook_config_group_get_string (group, "certificate"));
+  context->key = g_strdup (rook_config_group_get_string (group, "private-key"));
+  if (context->key == NULL)
+    context->key = g_strdup (context->certificate);
+  context->client_name = rook_config_group_get_choice (group, "client-name");
+  context->min_version = versions[rook_config_group_get_choice (group, "min-version")];
+  if (context->certificate != NULL)
+    context->server = make_server (store, context, group, find (before, context->name), mistakes);
+  g_ptr_array_add (store->contexts, context);
+}
+
+RookTlsStore *
+rook_tls_store_new (RookConfig *config, RookTlsStore *before, GPtrArray *mistakes)
+{
+  RookTlsStore *store = g_new0 (RookTlsStore, 1);
+  RookConfigGroup *own = rook_config_get_group (config, "tls", NULL);
+  g_autoptr (GPtrArray) groups = rook_config_get_instances (config, "tls");
+
+  store->ref_count = 1;
+  rook_mutex_init (&store->lock);
+  store->contexts = g_ptr_array_new_with_free_func (context_free);
+  if (own != NULL)
+    add_context (store, own, before, mistakes);
+  for (guint i = 0; i < groups->len; i++)
+    if (rook_config_group_get_instance (g_ptr_array_index (groups, i)) != NULL)
+      add_context (store, g_ptr_array_index (groups, i), before, mistakes);
+  ERR_clear_error ();
+  return store;
+}
+
+RookTlsStore *
+rook_tls_store_ref (RookTlsStore *store)
+{
+  g_atomic_int_inc (&store->ref_count);
+  return store;
+}
+
+void
+rook_tls_store_unref (RookTlsStore *store)
+{
+  if (!g_atomic_int_dec_and_test (&store->ref_count))
+    return;
+  g_ptr_array_unref (store->contexts);
+  rook_mutex_clear (&store->lock);
+  g_free (store);
+}
+
+gboolean
+rook_tls_store_has_certificate (RookTlsStore *store, const char *group)
+{
+  Context *context = find (store, group);
+
+  return context != NULL && context->server != NULL;
+}
+
+RookTlsName
+rook_tls_store_get_client_name (RookTlsStore *store, const char *group)
+{
+  Context *context = find (store, group);
+
+  return context != NULL ? context->client_name : ROOK_TLS_NAME_COMMON;
+}
+
+SSL *
+rook_tls_store_new_server (RookTlsStore *store, const char *group, GError **error)
+{
+  Context *context = find (store, group);
+
+  if (context != NULL && context->server != NULL)
+    return SSL_new (context->server);
+  g_set_error (error, ROOK_NET_ERROR, ROOK_NET_ERROR_TLS, "[tls%s%s] has no certificate", group != NULL ? " " : "",
+               group != NULL ? group : "");
+  return NULL;
+}
+
+static SSL_CTX *
+make_client (const Context *context, GError **error)
+{
+  SSL_CTX *ctx = new_ctx (TLS_client_method (), context->min_version);
+  const char *wrong = NULL;
+
+  SSL_CTX_set_session_cache_mode (ctx, SSL_SESS_CACHE_OFF);
+  if (context->ca != NULL ? SSL_CTX_load_verify_file (ctx, context->ca) != 1
+                          : SSL_CTX_set_default_verify_paths (ctx) != 1)
+    wrong = context->ca != NULL ? context->ca : "the system's list of authorities";
+  else if (context->certificate != NULL && SSL_CTX_use_certificate_chain_file (ctx, context->certificate) != 1)
+    wrong = context->certificate;
+  else if (context->certificate != NULL && SSL_CTX_use_PrivateKey_file (ctx, context->key, SSL_FILETYPE_PEM) != 1)
+    wrong = context->key;
+  ERR_clear_error ();
+  if (wrong == NULL)
+    return ctx;
+  SSL_CTX_free (ctx);
+  g_set_error (error, ROOK_NET_ERROR, ROOK_NET_ERROR_TLS, "%s can't be used", wrong);
+  return NULL;
+}
+
+SSL *
+rook_tls_store_new_client (RookTlsStore *store, const char *group, GError **error)
+{
+  Context *context = find (store, group);
+  SSL_CTX *made = NULL;
+  SSL_CTX *ctx;
+
+  if (context == NULL)
+    {
+      g_set_error (error, ROOK_NET_ERROR, ROOK_NET_ERROR_TLS, "there is no [tls %s]", group);
+      return NULL;
+    }
+  rook_mutex_lock (&store->lock);
+  ctx = context->client;
+  rook_mutex_unlock (&store->lock);
+  if (ctx == NULL) /* two threads may both read the files: one result is dropped */
+    {
+      made = make_client (context, error);
+      if (made == NULL)
+        return NULL;
+      rook_mutex_lock (&store->lock);
+      if (context->client == NULL)
+        context->client = g_steal_pointer (&made);
+      ctx = context->client;
+      rook_mutex_unlock (&store->lock);
+      SSL_CTX_free (made);
+    }
+  return SSL_new (ctx);
+}

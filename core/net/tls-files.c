@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reading certificates and keys, checking who else may, and the name in a peer's certificate.
+ */
+#include "net/tls-files.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "net/tls-context.h"
+#include "rookery/net.h"
+
+/* The user that the daemon runs as once it is up. */
+static uid_t
+future_uid (const char *user)
+{
+  struct passwd entry, *found = NULL;
+  char room[4096];
+
+  if (geteuid () != 0 || user == NULL || getpwnam_r (user, &entry, room, sizeof room, &found) != 0 || found == NULL)
+    return geteuid ();
+  return entry.pw_uid;
+}
+
+gboolean
+rook_tls_check_key_file (const char *path, const char *user, GError **error)
+{
+  const char *wrong = NULL;
+  struct stat info;
+
+  if (stat (path, &info) != 0)
+    {
+      g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_READ, "%s: %s", path, g_strerror (errno));
+      return FALSE;
+    }
+  if (!S_ISREG (info.st_mode))
+    wrong = "is no regular file";
+  else if (info.st_uid != 0 && info.st_uid != geteuid () && info.st_uid != future_uid (user))
+    wrong = "belongs to somebody else: it must be root's or the server's user's";
+  else if (info.st_mode & 022)
+    wrong = "can be written to by others (chmod 0600 or 0640)";
+  else if (info.st_mode & 007)
+    wrong = "can be read by everybody (chmod 0600 or 0640)";
+  if (wrong == NULL)
+    return TRUE;
+  g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "%s %s", path, wrong);
+  return FALSE;
+}
+
+/* OpenSSL's last word, and its queue emptied. */
+static const char *
+openssl_reason (void)
+{
+  gulong code = ERR_peek_last_error ();
+  const char *reason =
+      ERR_GET_LIB (code) == ERR_LIB_SYS ? g_strerror (ERR_GET_REASON (code)) : ERR_reason_error_string (code);
+
+  ERR_clear_error ();
+  return reason != NULL ? reason : "unreadable";
+}
+
+static int
+no_passphrase (char *buffer G_GNUC_UNUSED, int size G_GNUC_UNUSED, int writing G_GNUC_UNUSED, void *data G_GNUC_UNUSED)
+{
+  return -1; /* never ask on a terminal */
+}
+
+gboolean
+rook_tls_load_certificate (SSL_CTX *ctx, RookConfigGroup *group, GPtrArray *mistakes)
+{
+  const char *certificate = rook_config_group_get_string (group, "certificate");
+  const char *set_key = rook_config_group_get_string (group, "private-key");
+  const char *key = set_key != NULL ? set_key : certificate;
+  const char *where = set_key != NULL ? "private-key" : "certificate";
+  g_autoptr (GError) error = NULL;
+
+  SSL_CTX_set_default_passwd_cb (ctx, no_passphrase);
+  ERR_clear_error ();
+  if (SSL_CTX_use_certificate_chain_file (ctx, certificate) != 1)
+    {
+      rook_config_add_mistake (mistakes, group, "certificate", ROOK_CONFIG_ERROR_VALUE,
+                               "%s can't be read as a certificate: %s", certificate, openssl_reason ());
+      return FALSE;
+    }
+  if (!rook_tls_check_key_file (key, NULL, &error))
+    {
+      rook_config_add_mistake (mistakes, group, where, ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
+      return FALSE;
+    }
+  if (SSL_CTX_use_PrivateKey_file (ctx, key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key (ctx) != 1)
+    {
+      rook_config_add_mistake (mistakes, group, where, ROOK_CONFIG_ERROR_VALUE,
+                               "%s is no key that belongs to the certificate %s: %s", key, certificate,
+                               openssl_reason ());
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* --- names ---------------------------------------------------------------------------------------------------------------- */
+
+/* (nullable) (transfer full) @string as text, unless it has bytes that a name can't have. */
+static char *
+plain_text (const ASN1_STRING *string)
+{
+  guchar *utf8 = NULL;
+  int length = ASN1_STRING_to_UTF8 (&utf8, string);
+  g_autofree char *text = length > 0 ? g_strndup ((const char *) utf8, length) : NULL;
+
+  OPENSSL_free (utf8);
+  if (text == NULL || strlen (text) != (gsize) length || !g_utf8_validate (text, -1, NULL))
+    return NULL;
+  for (const char *p = text; *p != '\0'; p++)
+    if (g_ascii_iscntrl (*p))
+      return NULL;
+  return g_steal_pointer (&text);
+}
+
+static char *
+common_name (X509 *certificate)
+{
+  X509_NAME *subject = X509_get_subject_name (certificate);
+  int index = X509_NAME_get_index_by_NID (subject, NID_commonName, -1);
+
+  if (index < 0 || X509_NAME_get_index_by_NID (subject, NID_commonName, index) >= 0)
+    return NULL; /* none, or more than one */
+  return plain_text (X509_NAME_ENTRY_get_data (X509_NAME_get_entry (subject, index)));
+}
+
+static char *
+alternative_name (X509 *certificate, int type)
+{
+  GENERAL_NAMES *names = X509_get_ext_d2i (certificate, NID_subject_alt_name, NULL, NULL);
+  char *text = NULL;
+
+  for (int i = 0; text == NULL && i < sk_GENERAL_NAME_num (names); i++)
+    {
+      const GENERAL_NAME *name = sk_GENERAL_NAME_value (names, i);
+
+      if (name->type == type)
+        text = plain_text (name->d.ia5);
+    }
+  GENERAL_NAMES_free (names);
+  return text;
+}
+
+char *
+rook_tls_peer_name (SSL *ssl, RookTlsName kind)
+{
+  X509 *certificate = SSL_get0_peer_certificate (ssl);
+
+  if (certificate == NULL || SSL_get_verify_result (ssl) != X509_V_OK || !(SSL_get_verify_mode (ssl) & SSL_VERIFY_PEER))
+    return NULL;
+  switch (kind)
+    {
+    case ROOK_TLS_NAME_EMAIL:
+      return alternative_name (certificate, GEN_EMAIL);
+    case ROOK_TLS_NAME_DNS:
+      return alternative_name (certificate, GEN_DNS);
+    default:
+      return common_name (certificate);
+    }
+}
