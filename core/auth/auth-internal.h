@@ -7,6 +7,7 @@
 #include <sasl/sasl.h>
 
 #include "auth/auth-private.h"
+#include "rookery/control.h"
 #include "rookery/log.h"
 #include "rookery/loop.h"
 #include "rookery/metrics.h"
@@ -21,6 +22,13 @@ G_BEGIN_DECLS
 #pragma weak rook_counter_add
 #pragma weak rook_histogram_add
 #pragma weak rook_plugin_error_quark
+#pragma weak rook_control_add
+#pragma weak rook_control_call_done
+#pragma weak rook_control_call_fail
+#pragma weak rook_plugin_may_register
+#pragma weak rook_plugin_on_drain
+#pragma weak rook_plugin_on_undo
+#pragma weak rook_plugin_get_server
 #pragma weak rook_plugin_ref
 #pragma weak rook_plugin_unref
 
@@ -63,7 +71,8 @@ typedef struct {
   gsize maximum_response;
   char *saslauthd_socket; /* (owned) */
   guint saslauthd_timeout_ms;
-  char *sasldb_path; /* (owned) */
+  char *sasldb_path;     /* (owned) */
+  gboolean sasldb_named; /* whether sasldb-path was set: saslauthd may have that file behind it */
   guint threads, queue, queue_ms;
   RookAuthDelays delays;
   char **delay_exempt, **delay_shared; /* (owned) networks */
@@ -155,16 +164,36 @@ typedef struct {
   const RookAuthSettings *settings; /* (unowned) */
   const char *sasldb_path;          /* (unowned) in place of the settings' */
   gboolean secrets;                 /* whether sasldb is asked at all */
+  gboolean admin;                   /* whether it is to be changed: without decoys */
 } RookSaslOptions;
 int rook_sasl_quiet (void *context, int level, const char *message);
 /* One table from libsasl2's results to ours. */
 RookAuthError rook_sasl_error_code (int result);
+
+/* --- decoy.c: users that there are none of -------------------------------------------------------------------------- */
+
+#define ROOK_SASL_DECOY "rookery-decoy"
+int rook_sasl_add_decoy (void);
 
 /* --- saslauthd.c --------------------------------------------------------------------------------------------------- */
 
 /* Asks saslauthd over its socket; gives up at its deadline. Blocks: on the pool. Errors: FAILED, DISABLED, UNAVAILABLE. */
 gboolean rook_saslauthd_check (const char *path, guint timeout_ms, const char *user, const char *password,
                                gsize password_length, const char *service, const char *realm, GError **error);
+
+/* --- sasldb.c: the administrator's side ------------------------------------------------------------------------------- */
+
+typedef enum { ROOK_SASLDB_ADD, ROOK_SASLDB_PASSWORD, ROOK_SASLDB_DELETE } RookSasldbChange;
+/* Durable when it returns. @password: (nullable) for delete. Errors: FAILED (there already, not there), WEAK, UNAVAILABLE;
+ * their messages are for the administrator. Blocks; one at a time. */
+gboolean rook_sasldb_change (const RookAuthSettings *settings, RookSasldbChange what, const char *name,
+                             const char *password, GError **error);
+/* Canonical names, sorted. (transfer full) (nullable) Blocks. */
+char **rook_sasldb_list (const RookAuthSettings *settings, GError **error);
+
+/* --- user-verbs.c: rookctl user ... ------------------------------------------------------------------------------------ */
+
+void rook_auth_add_verbs (RookAuth *auth, RookControl *control);
 
 /* --- checker.c: those that plugins registered ----------------------------------------------------------------------- */
 

@@ -55,6 +55,8 @@ rook_auth_new (RookServer *server)
                                        rook_server_get_metrics (server));
 
   auth->server = server;
+  if (rook_server_get_control (server) != NULL)
+    rook_auth_add_verbs (auth, rook_server_get_control (server));
   return auth;
 }
 
@@ -164,7 +166,7 @@ count (RookAuth *auth, const RookAuthAttempt *attempt)
                     1);
   rook_counter_add (
       rook_metrics_counter (auth->metrics, "auth.results", "result", result, "How attempts to log in ended"), 1);
-  rook_histogram_add (auth->latency, (guint64) MAX (g_get_monotonic_time () - attempt->began_us, 0));
+  rook_histogram_add (auth->latency, (guint64) (g_get_monotonic_time () - attempt->began_us));
 }
 
 void

@@ -5,6 +5,7 @@
  */
 #include "auth/auth-internal.h"
 
+#include "plugin/plugin-private.h"
 #include "rookery/thread.h"
 
 typedef struct {
@@ -142,4 +143,49 @@ rook_auth_checkers_check (RookAuthCheckers *checkers, const char *name, const ch
   if (entry.plugin != NULL)
     rook_plugin_unref (entry.plugin);
   return judge (name, ok, said, error);
+}
+
+/* --- registration by plugins --------------------------------------------------------------------------------------- */
+
+typedef struct {
+  RookAuthCheckers *checkers; /* (owned) */
+  char *name;                 /* (owned) */
+} Registration;
+
+/* What is at work finishes; whoever comes later is told to try again. */
+static void
+stop_checking (gpointer data)
+{
+  Registration *registration = data;
+
+  rook_auth_checkers_remove (registration->checkers, registration->name);
+}
+
+static void
+take_back (gpointer data)
+{
+  Registration *registration = data;
+
+  stop_checking (registration);
+  rook_auth_checkers_unref (registration->checkers);
+  g_free (registration->name);
+  g_free (registration);
+}
+
+gboolean
+rook_plugin_add_password_checker (RookPlugin *self, const RookPasswordChecker *checker, gpointer data, GError **error)
+{
+  RookAuth *auth = rook_server_get_auth (rook_plugin_get_server (self));
+  Registration *registration;
+
+  g_return_val_if_fail (checker != NULL, FALSE);
+  if (!rook_plugin_may_register (self, "password checker", error)
+      || !rook_auth_checkers_add (auth->checkers, checker, data, self, error))
+    return FALSE;
+  registration = g_new0 (Registration, 1);
+  registration->checkers = rook_auth_checkers_ref (auth->checkers);
+  registration->name = g_strdup (checker->name);
+  rook_plugin_on_drain (self, stop_checking, NULL, registration);
+  rook_plugin_on_undo (self, take_back, registration);
+  return TRUE;
 }

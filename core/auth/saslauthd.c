@@ -75,7 +75,7 @@ connect_to (Call *call, GError **error)
         return failed_call (call, "reached", errno, error);
       if (left_ms (call) == 0)
         return unavailable (call, "does not answer in time", error);
-      g_usleep (MIN (RETRY_MS, left_ms (call)) * 1000);
+      g_usleep (RETRY_MS * 1000);
     }
   return TRUE;
 }

@@ -233,6 +233,7 @@ read_backend (RookAuthSettings *self, RookConfigGroup *group, RookConfigGroup *s
     self->backend = ROOK_AUTH_SASLDB;
   self->saslauthd_socket = g_strdup (rook_config_group_get_string (group, "saslauthd-socket"));
   self->saslauthd_timeout_ms = (guint) rook_config_group_get_duration_ms (group, "saslauthd-timeout");
+  self->sasldb_named = path != NULL;
   if (path != NULL)
     self->sasldb_path = g_strdup (path);
   else

@@ -160,24 +160,24 @@ typedef struct {
 static guint
 settle_locked (RookThrottle *self, const RookAuthDelays *delays, const Keys *keys, gboolean success, gint64 now_ms)
 {
-  guint delay = 0;
+  guint by_address = 0, by_user = 0;
 
   forget_old (self, delays, now_ms);
   if (keys->address != NULL)
-    delay = line_up (self, delays, keys->address, delays->tolerance, now_ms);
+    by_address = line_up (self, delays, keys->address, delays->tolerance, now_ms);
   if (keys->user != NULL)
-    delay = MAX (delay, line_up (self, delays, keys->user, 0, now_ms));
+    by_user = line_up (self, delays, keys->user, 0, now_ms);
   if (success)
     {
       forgive (self, keys->user, keys->address);
-      return delay;
+      return MAX (by_address, by_user);
     }
   if (keys->address != NULL)
     add_failure (self, keys->address, now_ms);
   if (keys->user != NULL)
     add_failure (self, keys->user, now_ms);
   forget_old (self, delays, now_ms);
-  return delay;
+  return MAX (by_address, by_user);
 }
 
 guint

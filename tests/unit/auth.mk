@@ -3,6 +3,7 @@
 check_LTLIBRARIES += %D%/libauth-fixture.la
 tests_unit_libauth_fixture_la_SOURCES = %D%/auth-fixture.c %D%/auth-fixture.h
 
-check_PROGRAMS += %D%/test-auth-exchange %D%/test-auth-saslauthd
+check_PROGRAMS += %D%/test-auth %D%/test-auth-exchange %D%/test-auth-saslauthd %D%/test-auth-throttle
+tests_unit_test_auth_LDADD = %D%/libauth-fixture.la $(LDADD)
 tests_unit_test_auth_exchange_LDADD = %D%/libauth-fixture.la $(LDADD)
 tests_unit_test_auth_saslauthd_LDADD = %D%/libauth-fixture.la $(LDADD)
