@@ -54,7 +54,8 @@ typedef RookLocker *_GLIB_AUTOPTR_TYPENAME (RookLocker) G_GNUC_UNUSED;
 static inline void
 _GLIB_AUTOPTR_FUNC_NAME (RookLocker) (RookLocker **locker)
 {
-  rook_locker_free (*locker);
+  if (*locker != NULL)
+    rook_locker_free (*locker);
 }
 
 G_END_DECLS
