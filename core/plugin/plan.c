@@ -112,14 +112,15 @@ rook_plugin_plan_declare (RookPlanItem *item, RookConfig *config, GError **error
   RookConfigSchema schema = { .struct_size = sizeof (RookConfigSchema),
                               .name = title,
                               .help = item->module->descriptor->summary };
+  g_autoptr (GError) reason = NULL;
 
   g_array_append_vals (keys, common_keys, G_N_ELEMENTS (common_keys));
   for (guint i = 0; own != NULL && own[i].name != NULL; i++)
     g_array_append_val (keys, own[i]);
   schema.keys = (const RookConfigKey *) (gpointer) keys->data;
-  if (!rook_config_schema_check (&schema, error))
+  if (!rook_config_schema_check (&schema, &reason))
     {
-      g_prefix_error (error, "%s: ", item->module->path);
+      g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT, "%s: %s", item->module->path, reason->message);
       return FALSE;
     }
   rook_config_declare (config, &schema);
