@@ -14,6 +14,5 @@ typedef struct {
   guint arguments;       /* atoms, strings, ranges and flags of a command (argument-limit) */
   guint nesting;         /* parentheses and NOTs within each other (nesting-limit) */
   guint bad_commands;    /* BAD answers until BYE (bad-command-limit) */
-  guint command_rate;    /* commands a second; what comes faster waits (command-rate-limit); 0: no limit */
   guint idle_timeout_ms; /* idle-timeout */
 } ImapLimits;

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * SEARCH programs (RFC 3501 6.4.4): parsed into a tree, then judged message by message.
+ *
+ * A program is judged with whatever is known of a message; what can't be decided so says what more it needs. So bodies are
+ * read only for messages that nothing cheaper rules out.
+ */
+#pragma once
+
+#include "imap/sequence.h"
+
+typedef struct ImapSearch ImapSearch;
+
+/* CHARSET and all keys up to the end. @view: for sets of sequence numbers and UIDs. Errors: %IMAP_PARSE_ERROR. */
+ImapSearch *imap_search_parse (ImapParser *parser, RookView *view, GError **error);
+void imap_search_free (ImapSearch *search);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ImapSearch, imap_search_free)
+
+/* Sequence numbers outside these can't match. (nullable) (transfer none) (element-type ImapRange) NULL: any can */
+const GArray *imap_search_get_ranges (ImapSearch *search);
+
+/* What is known of a message; each level has those before it. */
+typedef enum {
+  IMAP_SEARCH_RECORD, /* flags, dates, size */
+  IMAP_SEARCH_MIME,   /* and the cached headers */
+  IMAP_SEARCH_WHOLE   /* and its bytes */
+} ImapSearchLevel;
+
+typedef struct {
+  guint32 seq;
+  const RookMessage *message;
+  RookMailbox *mailbox;
+  RookMime *mime; /* (nullable) */
+  GBytes *whole;  /* (nullable) */
+} ImapSearchSubject;
+
+typedef enum { IMAP_SEARCH_NO, IMAP_SEARCH_YES, IMAP_SEARCH_UNKNOWN } ImapSearchVerdict;
+
+/* @out_need: (out): if UNKNOWN, the level at which to ask again */
+ImapSearchVerdict imap_search_judge (ImapSearch *search, const ImapSearchSubject *subject, ImapSearchLevel *out_need);
+
+/* --- search-text.c --- */
+
+/* Text to look for, brought to the form in which it is compared. NULL: not valid in @charset. (transfer full) */
+char *imap_search_fold (const char *text, const char *charset);
+/* Whether folded @needle occurs in a header value (encoded words are decoded) or in raw bytes. */
+gboolean imap_search_in_header (const char *value, const char *needle);
+gboolean imap_search_in_bytes (const char *data, gsize length, const char *needle);
+/* Each field's value of a header block whose name is @name (NULL: whole lines of all), until one has @needle. */
+gboolean imap_search_in_fields (const char *header, gsize length, const char *name, const char *needle);
+/* The header of a message: up to its first empty line. */
+gsize imap_search_header_length (const char *data, gsize length);
+/* The day of a Date field's value, in its own zone; FALSE: it says none. */
+gboolean imap_search_date_day (const char *value, gint32 *out_day);
