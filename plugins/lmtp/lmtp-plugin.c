@@ -2,7 +2,25 @@
 /*
  * The lmtp plugin's registration.
  */
-#include "rookery/macros.h"
+#include "lmtp/session.h"
 
-extern const char rook_plugin_descriptor[] __attribute__ ((visibility ("default")));
-const char rook_plugin_descriptor[] = "lmtp";
+static gboolean
+lmtp_init (RookPlugin *self, RookConfigGroup *config, GError **error)
+{
+  Lmtp *lmtp = lmtp_new (self, config, error);
+
+  if (lmtp == NULL)
+    return FALSE;
+  rook_plugin_set_data (self, lmtp, (GDestroyNotify) lmtp_unref);
+  return rook_plugin_add_protocol (self, &lmtp_protocol, lmtp, error);
+}
+
+static void
+lmtp_plugin_reconfigure (RookPlugin *self, RookConfigGroup *config)
+{
+  lmtp_reconfigure (rook_plugin_get_data (self), config);
+}
+
+ROOK_PLUGIN_DEFINE (.name = "lmtp", .summary = "Mail delivery by LMTP (RFC 2033)", .version = PACKAGE_VERSION,
+                    .license = "LGPL-2.1-or-later", .keys = lmtp_keys, .init = lmtp_init,
+                    .reconfigure = lmtp_plugin_reconfigure)

@@ -5,7 +5,24 @@ EXTRA_DIST += %D%/README.md
 if ENABLE_LMTP
 # The plugin without its registration: what unit tests link. Append sources and headers here.
 noinst_LTLIBRARIES += plugins/lmtp/liblmtp.la
-plugins_lmtp_liblmtp_la_SOURCES =
+plugins_lmtp_liblmtp_la_SOURCES = \
+	%D%/cmd-auth.c \
+	%D%/cmd-data.c \
+	%D%/cmd-lhlo.c \
+	%D%/cmd-mail.c \
+	%D%/cmd-rcpt.c \
+	%D%/cmd-simple.c \
+	%D%/cmd-starttls.c \
+	%D%/envelope.c \
+	%D%/envelope.h \
+	%D%/lmtp.c \
+	%D%/lmtp.h \
+	%D%/message.c \
+	%D%/message.h \
+	%D%/reply.c \
+	%D%/reply.h \
+	%D%/session.c \
+	%D%/session.h
 plugins_lmtp_liblmtp_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 plugins_lmtp_liblmtp_la_CFLAGS = $(PLUGIN_CFLAGS)
 

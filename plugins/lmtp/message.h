@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A message as it comes in after DATA: gathered, checked, and given its trace headers. Knows no session.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef enum {
+  LMTP_MESSAGE_OK,
+  LMTP_MESSAGE_TOO_BIG, /* beyond the limit; what came after was thrown away */
+  LMTP_MESSAGE_NUL,
+  LMTP_MESSAGE_BARE_LINE_END, /* LF without CR or CR without LF */
+  LMTP_MESSAGE_BAD_HEADER
+} LmtpMessageFault;
+
+typedef struct {
+  GByteArray *bytes; /* (owned) the message; grows with what really comes */
+  guint64 limit;
+  LmtpMessageFault fault; /* the first one found */
+  gboolean after_cr;
+} LmtpMessage;
+
+/* @trace: what goes in front of the message's own header, with CRLF at its end. */
+void lmtp_message_init (LmtpMessage *self, guint64 limit, const char *trace);
+void lmtp_message_clear (LmtpMessage *self);
+void lmtp_message_add (LmtpMessage *self, const guint8 *data, gsize length);
+/* All has come: checks the header, drops an older Return-Path. (transfer full) (nullable) NULL: see fault */
+GBytes *lmtp_message_end (LmtpMessage *self);
+
+typedef struct {
+  const char *sender;
+  const char *lhlo;     /* what the client called itself */
+  const char *address;  /* the client's, or "unix" */
+  const char *hostname; /* ours */
+  const char *version;
+  const char *protocol; /* "LMTP", "LMTPS", "LMTPA", "LMTPSA" (RFC 3848) */
+  const char *id;       /* of the connection */
+  gint64 time;          /* seconds since 1970 */
+} LmtpTrace;
+/* Return-Path and Received. (transfer full) */
+char *lmtp_message_make_trace (const LmtpTrace *trace);
