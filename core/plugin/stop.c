@@ -19,6 +19,7 @@ struct RookPluginStop {
   GPtrArray *set;       /* (element-type RookPlugin) (unowned) in init order; those behind `next` are done */
   guint next;           /* one past the plugin at work */
   StopPhase phase;
+  gboolean begun;      /* the first look has come; nobody else's may end it before */
   gboolean drain_over; /* the deadline has passed, or there was nothing to wait for */
   gboolean late;       /* the phase's time is over */
   RookTimer timer;
@@ -238,6 +239,8 @@ step (RookPluginStop *stop)
 static void
 advance (RookPluginStop *stop)
 {
+  if (!stop->begun)
+    return;
   while (step (stop))
     ;
   if (stop->phase == STOP_DONE)
@@ -260,7 +263,10 @@ rook_plugin_stop_hurry (RookPluginStop *stop)
 static void
 first_look (gpointer data)
 {
-  advance (data);
+  RookPluginStop *stop = data;
+
+  stop->begun = TRUE;
+  advance (stop);
 }
 
 RookPluginStop *
