@@ -99,22 +99,29 @@ take_in (RookListenSocket *socket, int fd, const struct sockaddr *address)
   rook_worker_invoke (home->worker, rook_connection_start, connection, NULL);
 }
 
-/* There is no descriptor left. Returns: whether somebody could be turned away. */
-static gboolean
+typedef enum { TURNED_AWAY, NOBODY, STUCK } TurnAway;
+
+/* There is no descriptor left. (The system says so even when nobody is waiting.) */
+static TurnAway
 turn_away (RookListenSocket *socket, int code)
 {
   RookListeners *self = socket->owner;
-  int fd;
+  int fd = -1;
+  int wrong = code;
 
+  if (self->reserve_fd >= 0)
+    {
+      close (self->reserve_fd);
+      fd = accept4 (socket->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      wrong = errno;
+      if (fd >= 0)
+        close (fd);
+      self->reserve_fd = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+  if (fd < 0 && wrong == EAGAIN)
+    return NOBODY;
   complain (self, code);
-  if (self->reserve_fd < 0)
-    return FALSE;
-  close (self->reserve_fd);
-  fd = accept4 (socket->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd >= 0)
-    close (fd);
-  self->reserve_fd = open ("/dev/null", O_RDONLY | O_CLOEXEC);
-  return fd >= 0 && self->reserve_fd >= 0;
+  return fd >= 0 && self->reserve_fd >= 0 ? TURNED_AWAY : STUCK;
 }
 
 static void
@@ -122,6 +129,22 @@ rest (RookListeners *self)
 {
   watch_all (self, ROOK_IO_NONE);
   rook_timer_start (&self->pause, PAUSE_MS);
+}
+
+/* Returns: whether to go on. */
+static gboolean
+accept_failed (RookListenSocket *socket, int code)
+{
+  TurnAway outcome;
+
+  if (code == EAGAIN || code == EWOULDBLOCK || code == EINVAL)
+    return FALSE;
+  if (code != EMFILE && code != ENFILE && code != ENOBUFS && code != ENOMEM)
+    return TRUE; /* that one connection is gone already (accept(2)); or a signal */
+  outcome = turn_away (socket, code);
+  if (outcome == STUCK)
+    rest (socket->owner);
+  return outcome == TURNED_AWAY;
 }
 
 void
@@ -137,15 +160,7 @@ rook_accept_ready (RookIo ready G_GNUC_UNUSED, gpointer data)
 
       if (fd >= 0)
         take_in (socket, fd, (struct sockaddr *) &address);
-      else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-        {
-          if (turn_away (socket, errno))
-            continue;
-          rest (socket->owner);
-          return;
-        }
-      else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINVAL)
+      else if (!accept_failed (socket, errno))
         return;
-      /* else: that one connection is gone already (accept(2)); or a signal */
     }
 }

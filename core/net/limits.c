@@ -122,13 +122,10 @@ rook_address_key (const RookAddress *address, char key[ROOK_ADDRESS_KEY_SIZE])
 guint
 rook_bucket_take (RookBucket *bucket, guint per_second, gint64 now_ms)
 {
-  guint64 full = 2000 * (guint64) per_second;
-  guint64 passed = bucket->filled_ms == 0 ? 2000 : MIN (now_ms - bucket->filled_ms, 2000);
+  gint64 full = 2000 * (gint64) per_second;
+  gint64 passed = bucket->filled_ms == 0 ? 2000 : MIN (now_ms - bucket->filled_ms, 4000);
 
-  bucket->millitokens = MIN (bucket->millitokens + passed * per_second, full);
+  bucket->millitokens = MIN (bucket->millitokens + passed * per_second, full) - 1000;
   bucket->filled_ms = now_ms;
-  if (bucket->millitokens < 1000)
-    return (1000 - bucket->millitokens + per_second - 1) / per_second;
-  bucket->millitokens -= 1000;
-  return 0;
+  return bucket->millitokens >= 0 ? 0 : (-bucket->millitokens + per_second - 1) / per_second;
 }

@@ -45,10 +45,10 @@ void rook_address_key (const RookAddress *address, char key[ROOK_ADDRESS_KEY_SIZ
 /* A bucket of tokens: @per_second of them, twice that in store. */
 typedef struct {
   gint64 filled_ms;
-  guint64 millitokens;
+  gint64 millitokens; /* below zero: taken in advance */
 } RookBucket;
 
-/* Takes one. Returns: 0, or how many ms to wait for the next one. @per_second: not 0 */
+/* Takes one, in advance if there is none. Returns: for how many ms to take no more. @per_second: not 0 */
 guint rook_bucket_take (RookBucket *bucket, guint per_second, gint64 now_ms);
 
 G_END_DECLS

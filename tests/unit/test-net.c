@@ -33,10 +33,661 @@ test_listens_and_greets (void)
   fixture_stop (&fixture);
 }
 
+/* --- reading ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_pipelined (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+    client_send (client, "ECHO 1\r\nLIT 3\r\nabcDOT\r\n..x\r\n.\r\nECHO 2\r\nLIT 0\r\nECHO 3\r\n");
+    client_expect (client, "1");
+    client_expect (client, "GOT 3");
+    client_expect (client, "GOT 4");
+    client_expect (client, "2");
+    client_expect (client, "GOT 0");
+    client_expect (client, "3");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_many_lines (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+    g_autoptr (GString) many = g_string_new ("LOGIN a\r\n");
+
+    for (guint i = 0; i < 20000; i++)
+      g_string_append_printf (many, "ECHO %u\r\n", i);
+    client_expect (client, "HELLO");
+    client_send (client, many->str);
+    client_expect (client, "IN");
+    for (guint i = 0; i < 20000; i++)
+      {
+        g_autofree char *expected = g_strdup_printf ("%u", i);
+
+        client_expect (client, expected);
+      }
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_pause_keeps_order (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+    client_send (client, "PAUSE 100\r\nECHO 1\r\nPAUSE 50\r\nLIT 3\r\na");
+    g_assert_false (client_has_input (client, 50));
+    client_send (client, "bcECHO 2\r\n");
+    client_expect (client, "1");
+    client_expect (client, "GOT 3");
+    client_expect (client, "2");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_line_flags (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "[limits]\nline=512\n");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+    char line[1000];
+
+    memset (line, 'x', sizeof line);
+    client_expect (client, "HELLO");
+    client_send_bytes (client, line, sizeof line);
+    client_send (client, "\r\nbare\n");
+    client_expect (client, "FLAGS 8 512");
+    client_expect (client, "FLAGS 1 4");
+    client_send_bytes (client, "n\0l\r\n", 5);
+    client_expect (client, "FLAGS 4 3");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_raw (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+    client_send (client, "RAW\r\nQUIT\r\n");
+    g_assert_false (client_has_input (client, 50));
+  }
+  fixture_stop (&fixture);
+}
+
+/* A literal that never ends costs nothing but the time it takes. */
+static void
+test_endless_literal (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+    g_autofree char *block = g_malloc0 (1 << 20);
+
+    client_expect (client, "HELLO");
+    client_send (client, "LOGIN a\r\nLIT 18446744073709551615\r\n");
+    client_expect (client, "IN");
+    for (guint i = 0; i < 16; i++)
+      client_send_bytes (client, block, 1 << 20);
+  }
+  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
+  g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_CLOSED);
+  fixture_stop (&fixture);
+}
+
+/* --- writing ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_back_pressure (void)
+{
+  const guint64 total = 64 << 20;
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "[limits]\noutput-buffer=64K\n");
+  {
+    g_autoptr (Client) slow = client_new (&fixture, "one");
+    g_autoptr (Client) other = client_new (&fixture, "one");
+
+    client_expect (slow, "HELLO");
+    client_expect (other, "HELLO");
+    client_send (slow, "SEND 67108864\r\nECHO after\r\n");
+    g_assert_true (client_has_input (slow, 1000));
+    for (guint i = 0; i < 100; i++) /* nobody else waits */
+      {
+        client_send (other, "ECHO x\r\n");
+        client_expect (other, "x");
+      }
+    client_skip (slow, total);
+    client_expect (slow, "SENT");
+    client_expect (slow, "after");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_write_deadline (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "[limits]\nwrite-timeout=200ms\n");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+    client_send (client, "SEND 67108864\r\n");
+    fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
+    g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_TIMEOUT);
+    g_assert_cmpint (g_atomic_int_get (&fixture.expired), ==, 0); /* the handler is not asked */
+  }
+  fixture_stop (&fixture);
+}
+
+/* --- the end ------------------------------------------------------------------------------------------------------------------ */
+
+/* A peer that has said all it wants to still gets every answer. */
+static void
+test_half_close (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+    client_send (client, "PAUSE 50\r\nECHO 1\r\nSEND 10000000\r\nECHO 2\r\nECHO unfinished");
+    g_assert_no_errno (shutdown (client->fd, SHUT_WR));
+    client_expect (client, "1");
+    client_skip (client, 10000000);
+    client_expect (client, "SENT");
+    client_expect (client, "2");
+    client_expect_eof (client);
+  }
+  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
+  g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_CLOSED);
+  fixture_stop (&fixture);
+}
+
+static void
+test_reset (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+    const struct linger hard = { 1, 0 };
+
+    client_expect (client, "HELLO");
+    client_send (client, "PAUSE 10000\r\n");
+    g_assert_false (client_has_input (client, 50));
+    setsockopt (client->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+  }
+  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1); /* though it is paused */
+  fixture_stop (&fixture);
+}
+
+/* The last words arrive although the peer goes on sending. */
+static void
+test_close_is_heard (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+    g_autofree char *block = g_malloc0 (100000);
+
+    client_expect (client, "HELLO");
+    client_send (client, "SEND 1000000\r\nQUIT\r\n");
+    client_send_bytes (client, block, 100000);
+    client_skip (client, 1000000);
+    client_expect (client, "SENT");
+    client_expect (client, "BYE");
+    client_expect_eof (client);
+  }
+  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
+  g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, -1);
+  fixture_stop (&fixture);
+}
+
+static void
+test_abort (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+    client_send (client, "ABORT\r\nECHO never\r\n");
+    fixture_wait (&fixture, (client_has_input (client, 5), client->eof));
+    g_assert_cmpuint (client->input->len, ==, 0);
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_drain (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+    rook_net_drain (fixture.net);
+    client_expect (client, "DRAIN");
+    client_expect_eof (client);
+    g_assert_cmpuint (rook_net_get_port (fixture.net, "one"), ==, 0);
+  }
+  fixture_wait (&fixture, rook_net_get_n_connections (fixture.net) == 0);
+  fixture_stop (&fixture);
+}
+
+static void
+test_stop_ends_all (void)
+{
+  Fixture fixture;
+  Client *clients[20];
+
+  fixture_start (&fixture, LISTENER);
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    {
+      clients[i] = client_new (&fixture, "one");
+      client_expect (clients[i], "HELLO");
+    }
+  client_send (clients[0], "SEND 100000000\r\n");
+  client_send (clients[1], "PAUSE 100000\r\n");
+  client_send (clients[2], "QUIT\r\n");
+  client_expect (clients[2], "BYE"); /* it lingers now */
+  fixture_stop (&fixture);
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    client_free (clients[i]);
+}
+
+/* --- deadlines ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_login_deadline (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "[listener two]\nprotocol=open\naddress=127.0.0.1:0\n"
+                                    "[limits]\nlogin-timeout=300ms\n");
+  {
+    g_autoptr (Client) late = client_new (&fixture, "one");
+    g_autoptr (Client) in_time = client_new (&fixture, "one");
+    g_autoptr (Client) without = client_new (&fixture, "two");
+
+    client_expect (late, "HELLO");
+    client_expect (in_time, "HELLO");
+    client_expect (without, "HELLO");
+    client_send (in_time, "LOGIN a\r\n");
+    client_expect (in_time, "IN");
+    client_expect (late, "EXPIRED");
+    client_expect_eof (late);
+    g_assert_cmpint (g_atomic_int_get (&fixture.expired), ==, 1 << ROOK_DEADLINE_LOGIN);
+    g_assert_false (client_has_input (in_time, 300));
+    g_assert_false (client_has_input (without, 0));
+    client_send (in_time, "LOGOUT\r\n"); /* and the deadline is back */
+    client_expect (in_time, "EXPIRED");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_idle_deadline (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+    gint64 start;
+
+    client_expect (client, "HELLO");
+    client_send (client, "LOGIN a\r\nIDLE 300\r\n");
+    client_expect (client, "IN");
+    start = g_get_monotonic_time ();
+    for (guint i = 0; i < 4; i++) /* what is sent begins it anew */
+      {
+        g_assert_false (client_has_input (client, 150));
+        client_send (client, "ECHO x\r\n");
+        client_expect (client, "x");
+      }
+    client_send (client, "PAUSE 600\r\n"); /* a paused connection does not idle */
+    client_expect (client, "EXPIRED");
+    g_assert_cmpint (g_get_monotonic_time () - start, >, 1500 * 1000 - 20000);
+    client_expect_eof (client);
+    g_assert_cmpint (g_atomic_int_get (&fixture.expired), ==, 1 << ROOK_DEADLINE_IDLE);
+  }
+  fixture_stop (&fixture);
+}
+
+/* A handler that does not close on a deadline is closed all the same. */
+static void
+test_deadline_not_taken (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "[limits]\nlogin-timeout=100ms\n");
+  g_atomic_int_set (&fixture.keep_open, TRUE);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
+    g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_TIMEOUT);
+  }
+  fixture_stop (&fixture);
+}
+
+/* --- limits ------------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_bytes_before_login (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "[limits]\nbytes-before-login=2000\n");
+  {
+    g_autoptr (Client) good = client_new (&fixture, "one");
+    g_autoptr (Client) bad = client_new (&fixture, "one");
+    char block[1990];
+
+    memset (block, 'x', sizeof block);
+    client_expect (good, "HELLO");
+    client_expect (bad, "HELLO");
+    client_send (good, "LOGIN a\r\n");
+    client_expect (good, "IN");
+    for (guint i = 0; i < 10; i++)
+      client_send_bytes (good, block, sizeof block);
+    client_send (good, "\r\n");
+    client_expect (good, "WHAT");
+    client_send_bytes (bad, block, sizeof block);
+    g_assert_false (client_has_input (bad, 50));
+    client_send_bytes (bad, block, 11);
+    client_expect (bad, "EXPIRED");
+    client_expect_eof (bad);
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_connections_in_all (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "[limits]\nconnections=2\n");
+  {
+    g_autoptr (Client) one = client_new (&fixture, "one");
+    g_autoptr (Client) two = client_new (&fixture, "one");
+    g_autoptr (Client) three = client_new (&fixture, "one");
+
+    client_expect (one, "HELLO");
+    client_expect (two, "HELLO");
+    client_expect (three, "TOO MANY");
+    client_expect_eof (three);
+    client_send (one, "QUIT\r\n");
+    client_expect (one, "BYE");
+    g_clear_pointer (&one, client_free);
+    fixture_wait (&fixture, rook_net_get_n_connections (fixture.net) == 1);
+    one = client_new (&fixture, "one");
+    client_expect (one, "HELLO");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_connections_of_a_listener (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "max-connections=1\n[listener two]\nprotocol=echo\naddress=127.0.0.1:0\n");
+  {
+    g_autoptr (Client) one = client_new (&fixture, "one");
+    g_autoptr (Client) two = client_new (&fixture, "one");
+    g_autoptr (Client) other = client_new (&fixture, "two");
+
+    client_expect (one, "HELLO");
+    client_expect (two, "TOO MANY");
+    client_expect (other, "HELLO");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_connections_of_an_address (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "proxy-from=127.0.0.1\n[limits]\nconnections-per-address=1\n");
+  {
+    g_autoptr (Client) one = client_new (&fixture, "one");
+    g_autoptr (Client) two = client_new (&fixture, "one");
+    g_autoptr (Client) other = client_new (&fixture, "one");
+    g_autoptr (Client) exempt = client_new (&fixture, "one");
+    g_autoptr (Client) exempt_too = client_new (&fixture, "one");
+
+    client_send (one, "PROXY TCP4 192.0.2.1 192.0.2.9 1000 143\r\n");
+    client_expect (one, "HELLO");
+    client_send (two, "PROXY TCP4 192.0.2.1 192.0.2.9 1001 143\r\n");
+    client_expect (two, "TOO MANY OF YOU");
+    client_expect_eof (two);
+    client_send (other, "PROXY TCP4 192.0.2.2 192.0.2.9 1000 143\r\n");
+    client_expect (other, "HELLO");
+    client_send (exempt, "PROXY TCP4 127.0.0.1 127.0.0.1 1000 143\r\n");
+    client_expect (exempt, "HELLO");
+    client_send (exempt_too, "PROXY TCP4 127.0.0.1 127.0.0.1 1000 143\r\n");
+    client_expect (exempt_too, "HELLO");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_connections_of_a_user (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "[limits]\nconnections-per-user=1\n");
+  {
+    g_autoptr (Client) one = client_new (&fixture, "one");
+    g_autoptr (Client) two = client_new (&fixture, "one");
+
+    client_send (one, "LOGIN a\r\n");
+    client_expect (one, "HELLO");
+    client_expect (one, "IN");
+    client_expect (two, "HELLO");
+    client_send (two, "LOGIN a\r\nLOGIN b\r\n");
+    client_expect (two, "FULL");
+    client_expect (two, "IN");
+    client_send (one, "LOGOUT\r\nECHO out\r\n");
+    client_expect (one, "out");
+    client_send (two, "LOGIN a\r\n");
+    client_expect (two, "IN");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_command_rate (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "[limits]\ncommands-per-second=50\n");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+    gint64 start = g_get_monotonic_time ();
+
+    client_expect (client, "HELLO");
+    for (guint i = 0; i < 150; i++)
+      client_send (client, "ECHO x\r\n");
+    for (guint i = 0; i < 150; i++)
+      client_expect (client, "x");
+    g_assert_cmpint (g_get_monotonic_time () - start, >, 900 * 1000); /* 100 at once, 50 in a second */
+    g_assert_cmpuint (rook_counter_get (fixture.net->metrics.delayed), >, 10);
+  }
+  fixture_stop (&fixture);
+}
+
+/* More connections than descriptors: those that can't be had are closed, the others live, nothing spins. */
+static void
+test_descriptor_storm (void)
+{
+  struct rlimit before, low;
+  Client *clients[60];
+  guint greeted = 0;
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    clients[i] = client_new (&fixture, "one");
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
+  low = before;
+  low.rlim_cur = clients[G_N_ELEMENTS (clients) - 1]->fd + 11;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &low));
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    {
+      g_assert_true (client_has_input (clients[i], 5000));
+      greeted += clients[i]->input->len > 0;
+    }
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+  g_assert_cmpuint (greeted, ==, 10);
+  g_assert_cmpuint (rook_counter_get (fixture.net->metrics.refused_descriptors), ==, 50);
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    client_free (clients[i]);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+  }
+  fixture_stop (&fixture);
+}
+
+/* --- PROXY -------------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_proxy_names_the_peer (void)
+{
+  static const char v2[] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\1\xc6\x33\x64\2\0\x07\x01\xbbWHO\r\n";
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "proxy-from=10.0.0.0/8;127.0.0.0/8\n");
+  {
+    g_autoptr (Client) one = client_new (&fixture, "one");
+    g_autoptr (Client) two = client_new (&fixture, "one");
+
+    client_send (one, "PROXY TCP6 2001:db8:");
+    g_assert_false (client_has_input (one, 50));
+    client_send (one, ":1 2001:db8::2 5 143\r\nWHO\r\n");
+    client_expect (one, "HELLO");
+    client_expect (one, "2001:db8::1 5 2001:db8::2");
+    for (gsize i = 0; i < sizeof v2 - 1; i++)
+      client_send_bytes (two, v2 + i, 1);
+    client_expect (two, "HELLO");
+    client_expect (two, "192.0.2.1 7 198.51.100.2");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_proxy_is_required_from_there (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "proxy-from=127.0.0.0/8\n[limits]\nlogin-timeout=200ms\n");
+  {
+    g_autoptr (Client) without = client_new (&fixture, "one");
+    g_autoptr (Client) silent = client_new (&fixture, "one");
+    g_autoptr (Client) gone = client_new (&fixture, "one");
+
+    client_send (without, "ECHO x\r\n");
+    client_expect (without, "BAD PROXY");
+    client_expect_eof (without);
+    client_expect_eof (silent);
+    client_send (gone, "PROXY TCP4");
+  }
+  fixture_wait (&fixture, rook_net_get_n_connections (fixture.net) == 0);
+  g_assert_cmpint (g_atomic_int_get (&fixture.opened), ==, 0);
+  fixture_stop (&fixture);
+}
+
+static void
+test_proxy_is_no_command_elsewhere (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "proxy-from=192.0.2.0/24\n");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+    client_send (client, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nWHO\r\n");
+    client_expect (client, "WHAT");
+    g_assert_true (g_str_has_prefix (client_read_line (client), "127.0.0.1 "));
+  }
+  fixture_stop (&fixture);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/net/listener/accepts-and-greets", test_listens_and_greets);
+  g_test_add_func ("/net/input/pipelined", test_pipelined);
+  g_test_add_func ("/net/input/many-lines", test_many_lines);
+  g_test_add_func ("/net/input/pause-keeps-order", test_pause_keeps_order);
+  g_test_add_func ("/net/input/line-flags", test_line_flags);
+  g_test_add_func ("/net/input/raw", test_raw);
+  g_test_add_func ("/net/input/endless-literal", test_endless_literal);
+  g_test_add_func ("/net/output/back-pressure", test_back_pressure);
+  g_test_add_func ("/net/output/write-deadline", test_write_deadline);
+  g_test_add_func ("/net/end/half-close", test_half_close);
+  g_test_add_func ("/net/end/reset-while-paused", test_reset);
+  g_test_add_func ("/net/end/close-is-heard", test_close_is_heard);
+  g_test_add_func ("/net/end/abort", test_abort);
+  g_test_add_func ("/net/end/drain", test_drain);
+  g_test_add_func ("/net/end/stop-ends-all", test_stop_ends_all);
+  g_test_add_func ("/net/deadline/login", test_login_deadline);
+  g_test_add_func ("/net/deadline/idle", test_idle_deadline);
+  g_test_add_func ("/net/deadline/not-taken", test_deadline_not_taken);
+  g_test_add_func ("/net/limits/bytes-before-login", test_bytes_before_login);
+  g_test_add_func ("/net/limits/connections-in-all", test_connections_in_all);
+  g_test_add_func ("/net/limits/connections-of-a-listener", test_connections_of_a_listener);
+  g_test_add_func ("/net/limits/connections-of-an-address", test_connections_of_an_address);
+  g_test_add_func ("/net/limits/connections-of-a-user", test_connections_of_a_user);
+  g_test_add_func ("/net/limits/command-rate", test_command_rate);
+  g_test_add_func ("/net/limits/descriptor-storm", test_descriptor_storm);
+  g_test_add_func ("/net/proxy/names-the-peer", test_proxy_names_the_peer);
+  g_test_add_func ("/net/proxy/is-required-from-there", test_proxy_is_required_from_there);
+  g_test_add_func ("/net/proxy/is-no-command-elsewhere", test_proxy_is_no_command_elsewhere);
   return g_test_run ();
 }
