@@ -142,6 +142,7 @@ class Server:
         self.users = users
         self.environment = dict(environment or {})
         self.popen = popen
+        self.as_root = as_root
         self.plugins = plugins
         self.process = None
         self.changes = config

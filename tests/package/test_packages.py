@@ -122,7 +122,7 @@ class InstalledServer:
             "[auth]\nbackend=sasldb\nsasldb-path=/etc/rookery/sasldb2\ndefault-realm=example.org\n")
         in_root("saslpasswd2", "-p", "-c", "-f", "/etc/rookery/sasldb2", "-u", "example.org", "alice",
                 input=PASSWORD.encode())
-        in_root("chown", "rookery", "/etc/rookery/sasldb2", f"/etc/rookery/{key.name}")
+        in_root("chown", "rookery", "/etc/rookery/sasldb2")
         # The snippet is the administrator's to edit: here, the port.
         text = snippet("imap").read_text().replace("address=127.0.0.1:143;[::1]:143", f"address=127.0.0.1:{self.imap_port}")
         assert str(self.imap_port) in text
@@ -182,7 +182,10 @@ def test_unit_is_valid_and_tight(root):
     unit = next(root.glob("lib/systemd/system/rookeryd.service"))
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd-analyze here")
-    run_quietly("systemd-analyze", "verify", f"--root={root}", "--man=no", "rookeryd.service")
+    # The root has no systemd, and this machine no rookeryd.
+    text = re.sub(r"/usr/s?bin/rook\w+", "/bin/true", unit.read_text())
+    (BUILD / "rookeryd.service").write_text(text)
+    run_quietly("systemd-analyze", "verify", "--man=no", str(BUILD / "rookeryd.service"))
     run_quietly("systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit))
 
 
