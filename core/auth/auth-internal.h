@@ -14,23 +14,10 @@
 
 G_BEGIN_DECLS
 
-/* Until log, metrics and plugins are there. */
-#pragma weak rook_log_event
-#pragma weak rook_log_message
-#pragma weak rook_metrics_counter
-#pragma weak rook_metrics_histogram
-#pragma weak rook_counter_add
-#pragma weak rook_histogram_add
-#pragma weak rook_plugin_error_quark
+/* Until control is there. */
 #pragma weak rook_control_add
 #pragma weak rook_control_call_done
 #pragma weak rook_control_call_fail
-#pragma weak rook_plugin_may_register
-#pragma weak rook_plugin_on_drain
-#pragma weak rook_plugin_on_undo
-#pragma weak rook_plugin_get_server
-#pragma weak rook_plugin_ref
-#pragma weak rook_plugin_unref
 
 /* --- settings.c: `[auth]` as a struct ------------------------------------------------------------------------------ */
 
@@ -173,7 +160,8 @@ RookAuthError rook_sasl_error_code (int result);
 /* --- decoy.c: users that there are none of -------------------------------------------------------------------------- */
 
 #define ROOK_SASL_DECOY "rookery-decoy"
-int rook_sasl_add_decoy (void);
+#define ROOK_SASL_NOTHING "rookery-nothing"
+int rook_sasl_add_plugins (void);
 
 /* --- saslauthd.c --------------------------------------------------------------------------------------------------- */
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#pragma weak rook_net_check_networks
 
 typedef struct {
   RookConfigGroup *group;
@@ -51,8 +50,7 @@ check_networks (const Check *check, const char *key)
 {
   g_autoptr (GError) error = NULL;
 
-  if (rook_net_check_networks != NULL
-      && !rook_net_check_networks (rook_config_group_get_list (check->group, key), &error))
+  if (!rook_net_check_networks (rook_config_group_get_list (check->group, key), &error))
     rook_config_add_mistake (check->mistakes, check->group, key, ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
 }
 

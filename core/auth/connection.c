@@ -7,19 +7,6 @@
 
 #include "rookery/net.h"
 
-/* Until net is there. */
-#pragma weak rook_connection_get_id
-#pragma weak rook_connection_get_local_address
-#pragma weak rook_connection_get_local_port
-#pragma weak rook_connection_get_peer_address
-#pragma weak rook_connection_get_peer_port
-#pragma weak rook_connection_get_protocol
-#pragma weak rook_connection_get_tls_bits
-#pragma weak rook_connection_get_tls_peer_name
-#pragma weak rook_connection_get_worker
-#pragma weak rook_connection_has_tls
-#pragma weak rook_connection_is_loopback
-#pragma weak rook_connection_peer_in
 
 static char *
 sasl_address (const char *address, guint16 port)

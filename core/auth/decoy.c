@@ -44,21 +44,32 @@ look_up (G_GNUC_UNUSED void *context, sasl_server_params_t *params, unsigned fla
   return SASL_NOUSER;
 }
 
+/* Where sasldb is not the backend nobody has properties, and that is no reason to refuse anybody. */
+static int
+look_up_nothing (G_GNUC_UNUSED void *context, G_GNUC_UNUSED sasl_server_params_t *params, G_GNUC_UNUSED unsigned flags,
+                 G_GNUC_UNUSED const char *user, G_GNUC_UNUSED unsigned length)
+{
+  return SASL_OK;
+}
+
+static sasl_auxprop_plug_t nothing = { .auxprop_lookup = look_up_nothing, .name = (char *) ROOK_SASL_NOTHING };
 static sasl_auxprop_plug_t decoy = { .auxprop_lookup = look_up, .name = (char *) ROOK_SASL_DECOY };
 
 static int
 init (G_GNUC_UNUSED const sasl_utils_t *utils, int max_version, int *out_version, sasl_auxprop_plug_t **out_plug,
-      G_GNUC_UNUSED const char *name)
+      const char *name)
 {
   if (max_version < SASL_AUXPROP_PLUG_VERSION)
     return SASL_BADVERS;
   *out_version = SASL_AUXPROP_PLUG_VERSION;
-  *out_plug = &decoy;
+  *out_plug = g_str_equal (name, ROOK_SASL_DECOY) ? &decoy : &nothing;
   return SASL_OK;
 }
 
 int
-rook_sasl_add_decoy (void)
+rook_sasl_add_plugins (void)
 {
-  return sasl_auxprop_add_plugin (ROOK_SASL_DECOY, init);
+  int result = sasl_auxprop_add_plugin (ROOK_SASL_DECOY, init);
+
+  return result == SASL_OK ? sasl_auxprop_add_plugin (ROOK_SASL_NOTHING, init) : result;
 }

@@ -55,9 +55,8 @@ option_value (const RookSaslOptions *options, const char *option)
 
   if (g_str_equal (option, "pwcheck_method"))
     return "auxprop";
-  /* No plugin has this other name: nothing is looked up then. */
   if (g_str_equal (option, "auxprop_plugin"))
-    return !secrets ? "rookery-none" : options->admin ? "sasldb" : "sasldb " ROOK_SASL_DECOY;
+    return !secrets ? ROOK_SASL_NOTHING : options->admin ? "sasldb" : "sasldb " ROOK_SASL_DECOY;
   if (g_str_equal (option, "sasldb_path"))
     return !secrets                       ? "/nonexistent"
            : options->sasldb_path != NULL ? options->sasldb_path
@@ -98,7 +97,7 @@ static void
 start (void)
 {
   sasl_set_mutex (mutex_new, mutex_lock, mutex_unlock, mutex_free);
-  runs = sasl_server_init (global_callbacks, NULL) == SASL_OK && rook_sasl_add_decoy () == SASL_OK
+  runs = sasl_server_init (global_callbacks, NULL) == SASL_OK && rook_sasl_add_plugins () == SASL_OK
          && sasl_client_init (global_callbacks) == SASL_OK;
 }
 

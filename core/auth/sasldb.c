@@ -91,6 +91,8 @@ put_in_place (const Change *change, GError **error)
   const char *path = change->settings->sasldb_path;
   g_autofree char *parent = g_path_get_dirname (path);
 
+  if (access (path, F_OK) != 0 && chmod (change->file, 0600) != 0)
+    return failed_file (error, change->file);
   if (!sync_path (change->file, error))
     return FALSE;
   if (rename (change->file, path) != 0)
