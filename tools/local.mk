@@ -2,8 +2,17 @@
 
 EXTRA_DIST += %D%/README.md
 
+# rookctl without its command line: what unit tests link too.
+noinst_LTLIBRARIES += tools/librookctl.la
+tools_librookctl_la_SOURCES = \
+	%D%/rookctl-call.c \
+	%D%/rookctl-json.c \
+	%D%/rookctl-local.c \
+	%D%/rookctl-private.h \
+	%D%/rookctl-show.c
+tools_librookctl_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+
 bin_PROGRAMS += rookctl
 rookctl_SOURCES = %D%/rookctl.c
-rookctl_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 rookctl_LDFLAGS = $(AM_LDFLAGS) $(ROOK_PROGRAM_LDFLAGS)
-rookctl_LDADD = core/libcore.la $(CORE_LIBS) $(JSON_LIBS)
+rookctl_LDADD = tools/librookctl.la core/libcore.la $(CORE_LIBS) $(JSON_LIBS)

@@ -1,12 +1,236 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * rookctl, the administrator's tool.
+ * rookctl, the administrator's tool: hands its words to the running server and shows the answer. Which verbs there are
+ * is the server's to say; nothing is known of them here but how to ask for a password, and how to describe settings
+ * when there is no server.
  */
-#include <glib.h>
+#include "rookctl-private.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+typedef struct {
+  char *socket_path;
+  char *modules;
+  gboolean json, version, local;
+  gboolean progress_shown;
+  GPtrArray *words; /* ends with NULL */
+} Options;
+
+/* --- command line -------------------------------------------------------------------------------------------------- */
+
+/* --json and --local may stand behind the verb too; every other word there is the verb's. */
+static void
+collect_words (Options *options, int argc, char **argv)
+{
+  gboolean literally = FALSE;
+
+  for (int i = 1; i < argc; i++)
+    if (!literally && strcmp (argv[i], "--") == 0)
+      literally = TRUE;
+    else if (!literally && strcmp (argv[i], "--json") == 0)
+      options->json = TRUE;
+    else if (!literally && strcmp (argv[i], "--local") == 0)
+      options->local = TRUE;
+    else
+      g_ptr_array_add (options->words, g_strdup (argv[i]));
+  g_ptr_array_add (options->words, NULL);
+}
+
+static int
+parse_options (Options *options, int argc, char **argv)
+{
+  const GOptionEntry entries[] = {
+    { "socket", 's', 0, G_OPTION_ARG_FILENAME, &options->socket_path,
+      "The control socket (" ROOK_RUNDIR "/control.sock)", "PATH" },
+    { "json", 'j', 0, G_OPTION_ARG_NONE, &options->json, "Print the answer as JSON", NULL },
+    { "local", 0, 0, G_OPTION_ARG_NONE, &options->local, "config describe: do not ask the server", NULL },
+    { "modules", 0, 0, G_OPTION_ARG_FILENAME, &options->modules, "config describe: of the plugins in DIR", "DIR" },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version and exit", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("VERB [ARGUMENT ...]");
+  g_autoptr (GError) error = NULL;
+
+  g_option_context_set_summary (context, "Looks at and steers a running rookeryd. `rookctl help` lists its verbs.");
+  g_option_context_set_strict_posix (context, TRUE);
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error))
+    {
+      g_printerr ("rookctl: %s\n", error->message);
+      return ROOKCTL_USAGE;
+    }
+  collect_words (options, argc, argv);
+  if (options->words->pdata[0] == NULL && !options->version)
+    {
+      g_autofree char *help = g_option_context_get_help (context, TRUE, NULL);
+
+      g_printerr ("%s", help);
+      return ROOKCTL_USAGE;
+    }
+  return ROOKCTL_OK;
+}
+
+/* --- the terminal -------------------------------------------------------------------------------------------------- */
+
+static void
+show_progress (double percent, const char *text, gpointer data)
+{
+  Options *options = data;
+  struct winsize size = { 0 };
+  g_autofree char *bar = NULL;
+
+  if (!isatty (STDERR_FILENO))
+    return;
+  ioctl (STDERR_FILENO, TIOCGWINSZ, &size);
+  bar = rookctl_show_progress (percent, text, size.ws_col > 1 ? size.ws_col - 1 : 79);
+  g_printerr ("\r%s\033[K", bar);
+  options->progress_shown = TRUE;
+}
+
+static void
+clear_progress (Options *options)
+{
+  if (options->progress_shown)
+    g_printerr ("\r\033[K");
+  options->progress_shown = FALSE;
+}
+
+static void
+set_echo (gboolean on)
+{
+  struct termios settings;
+
+  if (tcgetattr (STDIN_FILENO, &settings) != 0)
+    return;
+  settings.c_lflag = on ? settings.c_lflag | ECHO : settings.c_lflag & ~(tcflag_t) ECHO;
+  tcsetattr (STDIN_FILENO, TCSAFLUSH, &settings);
+}
+
+/* A line of standard input, not shown while it is typed. Returns: (nullable): the end of input. */
+static char *
+read_password (void)
+{
+  gboolean terminal = isatty (STDIN_FILENO);
+  char *line = NULL;
+  size_t size = 0;
+  ssize_t length;
+  char *password = NULL;
+
+  if (terminal)
+    {
+      g_printerr ("Password: ");
+      set_echo (FALSE);
+    }
+  length = getline (&line, &size, stdin);
+  if (terminal)
+    {
+      set_echo (TRUE);
+      g_printerr ("\n");
+    }
+  if (length > 0)
+    password = g_strndup (line, (gsize) length - (line[length - 1] == '\n' ? 1 : 0));
+  if (line != NULL)
+    explicit_bzero (line, size);
+  free (line);
+  return password;
+}
+
+/* --- calling ------------------------------------------------------------------------------------------------------- */
+
+static void
+print_result (const Options *options, GVariant *result)
+{
+  g_autofree char *text = options->json ? rookctl_show_json (result) : rookctl_show_text (result);
+
+  fputs (text, stdout);
+  if (options->json)
+    fputc ('\n', stdout);
+}
+
+static int
+print_description (const Options *options)
+{
+  const char *modules = options->modules != NULL ? options->modules : ROOK_PLUGINDIR;
+  g_autofree char *text = rookctl_describe (modules, (const char *const *) options->words->pdata + 2);
+  g_autoptr (GVariant) value = NULL;
+
+  if (text == NULL)
+    {
+      g_printerr ("rookctl: there is no such group\n");
+      return ROOKCTL_REFUSED;
+    }
+  value = g_variant_ref_sink (g_variant_new_string (text));
+  print_result (options, value);
+  return ROOKCTL_OK;
+}
+
+static gboolean
+is_describe (const Options *options)
+{
+  const char *const *words = (const char *const *) options->words->pdata;
+
+  return strcmp (words[0], "config") == 0 && g_strcmp0 (words[1], "describe") == 0;
+}
+
+static int
+call (Options *options, GVariant **out_result, char **out_message)
+{
+  int status = rookctl_call (options->socket_path, (const char *const *) options->words->pdata, show_progress, options,
+                             out_result, out_message);
+  char *password;
+
+  clear_progress (options);
+  if (status != ROOKCTL_USAGE || !rookctl_lacks_password (*out_message, (const char *const *) options->words->pdata)
+      || (password = read_password ()) == NULL)
+    return status;
+  g_clear_pointer (out_message, g_free);
+  g_ptr_array_insert (options->words, (int) options->words->len - 1, password);
+  status = rookctl_call (options->socket_path, (const char *const *) options->words->pdata, show_progress, options,
+                         out_result, out_message);
+  clear_progress (options);
+  return status;
+}
+
+static int
+run (Options *options)
+{
+  g_autoptr (GVariant) result = NULL;
+  g_autofree char *message = NULL;
+  int status;
+
+  if (options->local && is_describe (options))
+    return print_description (options);
+  status = call (options, &result, &message);
+  if (status == ROOKCTL_OK)
+    print_result (options, result);
+  else if (status == ROOKCTL_UNREACHABLE && is_describe (options))
+    return print_description (options);
+  else
+    g_printerr ("rookctl: %s\n", message);
+  return status;
+}
 
 int
-main (void)
+main (int argc, char **argv)
 {
-  g_print ("rookctl %s\n", PACKAGE_VERSION);
-  return 0;
+  Options options = { .words = g_ptr_array_new_with_free_func (g_free) };
+  int status;
+
+  setlocale (LC_ALL, "");
+  status = parse_options (&options, argc, argv);
+  if (options.socket_path == NULL)
+    options.socket_path = g_strdup (ROOK_RUNDIR "/control.sock");
+  if (status == ROOKCTL_OK && options.version)
+    g_print ("rookctl %s\n", PACKAGE_VERSION);
+  else if (status == ROOKCTL_OK)
+    status = run (&options);
+  g_ptr_array_unref (options.words);
+  g_free (options.socket_path);
+  g_free (options.modules);
+  return status;
 }

@@ -237,6 +237,18 @@ is_asked_for (const RookConfigSchema *schema, const char *title)
          || (schema->instances && words[0] != NULL && strcmp (schema->name, words[0]) == 0);
 }
 
+gboolean
+rook_config_format_from_option (const char *option, RookConfigFormat *out_format)
+{
+  if (strcmp (option, "--sample") == 0)
+    *out_format = ROOK_CONFIG_DESCRIBE_SAMPLE;
+  else if (strcmp (option, "--man") == 0)
+    *out_format = ROOK_CONFIG_DESCRIBE_MAN;
+  else
+    return FALSE;
+  return TRUE;
+}
+
 char *
 rook_config_describe (RookConfig *config, RookConfigFormat format, const char *title)
 {

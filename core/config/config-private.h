@@ -101,6 +101,8 @@ GPtrArray *rook_config_get_files (RookConfig *config);
 
 typedef enum { ROOK_CONFIG_DESCRIBE_TEXT, ROOK_CONFIG_DESCRIBE_SAMPLE, ROOK_CONFIG_DESCRIBE_MAN } RookConfigFormat;
 
+/* "--sample" and "--man"; %FALSE for anything else. */
+gboolean rook_config_format_from_option (const char *option, RookConfigFormat *out_format);
 /* Describes what was declared. @title: (nullable): only that group ("listener", "plugin imap"). Returns: (nullable) %NULL if
  * there is no such group. */
 char *rook_config_describe (RookConfig *config, RookConfigFormat format, const char *title);

@@ -5,7 +5,11 @@
  * `run-directory`/control.sock, mode 0600, for root and the daemon's own user (checked by SO_PEERCRED). A client sends one
  * line: the verb and its arguments as shell-quoted words. It is answered by any number of lines `progress PERCENT TEXT`,
  * then one line `ok` followed by the result as GVariant text (g_variant_print() with types) to the end of the stream, or
- * one line `error MESSAGE`. A client that goes away cancels its call. At most 64 KiB of request, 64 clients.
+ * `error` and a message to the end of the stream. A client that goes away cancels its call. At most 64 KiB of request, 64
+ * clients.
+ *
+ * Requests are not logged beyond their verb. A password is an argument as any other; if the last word of a verb's usage is
+ * PASSWORD and it is not given, rookctl asks for it without showing it, or reads a line of its standard input.
  */
 #pragma once
 
@@ -36,7 +40,8 @@ ROOK_EXPORT void rook_control_add (RookControl *control, const RookControlVerb *
 ROOK_EXPORT void rook_control_call_progress (RookControlCall *call, double percent, const char *text);
 ROOK_EXPORT gboolean rook_control_call_is_cancelled (RookControlCall *call);
 /* @result: (transfer floating) (nullable): shown by rookctl as text, or as JSON with --json. A dictionary a{sv} is shown as
- * `key: value` lines, an array of dictionaries as a table. Ends the call. Any thread. */
+ * `key: value` lines, an array of dictionaries as a table, a string as it is; a number whose key ends in -bytes, -seconds,
+ * -ms or -time (g_get_real_time()) in the way people read it. Ends the call: exactly once, here or below. Any thread. */
 ROOK_EXPORT void rook_control_call_done (RookControlCall *call, GVariant *result);
 ROOK_EXPORT void rook_control_call_fail (RookControlCall *call, const char *format, ...) G_GNUC_PRINTF (2, 3);
 

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The control service: the socket, the verbs, and from a request to the verb that carries it out. What goes over a
+ * connection is client.c's, an answer that comes later is call.c's.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control/control-private.h"
+#include "daemon/server-private.h"
+#include "rookery/log.h"
+
+typedef struct {
+  const char *name;
+  RookStatusFunc func;
+  gpointer data;
+} Section;
+
+struct RookControl {
+  RookServer *server; /* (unowned) we are part of it */
+  RookWorker *worker; /* (unowned) the main one */
+  gint64 started_us;
+  int fd;             /* listening; -1: not */
+  char *path;         /* (owned) */
+  char *problem;      /* (owned) (nullable) */
+  RookWatch *watch;   /* (owned) (nullable) */
+  GPtrArray *verbs;   /* (element-type RookVerbEntry) (owned) */
+  GPtrArray *clients; /* (element-type RookControlClient) (owned) */
+  GPtrArray *sections;
+};
+
+/* --- the socket ---------------------------------------------------------------------------------------------------- */
+
+static void
+on_connection (RookIo ready G_GNUC_UNUSED, gpointer data)
+{
+  RookControl *control = data;
+  RookControlClient *client;
+  uid_t uid = (uid_t) -1;
+  pid_t pid = 0;
+  int fd = accept4 (control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+  if (fd < 0)
+    return;
+  client = rook_control_client_new (control, control->worker, fd);
+  g_ptr_array_add (control->clients, client);
+  if (!rook_control_peer_is_allowed (fd, &uid, &pid))
+    {
+      rook_log_message (rook_server_get_log (control->server), ROOK_LOG_WARNING, "control.refused",
+                        "user %u (process %d) may not use the control socket", (guint) uid, (int) pid);
+      rook_control_client_refuse (client, "only root and the server's own user may");
+    }
+  else if (control->clients->len > ROOK_CONTROL_CLIENTS_MAX)
+    rook_control_client_refuse (client, "too many clients");
+}
+
+/* Whether somebody answers there: then it is not a left-over. */
+static gboolean
+is_served (const struct sockaddr_un *address)
+{
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  gboolean served =
+      fd >= 0 && (connect (fd, (const struct sockaddr *) address, sizeof *address) == 0 || errno == EAGAIN);
+
+  if (fd >= 0)
+    close (fd);
+  return served;
+}
+
+static char *
+system_problem (const char *what, const char *path)
+{
+  return g_strdup_printf ("%s %s: %s", what, path, g_strerror (errno));
+}
+
+/* Returns: (nullable): why not. */
+static char *
+open_socket (RookControl *control)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+  if (strlen (control->path) >= sizeof address.sun_path)
+    return g_strdup_printf ("the path %s is too long for a socket", control->path);
+  strcpy (address.sun_path, control->path);
+  if (is_served (&address))
+    return g_strdup_printf ("another server answers at %s", control->path);
+  if (unlink (control->path) != 0 && errno != ENOENT)
+    return system_problem ("cannot remove", control->path);
+  control->fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  /* The mode before the name: there is no moment in which others could connect. */
+  if (control->fd < 0 || fchmod (control->fd, 0600) != 0
+      || bind (control->fd, (struct sockaddr *) &address, sizeof address) != 0 || chmod (control->path, 0600) != 0
+      || listen (control->fd, ROOK_CONTROL_CLIENTS_MAX) != 0)
+    return system_problem ("cannot listen at", control->path);
+  return NULL;
+}
+
+static void
+start_listening (RookControl *control)
+{
+  control->problem = open_socket (control);
+  if (control->problem == NULL)
+    {
+      control->watch = rook_watch_new (control->worker, control->fd, ROOK_IO_READ, on_connection, control);
+      return;
+    }
+  if (control->fd >= 0)
+    close (control->fd);
+  control->fd = -1;
+  rook_log_message (rook_server_get_log (control->server), ROOK_LOG_ERROR, "control.no-socket", "%s", control->problem);
+}
+
+const char *
+rook_control_get_problem (RookControl *control)
+{
+  return control->problem;
+}
+
+void
+rook_control_check (RookConfig *config, GPtrArray *mistakes)
+{
+  RookConfigGroup *group = rook_config_get_group (config, "server", NULL);
+  struct sockaddr_un address;
+  const char *directory = group != NULL ? rook_config_group_get_string (group, "run-directory") : NULL;
+
+  if (directory != NULL && strlen (directory) + strlen ("/" ROOK_CONTROL_SOCKET) >= sizeof address.sun_path)
+    rook_config_add_mistake (mistakes, group, "run-directory", ROOK_CONFIG_ERROR_VALUE,
+                             "too long: a socket in it could not be named");
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
+static void
+client_free (gpointer data)
+{
+  rook_control_client_free (data);
+}
+
+RookControl *
+rook_control_new (RookServer *server)
+{
+  g_autofree char *directory = rook_server_dup_run_directory (server);
+  RookControl *control = g_new0 (RookControl, 1);
+
+  control->server = server;
+  control->worker = rook_loop_get_main_worker (rook_server_get_loop (server));
+  control->started_us = g_get_real_time ();
+  control->fd = -1;
+  control->path = g_build_filename (directory, ROOK_CONTROL_SOCKET, NULL);
+  control->verbs = g_ptr_array_new_with_free_func (g_free);
+  control->clients = g_ptr_array_new_with_free_func (client_free);
+  control->sections = g_ptr_array_new_with_free_func (g_free);
+  rook_control_add_builtin_verbs (control);
+  start_listening (control);
+  return control;
+}
+
+void
+rook_control_free (RookControl *control)
+{
+  if (control->watch != NULL)
+    {
+      rook_watch_free (control->watch);
+      close (control->fd);
+      unlink (control->path);
+    }
+  g_ptr_array_unref (control->clients);
+  g_ptr_array_unref (control->sections);
+  g_ptr_array_unref (control->verbs);
+  g_free (control->problem);
+  g_free (control->path);
+  g_free (control);
+}
+
+RookServer *
+rook_control_get_server (RookControl *control)
+{
+  return control->server;
+}
+
+gint64
+rook_control_get_started_us (RookControl *control)
+{
+  return control->started_us;
+}
+
+void
+rook_control_client_gone (RookControl *control, RookControlClient *client)
+{
+  g_ptr_array_remove_fast (control->clients, client);
+}
+
+/* --- verbs --------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+is_verb_name (const char *name)
+{
+  g_auto (GStrv) words = g_strsplit (name, " ", -1);
+
+  for (gsize i = 0; words[i] != NULL; i++)
+    if (*words[i] == '\0' || words[i][strspn (words[i], "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0')
+      return FALSE;
+  return words[0] != NULL && g_strv_length (words) <= 3;
+}
+
+static RookVerbEntry *
+find_exactly (RookControl *control, const char *name)
+{
+  for (guint i = 0; i < control->verbs->len; i++)
+    {
+      RookVerbEntry *entry = control->verbs->pdata[i];
+
+      if (strcmp (entry->verb->name, name) == 0)
+        return entry;
+    }
+  return NULL;
+}
+
+static RookVerbEntry *
+add_verb (RookControl *control, const RookControlVerb *verb, gpointer data, RookPlugin *plugin)
+{
+  RookVerbEntry *entry = g_new0 (RookVerbEntry, 1);
+
+  entry->verb = verb;
+  entry->data = data;
+  entry->plugin = plugin;
+  g_ptr_array_add (control->verbs, entry);
+  return entry;
+}
+
+void
+rook_control_add (RookControl *control, const RookControlVerb *verb, gpointer data)
+{
+  if (!is_verb_name (verb->name) || verb->run == NULL || find_exactly (control, verb->name) != NULL)
+    g_error ("control verb \"%s\" is no good name, has no function, or is there already", verb->name);
+  add_verb (control, verb, data, NULL);
+}
+
+const RookVerbEntry *
+rook_control_find_verb (RookControl *control, const char *const *words, guint *out_n_words)
+{
+  g_autoptr (GString) name = g_string_new (NULL);
+  const RookVerbEntry *found = NULL;
+
+  for (guint n = 1; n <= 3 && words[n - 1] != NULL; n++)
+    {
+      const RookVerbEntry *entry;
+
+      g_string_append_printf (name, "%s%s", n > 1 ? " " : "", words[n - 1]);
+      entry = find_exactly (control, name->str);
+      if (entry != NULL)
+        {
+          found = entry;
+          *out_n_words = n;
+        }
+    }
+  return found;
+}
+
+static int
+compare_verbs (gconstpointer a, gconstpointer b)
+{
+  return strcmp ((*(RookVerbEntry *const *) a)->verb->name, (*(RookVerbEntry *const *) b)->verb->name);
+}
+
+GPtrArray *
+rook_control_list_verbs (RookControl *control)
+{
+  GPtrArray *list = g_ptr_array_new ();
+
+  for (guint i = 0; i < control->verbs->len; i++)
+    g_ptr_array_add (list, control->verbs->pdata[i]);
+  g_ptr_array_sort (list, compare_verbs);
+  return list;
+}
+
+void
+rook_control_run_request (RookControl *control, RookControlClient *client, char *line, gsize length)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) words = rook_control_parse_request (line, length, &error);
+  const RookVerbEntry *entry;
+  guint n_words = 0, n_arguments;
+  RookControlCall *call;
+
+  if (words == NULL)
+    {
+      rook_control_client_refuse (client, error->message);
+      return;
+    }
+  entry = rook_control_find_verb (control, (const char *const *) words, &n_words);
+  if (entry == NULL)
+    {
+      rook_control_client_refuse (client, "unknown verb: see rookctl help");
+      return;
+    }
+  n_arguments = g_strv_length (words) - n_words;
+  if (n_arguments < entry->verb->min_arguments || n_arguments > entry->verb->max_arguments)
+    {
+      g_autofree char *usage = g_strdup_printf ("usage: %s %s", entry->verb->name, entry->verb->arguments);
+
+      rook_control_client_refuse (client, g_strchomp (usage));
+      return;
+    }
+  /* The verb alone: an argument may be a password. */
+  rook_log_event (rook_server_get_log (control->server), ROOK_LOG_DEBUG, "control.call", "verb", entry->verb->name,
+                  NULL);
+  call = rook_control_call_new (control->worker, client, entry->plugin);
+  rook_control_client_set_call (client, call);
+  entry->verb->run (entry->data, call, (const char *const *) words + n_words);
+}
+
+/* --- plugins ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  RookControl *control;
+  RookPlugin *plugin;
+  RookVerbEntry *entry;
+} Registration;
+
+/* The plugin's deadline has passed: whoever waits for its calls gets no answer; the calls learn that they are cancelled. */
+static void
+abort_calls (gpointer data)
+{
+  Registration *registration = data;
+  g_autoptr (GPtrArray) waiting = g_ptr_array_new ();
+
+  for (guint i = 0; i < registration->control->clients->len; i++)
+    {
+      RookControlCall *call = rook_control_client_get_call (registration->control->clients->pdata[i]);
+
+      if (call != NULL && rook_control_call_get_plugin (call) == registration->plugin)
+        g_ptr_array_add (waiting, registration->control->clients->pdata[i]);
+    }
+  for (guint i = 0; i < waiting->len; i++)
+    {
+      rook_control_call_cancel (rook_control_client_get_call (waiting->pdata[i]));
+      rook_control_client_set_call (waiting->pdata[i], NULL);
+      rook_control_client_refuse (waiting->pdata[i], "the plugin goes");
+    }
+}
+
+static void
+start_drain (gpointer data)
+{
+  Registration *registration = data;
+
+  /* No new calls from here on. */
+  if (registration->entry != NULL)
+    g_ptr_array_remove (registration->control->verbs, registration->entry);
+  registration->entry = NULL;
+}
+
+static void
+undo (gpointer data)
+{
+  start_drain (data);
+  g_free (data);
+}
+
+gboolean
+rook_plugin_add_control_verb (RookPlugin *self, const RookControlVerb *verb, gpointer data, GError **error)
+{
+  RookControl *control = rook_server_get_control (rook_plugin_get_server (self));
+  g_autofree char *what = g_strconcat ("control verb ", verb->name, NULL);
+  Registration *registration;
+
+  if (!rook_plugin_may_register (self, what, error))
+    return FALSE;
+  if (!ROOK_STRUCT_HAS (verb, RookControlVerb, run) || !is_verb_name (verb->name) || verb->arguments == NULL
+      || verb->help == NULL || verb->run == NULL)
+    {
+      g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT,
+                   "%s: needs struct_size, a name of one to three words, arguments, help and a function", what);
+      return FALSE;
+    }
+  if (find_exactly (control, verb->name) != NULL)
+    {
+      g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT, "%s: is there already", what);
+      return FALSE;
+    }
+  registration = g_new0 (Registration, 1);
+  registration->control = control;
+  registration->plugin = self;
+  registration->entry = add_verb (control, verb, data, self);
+  rook_plugin_on_drain (self, start_drain, abort_calls, registration);
+  rook_plugin_on_undo (self, undo, registration);
+  return TRUE;
+}
+
+/* --- status -------------------------------------------------------------------------------------------------------- */
+
+void
+rook_control_add_status (RookControl *control, const char *name, RookStatusFunc func, gpointer data)
+{
+  Section *section = g_new0 (Section, 1);
+
+  section->name = name;
+  section->func = func;
+  section->data = data;
+  g_ptr_array_add (control->sections, section);
+}
+
+void
+rook_control_remove_status (RookControl *control, const char *name)
+{
+  for (guint i = control->sections->len; i > 0; i--)
+    if (strcmp (((Section *) control->sections->pdata[i - 1])->name, name) == 0)
+      g_ptr_array_remove_index (control->sections, i - 1);
+}
+
+GVariant *
+rook_control_get_status (RookControl *control)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  for (guint i = 0; i < control->sections->len; i++)
+    {
+      const Section *section = control->sections->pdata[i];
+      GVariant *value = section->func (section->data);
+
+      if (value != NULL)
+        g_variant_builder_add (&builder, "{sv}", section->name, value);
+    }
+  return g_variant_builder_end (&builder);
+}
