@@ -154,6 +154,8 @@ begin_linger (RookConnection *self)
       return;
     }
   self->phase = ROOK_PHASE_LINGERING;
+  /* The session is over: its plugin need not wait for what is left, which is ours. */
+  g_clear_pointer (&self->plugin, rook_plugin_unref);
   self->linger_due = rook_connection_now (self) + LINGER_MS;
   self->linger_left = LINGER_BYTES;
   rook_input_clear (&self->input);

@@ -19,6 +19,7 @@ G_BEGIN_DECLS
 /* A protocol that a plugin registered. Reference counted, any thread. */
 typedef struct {
   gint ref_count;
+  char *name;                   /* (owned) outlives the plugin's own */
   const RookProtocol *protocol; /* (unowned) the plugin's */
   gpointer data;                /* (unowned) the plugin's */
   RookPlugin *plugin;           /* (unowned) (nullable) each connection holds a reference of its own */

@@ -22,8 +22,10 @@ rook_net_protocol_ref (RookNetProtocol *protocol)
 void
 rook_net_protocol_unref (RookNetProtocol *protocol)
 {
-  if (g_atomic_int_dec_and_test (&protocol->ref_count))
-    g_free (protocol);
+  if (!g_atomic_int_dec_and_test (&protocol->ref_count))
+    return;
+  g_free (protocol->name);
+  g_free (protocol);
 }
 
 RookNetProtocol *
@@ -79,7 +81,7 @@ protocol_undo (gpointer data)
   RookNet *net = protocol->net;
 
   protocol_abort (protocol); /* if nothing drained it */
-  g_hash_table_remove (net->protocols, protocol->protocol->name);
+  g_hash_table_remove (net->protocols, protocol->name);
   rook_listeners_update (net->listeners);
 }
 
@@ -125,6 +127,7 @@ rook_net_add_protocol (RookNet *net, const RookProtocol *protocol, gpointer data
   RookNetProtocol *entry = g_new0 (RookNetProtocol, 1);
 
   entry->ref_count = 1;
+  entry->name = g_strdup (protocol->name);
   entry->protocol = protocol;
   entry->data = data;
   entry->net = net;

@@ -52,8 +52,7 @@ describe_one (RookConnection *connection, gpointer data)
 
   g_variant_dict_init (&row, NULL);
   g_variant_dict_insert (&row, "id", "s", connection->id);
-  g_variant_dict_insert (&row, "protocol", "s",
-                         connection->protocol != NULL ? connection->protocol->protocol->name : "outbound");
+  g_variant_dict_insert (&row, "protocol", "s", connection->protocol != NULL ? connection->protocol->name : "outbound");
   g_variant_dict_insert (&row, "listener", "s", connection->listener != NULL ? connection->listener->name : "");
   g_variant_dict_insert (&row, "user", "s",
                          connection->identity != NULL ? rook_identity_get_user (connection->identity) : "");
