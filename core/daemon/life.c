@@ -158,9 +158,25 @@ on_signal (RookIo ready, gpointer data)
 static gboolean
 become_user (RookServer *server, const RookPrivileges *privileges, GError **error)
 {
-  if (!rook_privileges_raise (privileges, error) || !rook_services_bind (server, error))
+  if (!rook_privileges_raise (privileges, FALSE, error) || !rook_services_bind (server, error))
     return FALSE;
   return rook_privileges_drop (privileges, error);
+}
+
+/* A reload reads everything again as the user: what only root can read is told now, and not in the night in which a
+ * certificate runs out. */
+static void
+warn_of_reload (RookServer *server)
+{
+  g_autoptr (RookPluginPlan) plan = NULL;
+  g_autoptr (GPtrArray) mistakes = NULL;
+  g_autoptr (RookConfig) config = rook_daemon_load (server->config_path, server->plugins, NULL, &plan, &mistakes);
+  g_autofree char *text = NULL;
+
+  if (mistakes->len == 0)
+    return;
+  text = rook_daemon_format_mistakes (mistakes, "");
+  rook_log_event (server->log, ROOK_LOG_WARNING, "server.reload-will-fail", "reason", text, NULL);
 }
 
 static gboolean
@@ -208,6 +224,8 @@ run_services (Life *life, const RookPrivileges *privileges, RookPluginPlan *plan
   life->reload = rook_reload_new (server);
   if (become_user (server, privileges, error) && open_for_business (server, plan, error))
     {
+      if (privileges->root)
+        warn_of_reload (server);
       serve (life);
       return TRUE;
     }
@@ -233,6 +251,7 @@ run (const char *path, RookConfig *config, RookPluginPlan *plan, GError **error)
       block_signals (&set);
       life.signal_fd = signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
       life.server = rook_server_new (rook_config_ref (config), path);
+      life.server->privileges = &privileges;
       rook_services_start (life.server);
       ok = run_services (&life, &privileges, plan, error);
       rook_services_stop (life.server);

@@ -14,6 +14,7 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -189,12 +190,22 @@ rook_privileges_lower (const RookPrivileges *self, GError **error)
 }
 
 gboolean
-rook_privileges_raise (const RookPrivileges *self, GError **error)
+rook_privileges_raise (const RookPrivileges *self, gboolean files, GError **error)
 {
-  if (!self->root || seteuid (0) == 0)
+  if (!self->root)
     return TRUE;
-  set_error (error, "can't be root again for a moment");
-  return FALSE;
+  if (seteuid (0) != 0)
+    {
+      set_error (error, "can't be root again for a moment");
+      return FALSE;
+    }
+  if (!files)
+    {
+      /* Of this thread alone, and says nothing about how it went: the next call returns what is in force. */
+      (void) setfsuid (self->uid);
+      (void) setfsgid (self->gid);
+    }
+  return TRUE;
 }
 
 /* Of the calling thread; others have lost everything with the change of user ids. */
@@ -232,7 +243,7 @@ rook_privileges_drop (const RookPrivileges *self, GError **error)
 {
   if (!self->root)
     return TRUE;
-  if (!rook_privileges_raise (self, error))
+  if (!rook_privileges_raise (self, TRUE, error))
     return FALSE;
   if (!drop_ids (self))
     {

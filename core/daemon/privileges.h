@@ -32,7 +32,8 @@ void rook_privileges_check (RookConfig *config, GPtrArray *mistakes);
 
 /* Works as the user, but can be root again: whatever is made meanwhile is the user's. */
 gboolean rook_privileges_lower (const RookPrivileges *self, GError **error);
-gboolean rook_privileges_raise (const RookPrivileges *self, GError **error);
+/* @files: whether to reach files as root too; else what is made (a socket's file) is the user's. */
+gboolean rook_privileges_raise (const RookPrivileges *self, gboolean files, GError **error);
 /* The user from here on, for good; keeps the right to bind low ports, so that a listener can come back at a reload.
  * Verifies that nothing else is left. */
 gboolean rook_privileges_drop (const RookPrivileges *self, GError **error);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "daemon/privileges.h"
 #include "plugin/plugin-private.h"
 #include "rookery/auth.h"
 #include "rookery/config.h"
@@ -29,11 +30,12 @@ typedef struct RookNet RookNet;
 typedef struct RookStorage RookStorage;
 
 struct RookServer {
-  RookMutex config_lock; /* guards config: any thread asks for it */
-  RookConfig *config;    /* (owned) in force */
-  char *config_path;     /* (owned) (nullable) a test's comes from memory */
-  char *hostname;        /* (owned) */
-  char *scratch;         /* (owned) (nullable) a test's directory, removed at its end */
+  RookMutex config_lock;            /* guards config: any thread asks for it */
+  RookConfig *config;               /* (owned) in force */
+  char *config_path;                /* (owned) (nullable) a test's comes from memory */
+  char *hostname;                   /* (owned) */
+  const RookPrivileges *privileges; /* (unowned) (nullable) a test has none */
+  char *scratch;                    /* (owned) (nullable) a test's directory, removed at its end */
 
   RookPlugins *plugins; /* (owned) first made and last freed: whoever refers to a plugin goes before */
 

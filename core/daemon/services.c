@@ -87,6 +87,24 @@ typedef struct {
   void (*reconfigure) (RookServer *server, RookConfig *config);
 } Service;
 
+/* Reads keys that only root may read, if it is still root that reads them. */
+static void
+start_net_as_root (RookServer *server)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (server->privileges == NULL)
+    start_net (server);
+  else if (rook_privileges_raise (server->privileges, TRUE, &error))
+    {
+      start_net (server);
+      if (!rook_privileges_lower (server->privileges, &error))
+        g_error ("%s", error->message);
+    }
+  else
+    g_error ("%s", error->message);
+}
+
 static const Service services[] = {
   { rook_server_schemas, NULL, start_loop, stop_loop, reconfigure_loop },
   ROOK_SERVICE_LINE (log),
@@ -96,7 +114,7 @@ static const Service services[] = {
   ROOK_SERVICE_LINE (event_bus),
   ROOK_SERVICE_LINE (directory),
   ROOK_SERVICE_LINE (auth),
-  ROOK_SERVICE_LINE (net),
+  { rook_net_schemas, rook_net_check, start_net_as_root, stop_net, reconfigure_net },
   ROOK_SERVICE_LINE (delivery),
   ROOK_SERVICE_LINE (storage),
   ROOK_SERVICE_LINE (mail),
