@@ -381,6 +381,8 @@ handshake (RookConnection *self)
 static void
 tell_drain (RookConnection *self)
 {
+  if (self->protocol == NULL && (self->handler->drain == NULL || self->phase != ROOK_PHASE_OPEN))
+    return; /* whoever called out may need it to finish */
   if (self->phase < ROOK_PHASE_OPEN)
     {
       rook_connection_fail_with (self, ROOK_NET_ERROR_SHUTDOWN, "the server is going down");

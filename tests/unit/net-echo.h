@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <glib-unix.h>
 #include <openssl/ssl.h>
 
 #include "daemon/server-private.h"

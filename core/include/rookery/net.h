@@ -76,7 +76,7 @@ typedef struct {
    * ROOK_DEADLINE_WRITE: such a peer does not read. */
   void (*expired) (RookConnection *connection, gpointer session, RookDeadline deadline);
   /* (nullable) The plugin or server goes: finish the command in hand, say good-bye, close. After the drain deadline the
-   * core aborts. NULL: closed at once. */
+   * core aborts. NULL: closed at once; outbound: left to whoever called out. */
   void (*drain) (RookConnection *connection, gpointer session);
   /* The end; free the session. @reason: (nullable) NULL after rook_connection_close(). */
   void (*closed) (RookConnection *connection, gpointer session, const GError *reason);

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Listeners: where they are, when they take connections, and what a reload does to them.
+ */
+#include "net-echo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "config/config-private.h"
+#include <glib/gstdio.h>
+
+#define LISTENER "[listener one]\nprotocol=echo\naddress=127.0.0.1:0\n"
+
+static RookConfig *
+read_config (Fixture *fixture, const char *text)
+{
+  g_autoptr (GPtrArray) mistakes = NULL;
+  g_autoptr (GString) own = g_string_new (text);
+  RookConfig *config;
+
+  g_string_replace (own, "@SCRATCH@", fixture->server->scratch, 0);
+  config = rook_config_read_data ("test", own->str, own->len, &mistakes);
+  rook_services_declare (config);
+  rook_config_validate (config, mistakes);
+  g_assert_cmpuint (mistakes->len, ==, 0);
+  return config;
+}
+
+static guint
+count_mistakes (Fixture *fixture, const char *text)
+{
+  g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+  g_autoptr (RookConfig) config = read_config (fixture, text);
+
+  rook_net_check (config, mistakes);
+  return mistakes->len;
+}
+
+static void
+reconfigure (Fixture *fixture, const char *text)
+{
+  g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+  g_autoptr (RookConfig) config = read_config (fixture, text);
+
+  rook_net_prepare (fixture->net, config, mistakes);
+  g_assert_cmpuint (mistakes->len, ==, 0);
+  rook_net_reconfigure (fixture->net, config);
+}
+
+static int
+try_connect (guint16 port)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (port) };
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int code;
+
+  address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  code = connect (fd, (struct sockaddr *) &address, sizeof address) == 0 ? 0 : errno;
+  close (fd);
+  return code;
+}
+
+static guint16
+free_port (void)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET };
+  socklen_t length = sizeof address;
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
+  g_assert_no_errno (getsockname (fd, (struct sockaddr *) &address, &length));
+  close (fd);
+  return ntohs (address.sin_port);
+}
+
+/* Bound but not listening until there is a protocol, and the service says so. */
+static void
+test_two_phases (void)
+{
+  RookServer *server = rook_server_new_for_test ("[listener one]\nprotocol=late\naddress=127.0.0.1:0\n");
+  RookNet *net = rook_server_get_net (server);
+  g_autoptr (GError) error = NULL;
+  guint16 port;
+
+  rook_net_bind (net, &error);
+  g_assert_no_error (error);
+  port = rook_net_get_port (net, "one");
+  g_assert_cmpuint (port, !=, 0);
+  g_assert_cmpint (try_connect (port), ==, ECONNREFUSED);
+  rook_net_listen (net);
+  g_assert_cmpint (try_connect (port), ==, ECONNREFUSED);
+  rook_server_free_for_test (server);
+}
+
+static void
+test_address_in_use_is_named (void)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET };
+  socklen_t length = sizeof address;
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_autofree char *text = NULL, *name = NULL;
+  g_autoptr (GError) error = NULL;
+  RookServer *server;
+
+  address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
+  g_assert_no_errno (listen (fd, 1));
+  g_assert_no_errno (getsockname (fd, (struct sockaddr *) &address, &length));
+  name = g_strdup_printf ("127.0.0.1:%u", ntohs (address.sin_port));
+  text = g_strdup_printf ("[listener one]\nprotocol=echo\naddress=%s\n", name);
+  server = rook_server_new_for_test (text);
+  g_assert_false (rook_net_bind (rook_server_get_net (server), &error));
+  g_assert_nonnull (strstr (error->message, name));
+  rook_server_free_for_test (server);
+  close (fd);
+}
+
+static void
+test_protocol_drains_and_comes_back (void)
+{
+  Fixture fixture;
+  RookNetProtocol *protocol;
+  guint16 port = free_port ();
+  g_autofree char *text = g_strdup_printf ("[listener one]\nprotocol=echo\naddress=127.0.0.1:%u\n", port);
+
+  fixture_start (&fixture, text);
+  protocol = rook_net_find_protocol (fixture.net, "echo");
+  for (guint round = 0; round < 3; round++)
+    {
+      g_autoptr (Client) client = client_new (&fixture, "one");
+
+      client_expect (client, "HELLO");
+      g_atomic_int_set (&protocol->draining, TRUE);
+      rook_listeners_update (fixture.net->listeners);
+      g_assert_cmpint (try_connect (port), ==, ECONNREFUSED); /* at once */
+      client_send (client, "ECHO still here\r\n");
+      client_expect (client, "still here");
+      g_assert_cmpuint (rook_net_get_port (fixture.net, "one"), ==, port); /* still ours */
+      g_atomic_int_set (&protocol->draining, FALSE);
+      rook_listeners_update (fixture.net->listeners);
+    }
+  fixture_stop (&fixture);
+}
+
+static void
+test_reload (void)
+{
+  Fixture fixture;
+  guint16 port;
+
+  fixture_start (&fixture, LISTENER "[listener two]\nprotocol=open\naddress=127.0.0.1:0\n");
+  port = rook_net_get_port (fixture.net, "one");
+  {
+    g_autoptr (Client) one = client_new (&fixture, "one");
+    g_autoptr (Client) two = client_new (&fixture, "two");
+    g_autoptr (Client) three = NULL;
+    g_autoptr (Client) again = NULL;
+
+    client_expect (one, "HELLO");
+    client_expect (two, "HELLO");
+    reconfigure (&fixture, LISTENER "max-connections=2\n[listener three]\nprotocol=echo\naddress=127.0.0.1:0\n");
+    g_assert_cmpuint (rook_net_get_port (fixture.net, "one"), ==, port);
+    g_assert_cmpuint (rook_net_get_port (fixture.net, "two"), ==, 0); /* gone, */
+    client_send (two, "ECHO two\r\n");
+    client_expect (two, "two"); /* but not its connection */
+    client_send (one, "ECHO one\r\n");
+    client_expect (one, "one");
+    three = client_new (&fixture, "three");
+    client_expect (three, "HELLO");
+    again = client_new (&fixture, "one");
+    client_expect (again, "HELLO");
+    {
+      g_autoptr (Client) refused = client_new (&fixture, "one");
+
+      client_expect (refused, "TOO MANY");
+    }
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_reload_changes_limits (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) one = client_new (&fixture, "one");
+    g_autoptr (Client) two = NULL;
+
+    client_expect (one, "HELLO");
+    reconfigure (&fixture, LISTENER "[limits]\nconnections=1\n");
+    two = client_new (&fixture, "one");
+    client_expect (two, "TOO MANY");
+  }
+  fixture_stop (&fixture);
+}
+
+/* What can't be bound refuses the reload, and leaves all as it was. */
+static void
+test_reload_all_or_nothing (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+    g_autoptr (RookConfig) config =
+        read_config (&fixture, "[listener new]\nprotocol=echo\naddress=127.0.0.1:0;192.0.2.77:7\n");
+    g_autoptr (Client) client = NULL;
+
+    rook_net_prepare (fixture.net, config, mistakes);
+    g_assert_cmpuint (mistakes->len, ==, 1);
+    rook_net_abandon (fixture.net);
+    client = client_new (&fixture, "one");
+    client_expect (client, "HELLO");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_disabled (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "enabled=false\n");
+  g_assert_cmpuint (rook_net_get_port (fixture.net, "one"), ==, 0);
+  fixture_stop (&fixture);
+}
+
+static void
+test_default_port (void)
+{
+  g_autofree char *text = g_strdup_printf ("[listener one]\nprotocol=ported\naddress=127.0.0.1\n");
+  guint16 port = free_port ();
+  RookProtocol protocol = { .struct_size = sizeof (RookProtocol), .name = "ported", .default_port = port };
+  RookServer *server = rook_server_new_for_test (text);
+  RookNet *net = rook_server_get_net (server);
+
+  g_assert_true (rook_net_bind (net, NULL));
+  g_assert_cmpuint (rook_net_get_port (net, "one"), ==, 0); /* nobody knows it yet */
+  rook_net_add_protocol (net, &protocol, NULL);
+  rook_net_listen (net);
+  g_assert_cmpuint (rook_net_get_port (net, "one"), ==, port);
+  rook_server_free_for_test (server);
+}
+
+static void
+test_any_address (void)
+{
+  Fixture fixture;
+  g_autofree char *text = g_strdup_printf ("[listener one]\nprotocol=echo\naddress=*:%u\n", free_port ());
+
+  fixture_start (&fixture, text);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+    struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    int fd = socket (AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    client_send (client, "WHO\r\n");
+    client_expect (client, "HELLO");
+    g_assert_true (g_str_has_suffix (client_read_line (client), " 127.0.0.1"));
+    address.sin6_port = htons (rook_net_get_port (fixture.net, "one"));
+    if (fd >= 0) /* the machine may have no IPv6 */
+      g_assert_true (connect (fd, (struct sockaddr *) &address, sizeof address) == 0 || errno == EADDRNOTAVAIL);
+    close (fd);
+  }
+  fixture_stop (&fixture);
+}
+
+/* --- UNIX ----------------------------------------------------------------------------------------------------------------- */
+
+static char *
+unix_path (Fixture *fixture)
+{
+  return g_build_filename (fixture->server->scratch, "sock", NULL);
+}
+
+static void
+test_unix (void)
+{
+  Fixture fixture;
+  g_autofree char *path = NULL;
+  struct stat info;
+
+  fixture_start (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-mode=0604\n");
+  path = unix_path (&fixture);
+  g_assert_no_errno (stat (path, &info));
+  g_assert_cmpuint (info.st_mode & 07777, ==, 0604);
+  {
+    g_autoptr (Client) client = client_new_unix (&fixture, path);
+
+    client_expect (client, "HELLO");
+    client_send (client, "WHO\r\n");
+    client_expect (client, "unix 0 unix");
+    reconfigure (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-mode=0600\n");
+    g_assert_no_errno (stat (path, &info));
+    g_assert_cmpuint (info.st_mode & 07777, ==, 0600);
+    client_send (client, "ECHO x\r\n");
+    client_expect (client, "x");
+  }
+  rook_net_drain (fixture.net);
+  g_assert_cmpint (stat (path, &info), ==, -1); /* taken away */
+  fixture_stop (&fixture);
+}
+
+static void
+test_unix_stale_and_living (void)
+{
+  Fixture fixture;
+  g_autofree char *path = NULL;
+
+  fixture_start (&fixture, NULL);
+  path = unix_path (&fixture);
+  {
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+    g_autoptr (RookConfig) config = read_config (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\n");
+    g_autoptr (Client) client = NULL;
+
+    g_strlcpy (address.sun_path, path, sizeof address.sun_path);
+    g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
+    g_assert_no_errno (listen (fd, 1));
+    rook_net_prepare (fixture.net, config, mistakes);
+    g_assert_cmpuint (mistakes->len, ==, 1); /* somebody lives there */
+    rook_net_abandon (fixture.net);
+    close (fd);
+    reconfigure (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\n"); /* not any more */
+    client = client_new_unix (&fixture, path);
+    client_expect (client, "HELLO");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_unix_takes_no_file (void)
+{
+  Fixture fixture;
+  g_autofree char *path = NULL;
+
+  fixture_start (&fixture, NULL);
+  path = unix_path (&fixture);
+  g_assert_true (g_file_set_contents (path, "mail", -1, NULL));
+  {
+    g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+    g_autoptr (RookConfig) config = read_config (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\n");
+    g_autofree char *content = NULL;
+
+    rook_net_prepare (fixture.net, config, mistakes);
+    g_assert_cmpuint (mistakes->len, ==, 1);
+    rook_net_abandon (fixture.net);
+    g_assert_true (g_file_get_contents (path, &content, NULL, NULL));
+    g_assert_cmpstr (content, ==, "mail");
+  }
+  fixture_stop (&fixture);
+}
+
+/* --- systemd -------------------------------------------------------------------------------------------------------------- */
+
+/* In a process of its own, since descriptor 3 has to be ours. */
+static void
+systemd_child (void)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET };
+  g_autofree char *pid = g_strdup_printf ("%d", getpid ());
+  int fd = socket (AF_INET, SOCK_STREAM, 0);
+  Fixture fixture;
+
+  address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
+  g_assert_no_errno (listen (fd, 10));
+  for (int i = 3; i < 5; i++)
+    g_assert_cmpint (dup2 (fd, i), ==, i);
+  g_setenv ("LISTEN_PID", pid, TRUE);
+  g_setenv ("LISTEN_FDS", "2", TRUE);
+  g_setenv ("LISTEN_FDNAMES", "other:mail", TRUE);
+  fixture_start (&fixture, "[listener one]\nprotocol=echo\naddress=systemd:mail\n");
+  g_assert_null (g_getenv ("LISTEN_FDS"));
+  g_assert_cmpint (fcntl (3, F_GETFD), ==, FD_CLOEXEC);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+    g_assert_cmpuint (count_mistakes (&fixture, "[listener one]\nprotocol=echo\naddress=systemd:mail\n"), ==, 0);
+    reconfigure (&fixture, LISTENER);
+    reconfigure (&fixture, "[listener one]\nprotocol=echo\naddress=systemd:mail\n"); /* it is still there */
+    client_send (client, "ECHO x\r\n");
+    client_expect (client, "x");
+    client_free (g_steal_pointer (&client));
+    client = client_new (&fixture, "one");
+    client_expect (client, "HELLO");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_systemd (void)
+{
+  if (g_test_subprocess ())
+    {
+      systemd_child ();
+      return;
+    }
+  g_test_trap_subprocess (NULL, 30 * G_USEC_PER_SEC, G_TEST_SUBPROCESS_INHERIT_STDERR);
+  g_test_trap_assert_passed ();
+}
+
+/* --- checks ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_check (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, NULL);
+  g_assert_cmpuint (count_mistakes (&fixture, LISTENER), ==, 0);
+  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=host:1;[::1:2\n"), ==, 2);
+  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\n"
+                                              "[listener b]\nprotocol=y\naddress=127.0.0.1:1\n"),
+                    ==, 1);
+  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\n"
+                                              "[listener b]\nenabled=no\nprotocol=y\naddress=127.0.0.1:1\n"),
+                    ==, 0);
+  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\nproxy-from=nowhere\n"),
+                    ==, 1);
+  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\ntls=implicit\n"), ==, 1);
+  g_assert_cmpuint (count_mistakes (&fixture, "[limits]\nexempt-addresses=10.0.0.0/40\n"), ==, 1);
+  fixture_stop (&fixture);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/net/listener/two-phases", test_two_phases);
+  g_test_add_func ("/net/listener/address-in-use-is-named", test_address_in_use_is_named);
+  g_test_add_func ("/net/listener/drains-and-comes-back", test_protocol_drains_and_comes_back);
+  g_test_add_func ("/net/listener/reload", test_reload);
+  g_test_add_func ("/net/listener/reload-changes-limits", test_reload_changes_limits);
+  g_test_add_func ("/net/listener/reload-all-or-nothing", test_reload_all_or_nothing);
+  g_test_add_func ("/net/listener/disabled", test_disabled);
+  g_test_add_func ("/net/listener/default-port", test_default_port);
+  g_test_add_func ("/net/listener/any-address", test_any_address);
+  g_test_add_func ("/net/listener/unix", test_unix);
+  g_test_add_func ("/net/listener/unix-stale-and-living", test_unix_stale_and_living);
+  g_test_add_func ("/net/listener/unix-takes-no-file", test_unix_takes_no_file);
+  g_test_add_func ("/net/listener/systemd", test_systemd);
+  g_test_add_func ("/net/listener/check", test_check);
+  return g_test_run ();
+}

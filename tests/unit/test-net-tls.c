@@ -1,0 +1,824 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * TLS, compression and outbound connections, over real sockets.
+ */
+#include "net-echo.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "config/config-private.h"
+#include "net/tls-context.h"
+#include <glib/gstdio.h>
+
+static char *certificates; /* a directory, for all tests */
+
+#define TLS_GROUP "[tls]\ncertificate=%s/a.pem\nprivate-key=%s/a.key\n"
+#define LISTENERS                                                         \
+  "[listener clear]\nprotocol=echo\naddress=127.0.0.1:0\ntls=starttls\n"  \
+  "[listener secure]\nprotocol=echo\naddress=127.0.0.1:0\ntls=implicit\n" \
+  "[listener plain]\nprotocol=echo\naddress=127.0.0.1:0\n"
+
+/* The text with every "%s" standing for the directory of certificates. */
+static char *
+with_certificates (const char *text)
+{
+  GString *out = g_string_new (text);
+
+  g_string_replace (out, "%s", certificates, 0);
+  return g_string_free (out, FALSE);
+}
+
+static void
+start (Fixture *fixture, const char *more)
+{
+  g_autofree char *all = g_strconcat (TLS_GROUP LISTENERS, more, NULL);
+  g_autofree char *text = with_certificates (all);
+
+  fixture_start (fixture, text);
+}
+
+/* A client that trusts the certificate @name (nullable). */
+static SSL_CTX *
+client_ctx (const char *name)
+{
+  SSL_CTX *ctx = SSL_CTX_new (TLS_client_method ());
+  g_autofree char *file = g_strconcat (name != NULL ? name : "a", ".pem", NULL);
+  g_autofree char *path = g_build_filename (certificates, file, NULL);
+
+  g_assert_cmpint (SSL_CTX_load_verify_file (ctx, path), ==, 1);
+  if (name != NULL)
+    SSL_CTX_set_verify (ctx, SSL_VERIFY_PEER, NULL);
+  return ctx;
+}
+
+static void
+test_implicit (void)
+{
+  SSL_CTX *ctx = client_ctx ("a");
+  Fixture fixture;
+
+  start (&fixture, "");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "secure");
+
+    g_assert_true (client_start_tls (client, ctx, "a.example"));
+    client_expect (client, "HELLO");
+    client_send (client, "TLS\r\nSEND 20000000\r\nECHO x\r\n");
+    client_expect (client, "TLSv1.3 -");
+    client_skip (client, 20000000);
+    client_expect (client, "SENT");
+    client_expect (client, "x");
+    client_send (client, "LOGIN a\r\nLIT 1000000\r\n");
+    client_expect (client, "IN");
+    {
+      g_autofree char *block = g_malloc0 (1000000);
+
+      client_send_bytes (client, block, 1000000);
+    }
+    client_expect (client, "GOT 1000000");
+    client_send (client, "QUIT\r\n");
+    client_expect (client, "BYE");
+    client_expect_eof (client);
+    g_assert_cmpint (SSL_get_shutdown (client->ssl), ==, SSL_RECEIVED_SHUTDOWN); /* properly closed, not cut */
+  }
+  fixture_stop (&fixture);
+  SSL_CTX_free (ctx);
+}
+
+static void
+test_starttls (void)
+{
+  SSL_CTX *ctx = client_ctx ("a");
+  Fixture fixture;
+
+  start (&fixture, "");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "clear");
+    g_autofree char *answer = NULL;
+
+    client_expect (client, "HELLO");
+    client_send (client, "TLS\r\nSTARTTLS\r\n");
+    client_expect (client, "clear -");
+    client_expect (client, "BEGIN");
+    g_assert_true (client_start_tls (client, ctx, NULL));
+    client_send (client, "TLS\r\n");
+    client_expect (client, "TLSv1.3 -");
+    client_send (client, "STARTTLS\r\n");
+    client_expect (client, "BEGIN");
+    answer = client_read_line (client);
+    g_assert_true (g_str_has_prefix (answer, "NO "));
+    client_send (client, "ECHO still up\r\n");
+    client_expect (client, "still up");
+  }
+  fixture_stop (&fixture);
+  SSL_CTX_free (ctx);
+}
+
+/* What somebody put behind STARTTLS in clear is never taken for what the client says under TLS. */
+static void
+test_starttls_injection (void)
+{
+  static const char *const injected[] = { "STARTTLS\r\nECHO injected\r\n", "STARTTLS\r\nECHO inj", "STARTTLS\r\n\r\n",
+                                          "STARTTLS\r\nECHO a\r\nECHO b\r\nLIT 10\r\n" };
+  SSL_CTX *ctx = client_ctx ("a");
+  Fixture fixture;
+
+  start (&fixture, "");
+  for (guint i = 0; i < G_N_ELEMENTS (injected); i++)
+    {
+      g_autoptr (Client) client = client_new (&fixture, "clear");
+
+      client_expect (client, "HELLO");
+      client_send (client, injected[i]);
+      client_expect (client, "BEGIN");
+      g_assert_true (client_start_tls (client, ctx, NULL));
+      client_send (client, "ECHO mine\r\n");
+      client_expect (client, "mine");
+      g_assert_false (client_has_input (client, 20));
+    }
+  fixture_stop (&fixture);
+  SSL_CTX_free (ctx);
+}
+
+/* The same if it comes in a segment of its own: then the handshake fails. */
+static void
+test_starttls_late_injection (void)
+{
+  Fixture fixture;
+
+  start (&fixture, "");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "clear");
+
+    client_expect (client, "HELLO");
+    client_send (client, "STARTTLS\r\n");
+    client_expect (client, "BEGIN");
+    client_send (client, "ECHO injected\r\n");
+    fixture_wait (&fixture, (client_has_input (client, 5), client->eof));
+    g_assert_null (g_strstr_len (client->input->str, client->input->len, "injected"));
+  }
+  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
+  g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_TLS);
+  fixture_stop (&fixture);
+}
+
+static void
+test_starttls_not_configured (void)
+{
+  Fixture fixture;
+
+  start (&fixture, "");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "plain");
+
+    client_expect (client, "HELLO");
+    client_send (client, "STARTTLS\r\nECHO x\r\n");
+    client_expect (client, "BEGIN");
+    client_expect (client, "NO STARTTLS is not configured here");
+    client_expect (client, "x");
+  }
+  fixture_stop (&fixture);
+}
+
+/* A handshake that stops half-way ends with the login deadline, and never had a session. */
+static void
+test_half_handshake (void)
+{
+  static const char hello[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+  Fixture fixture;
+
+  start (&fixture, "[limits]\nlogin-timeout=200ms\n");
+  {
+    g_autoptr (Client) half = client_new (&fixture, "secure");
+    g_autoptr (Client) none = client_new (&fixture, "secure");
+    g_autoptr (Client) starttls = client_new (&fixture, "clear");
+    g_autoptr (Client) gone = client_new (&fixture, "secure");
+
+    client_send_bytes (half, hello, sizeof hello - 1);
+    client_send_bytes (gone, hello, sizeof hello - 1);
+    client_free (g_steal_pointer (&gone));
+    client_send (starttls, "STARTTLS\r\n");
+    client_expect (starttls, "HELLO");
+    client_expect (starttls, "BEGIN");
+    client_send_bytes (starttls, hello, sizeof hello - 1);
+    fixture_wait (&fixture, (client_has_input (half, 5), half->eof));
+    client_expect_eof (none);
+    fixture_wait (&fixture, (client_has_input (starttls, 5), starttls->eof));
+  }
+  fixture_wait (&fixture, rook_net_get_n_connections (fixture.net) == 0);
+  g_assert_cmpint (g_atomic_int_get (&fixture.opened), ==, 1);
+  fixture_stop (&fixture);
+}
+
+static void
+test_old_versions_are_refused (void)
+{
+  SSL_CTX *ctx = client_ctx ("a");
+  Fixture fixture;
+
+  SSL_CTX_set_security_level (ctx, 0);
+  SSL_CTX_set_min_proto_version (ctx, TLS1_VERSION);
+  SSL_CTX_set_max_proto_version (ctx, TLS1_1_VERSION);
+  start (&fixture, "");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "secure");
+
+    g_assert_false (client_start_tls (client, ctx, NULL));
+    fixture_wait (&fixture, rook_counter_get (fixture.net->metrics.handshakes_failed) == 1);
+  }
+  SSL_CTX_set_max_proto_version (ctx, TLS1_2_VERSION);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "secure");
+
+    g_assert_true (client_start_tls (client, ctx, NULL));
+    client_send (client, "TLS\r\n");
+    client_expect (client, "HELLO");
+    client_expect (client, "TLSv1.2 -");
+  }
+  fixture_stop (&fixture);
+  SSL_CTX_free (ctx);
+}
+
+/* --- certificates ------------------------------------------------------------------------------------------------------------ */
+
+static char *
+shown_to (Fixture *fixture, const char *listener, const char *host)
+{
+  SSL_CTX *ctx = client_ctx (NULL);
+  g_autoptr (Client) client = client_new (fixture, listener);
+  char name[100] = "";
+  X509 *certificate;
+
+  g_assert_true (client_start_tls (client, ctx, host));
+  certificate = SSL_get0_peer_certificate (client->ssl);
+  X509_NAME_get_text_by_NID (X509_get_subject_name (certificate), NID_commonName, name, sizeof name);
+  SSL_CTX_free (ctx);
+  return g_strdup (name);
+}
+
+#define SHOWN(listener, host, expected)                              \
+  do                                                                 \
+    {                                                                \
+      g_autofree char *shown_ = shown_to (&fixture, listener, host); \
+      g_assert_cmpstr (shown_, ==, expected);                        \
+    }                                                                \
+  while (0)
+
+static void
+test_sni (void)
+{
+  Fixture fixture;
+
+  start (&fixture, "[tls b]\ncertificate=%s/b.pem\nprivate-key=%s/b.key\n"
+                   "[tls c]\ncertificate=%s/c.pem\nprivate-key=%s/c.key\nnames=*.wild.example;c.other\n"
+                   "[listener own]\nprotocol=echo\naddress=127.0.0.1:0\ntls=implicit\ntls-group=b\n");
+  SHOWN ("secure", NULL, "a");
+  SHOWN ("secure", "a.example", "a");
+  SHOWN ("secure", "b.example", "b"); /* by what is in it */
+  SHOWN ("secure", "B.EXAMPLE", "b");
+  SHOWN ("secure", "x.wild.example", "c"); /* by names */
+  SHOWN ("secure", "y.x.wild.example", "a");
+  SHOWN ("secure", "wild.example", "a");
+  SHOWN ("secure", "c.other", "c");
+  SHOWN ("secure", "c.example", "a"); /* names say all */
+  SHOWN ("secure", "unknown.example", "a");
+  SHOWN ("own", NULL, "b");
+  SHOWN ("own", "unknown.example", "b");
+  SHOWN ("own", "a.example", "a");
+  fixture_stop (&fixture);
+}
+
+static void
+test_alpn (void)
+{
+  static const guint8 ours[] = "\x08http/1.1\x04"
+                               "echo";
+  static const guint8 others[] = "\x08http/1.1";
+  SSL_CTX *ctx = client_ctx ("a");
+  const guint8 *chosen = NULL;
+  guint length = 0;
+  Fixture fixture;
+
+  start (&fixture, "");
+  SSL_CTX_set_alpn_protos (ctx, ours, sizeof ours - 1);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "secure");
+
+    g_assert_true (client_start_tls (client, ctx, NULL));
+    SSL_get0_alpn_selected (client->ssl, &chosen, &length);
+    g_assert_cmpmem (chosen, length, "echo", 4);
+  }
+  SSL_CTX_set_alpn_protos (ctx, others, sizeof others - 1);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "secure");
+
+    g_assert_false (client_start_tls (client, ctx, NULL));
+  }
+  fixture_stop (&fixture);
+  SSL_CTX_free (ctx);
+}
+
+static void
+use_certificate (SSL_CTX *ctx, const char *name)
+{
+  g_autofree char *certificate = g_strdup_printf ("%s/%s.pem", certificates, name);
+  g_autofree char *key = g_strdup_printf ("%s/%s.key", certificates, name);
+
+  g_assert_cmpint (SSL_CTX_use_certificate_file (ctx, certificate, SSL_FILETYPE_PEM), ==, 1);
+  g_assert_cmpint (SSL_CTX_use_PrivateKey_file (ctx, key, SSL_FILETYPE_PEM), ==, 1);
+}
+
+static void
+test_client_certificate (void)
+{
+  SSL_CTX *ctx = client_ctx ("a");
+  Fixture fixture;
+
+  start (&fixture, "[tls]\nclient-ca=%s/b.pem\n");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "secure");
+
+    g_assert_true (client_start_tls (client, ctx, NULL));
+    client_send (client, "TLS\r\n");
+    client_expect (client, "HELLO");
+    client_expect (client, "TLSv1.3 -"); /* asked, not forced */
+  }
+  use_certificate (ctx, "b");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "secure");
+
+    g_assert_true (client_start_tls (client, ctx, NULL));
+    client_send (client, "TLS\r\n");
+    client_expect (client, "HELLO");
+    client_expect (client, "TLSv1.3 b");
+  }
+  use_certificate (ctx, "c"); /* which nobody vouches for */
+  {
+    g_autoptr (Client) client = client_new (&fixture, "secure");
+
+    client_start_tls (client, ctx, NULL);
+    fixture_wait (&fixture, rook_counter_get (fixture.net->metrics.handshakes_failed) == 1);
+  }
+  fixture_stop (&fixture);
+  SSL_CTX_free (ctx);
+}
+
+static void
+test_client_certificate_required (void)
+{
+  SSL_CTX *ctx = client_ctx ("a");
+  Fixture fixture;
+
+  start (&fixture, "[tls]\nclient-ca=%s/b.pem\nrequire-client-certificate=yes\nclient-name=dns\n");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "secure");
+
+    client_start_tls (client, ctx, NULL);
+    fixture_wait (&fixture, rook_counter_get (fixture.net->metrics.handshakes_failed) == 1);
+  }
+  use_certificate (ctx, "b");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "secure");
+
+    g_assert_true (client_start_tls (client, ctx, NULL));
+    client_send (client, "TLS\r\n");
+    client_expect (client, "HELLO");
+    client_expect (client, "TLSv1.3 b.example");
+  }
+  fixture_stop (&fixture);
+  SSL_CTX_free (ctx);
+}
+
+static RookConfig *
+read_config (const char *text)
+{
+  g_autoptr (GPtrArray) mistakes = NULL;
+  g_autofree char *own = with_certificates (text);
+  RookConfig *config = rook_config_read_data ("test", own, strlen (own), &mistakes);
+
+  rook_services_declare (config);
+  rook_config_validate (config, mistakes);
+  g_assert_cmpuint (mistakes->len, ==, 0);
+  return config;
+}
+
+static SSL_SESSION *
+get_ticket (Fixture *fixture, SSL_CTX *ctx)
+{
+  g_autoptr (Client) client = client_new (fixture, "secure");
+
+  g_assert_true (client_start_tls (client, ctx, NULL));
+  client_expect (client, "HELLO"); /* the ticket has come by then */
+  SSL_shutdown (client->ssl);      /* else OpenSSL takes the session for a bad one */
+  return SSL_get1_session (client->ssl);
+}
+
+static gboolean
+resumes (Fixture *fixture, SSL_CTX *ctx, SSL_SESSION *session)
+{
+  g_autoptr (Client) client = client_new (fixture, "secure");
+  SSL *ssl = SSL_new (ctx);
+  int code;
+
+  SSL_set_session (ssl, session);
+  SSL_set_fd (ssl, client->fd);
+  client->ssl = ssl;
+  g_assert_true (g_unix_set_fd_nonblocking (client->fd, TRUE, NULL));
+  while ((code = SSL_connect (ssl)) != 1 && SSL_get_error (ssl, code) == SSL_ERROR_WANT_READ)
+    fixture_iterate (fixture);
+  g_assert_cmpint (code, ==, 1);
+  client_expect (client, "HELLO");
+  SSL_shutdown (ssl);
+  return SSL_session_reused (ssl);
+}
+
+static void
+test_reload (void)
+{
+  SSL_CTX *ctx = client_ctx (NULL);
+  SSL_SESSION *session;
+  Fixture fixture;
+
+  start (&fixture, "");
+  session = get_ticket (&fixture, ctx);
+  g_assert_true (resumes (&fixture, ctx, session));
+  {
+    g_autoptr (RookConfig) config = read_config ("[tls]\ncertificate=%s/b.pem\nprivate-key=%s/b.key\n" LISTENERS);
+    g_autoptr (Client) before = client_new (&fixture, "secure");
+
+    g_assert_true (client_start_tls (before, ctx, NULL));
+    SHOWN ("secure", NULL, "a");
+    rook_net_reconfigure (fixture.net, config);
+    SHOWN ("secure", NULL, "b");
+    SHOWN ("secure", "a.example", "b");
+    client_send (before, "ECHO x\r\n");
+    client_expect (before, "HELLO");
+    client_expect (before, "x");
+    g_assert_true (resumes (&fixture, ctx, session)); /* the ticket keys have been taken over */
+  }
+  SSL_SESSION_free (session);
+  fixture_stop (&fixture);
+  SSL_CTX_free (ctx);
+}
+
+static guint
+mistakes_in (const char *text, const char *word)
+{
+  g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+  g_autoptr (RookConfig) config = read_config (text);
+
+  rook_net_check (config, mistakes);
+  for (guint i = 0; i < mistakes->len; i++)
+    {
+      const RookConfigMistake *mistake = g_ptr_array_index (mistakes, i);
+
+      if (word != NULL && strstr (mistake->message, word) == NULL)
+        g_test_message ("“%s” lacks “%s”", mistake->message, word);
+      g_assert_true (word == NULL || strstr (mistake->message, word) != NULL);
+    }
+  return mistakes->len;
+}
+
+static void
+test_check (void)
+{
+  g_autofree char *open_key = g_build_filename (certificates, "open.key", NULL);
+  g_autofree char *key = g_build_filename (certificates, "a.key", NULL);
+  g_autofree char *garbage = g_build_filename (certificates, "garbage.pem", NULL);
+  g_autofree char *content = NULL;
+  gsize length;
+
+  g_assert_true (g_file_get_contents (key, &content, &length, NULL));
+  g_assert_true (g_file_set_contents_full (open_key, content, length, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+  g_assert_true (g_file_set_contents (garbage, "garbage", -1, NULL));
+  g_assert_cmpuint (mistakes_in (TLS_GROUP LISTENERS, NULL), ==, 0);
+  g_assert_cmpuint (mistakes_in ("[tls]\ncertificate=%s/a.pem\nprivate-key=%s/open.key\n", NULL), ==, 0);
+  g_assert_no_errno (g_chmod (open_key, 0644));
+  g_assert_cmpuint (mistakes_in ("[tls]\ncertificate=%s/a.pem\nprivate-key=%s/open.key\n", "open.key"), ==, 1);
+  g_assert_no_errno (g_chmod (open_key, 0620));
+  g_assert_cmpuint (mistakes_in ("[tls]\ncertificate=%s/a.pem\nprivate-key=%s/open.key\n", "open.key"), ==, 1);
+  g_assert_no_errno (g_chmod (open_key, 0640));
+  g_assert_cmpuint (mistakes_in ("[tls]\ncertificate=%s/a.pem\nprivate-key=%s/open.key\n", NULL), ==, 0);
+  if (geteuid () == 0)
+    {
+      g_assert_no_errno (chown (open_key, 12345, -1));
+      g_assert_cmpuint (mistakes_in ("[tls]\ncertificate=%s/a.pem\nprivate-key=%s/open.key\n", "open.key"), ==, 1);
+    }
+  g_assert_cmpuint (mistakes_in ("[tls]\ncertificate=%s/a.pem\nprivate-key=%s/b.key\n", "b.key"), ==, 1);
+  g_assert_cmpuint (mistakes_in ("[tls]\ncertificate=%s/none.pem\nprivate-key=%s/a.key\n", "none.pem"), ==, 1);
+  g_assert_cmpuint (mistakes_in ("[tls]\ncertificate=%s/garbage.pem\nprivate-key=%s/a.key\n", "garbage.pem"), ==, 1);
+  g_assert_cmpuint (mistakes_in ("[tls]\ncertificate=%s/a.pem\n", "a.pem"), >, 0); /* no key in it */
+  g_assert_cmpuint (mistakes_in (TLS_GROUP "client-ca=%s/garbage.pem\n", "garbage.pem"), ==, 1);
+  g_assert_cmpuint (mistakes_in (TLS_GROUP "ciphers=nonsense\n", "nonsense"), ==, 1);
+}
+
+/* --- outbound ------------------------------------------------------------------------------------------------------------------ */
+
+/* Speaks to an echo server: STARTTLS if asked, then ECHO, then the end. */
+typedef struct {
+  Fixture *fixture;
+  RookConnection *connection; /* (nullable) NULL once it is over */
+  GString *heard;
+  gint reason; /* -2: none yet; -1: closed by us */
+  guint ready;
+  gboolean deflate;
+} Caller;
+
+static void
+caller_line (RookConnection *connection, gpointer data, char *line, gsize length G_GNUC_UNUSED,
+             RookLineFlags flags G_GNUC_UNUSED)
+{
+  Caller *self = data;
+
+  g_string_append_printf (self->heard, "%s|", line);
+  if (!g_str_equal (line, "BEGIN"))
+    return;
+  if (self->deflate)
+    {
+      g_assert_true (rook_connection_start_deflate (connection, NULL));
+      rook_connection_puts (connection, "ECHO compressed\r\n");
+    }
+  else
+    g_assert_true (rook_connection_start_tls (connection, NULL));
+}
+
+static void
+caller_ready (RookConnection *connection G_GNUC_UNUSED, gpointer data)
+{
+  Caller *self = data;
+
+  self->ready++;
+}
+
+static void
+caller_closed (RookConnection *connection G_GNUC_UNUSED, gpointer data, const GError *reason)
+{
+  Caller *self = data;
+
+  if (reason != NULL)
+    g_test_message ("%s", reason->message);
+  self->connection = NULL;
+  self->reason = reason != NULL ? reason->code : -1;
+}
+
+static const RookConnectionHandler caller_handler = {
+  .struct_size = sizeof (RookConnectionHandler),
+  .line = caller_line,
+  .ready = caller_ready,
+  .closed = caller_closed,
+};
+
+static void
+call (Caller *self, Fixture *fixture, const RookConnectSpec *spec)
+{
+  *self = (Caller){ .fixture = fixture, .heard = g_string_new (NULL), .reason = -2 };
+  self->connection = rook_connection_connect (fixture->server, spec, &caller_handler, self);
+  g_assert_nonnull (self->connection);
+  g_assert_cmpint (self->reason, ==, -2); /* nothing is called before it returns */
+}
+
+static void
+hang_up (Caller *self)
+{
+  if (self->connection != NULL)
+    rook_connection_close (self->connection);
+  fixture_wait (self->fixture, self->connection == NULL);
+  g_string_free (self->heard, TRUE);
+}
+
+static gint
+reason_for (Fixture *fixture, RookConnectSpec spec)
+{
+  Caller caller;
+  gint reason;
+
+  spec.struct_size = sizeof spec;
+  call (&caller, fixture, &spec);
+  fixture_wait (fixture, caller.ready > 0 || caller.reason != -2);
+  reason = caller.reason;
+  hang_up (&caller);
+  return reason;
+}
+
+static void
+test_connect_plain (void)
+{
+  Fixture fixture;
+  Caller caller;
+
+  start (&fixture, "");
+  {
+    const RookConnectSpec spec = { .struct_size = sizeof spec,
+                                   .host = "127.0.0.1",
+                                   .port = rook_net_get_port (fixture.net, "plain") };
+
+    call (&caller, &fixture, &spec);
+    rook_connection_puts (caller.connection, "ECHO 1\r\n"); /* goes out when it is up */
+    fixture_wait (&fixture, strcmp (caller.heard->str, "HELLO|1|") == 0);
+    g_assert_cmpuint (caller.ready, ==, 1);
+    g_assert_cmpstr (rook_connection_get_peer_address (caller.connection), ==, "127.0.0.1");
+    rook_connection_puts (caller.connection, "QUIT\r\n");
+    fixture_wait (&fixture, caller.reason == ROOK_NET_ERROR_CLOSED);
+    hang_up (&caller);
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_connect_by_name (void)
+{
+  Fixture fixture;
+
+  start (&fixture, "");
+  /* "localhost" may be ::1 first, where nobody listens */
+  g_assert_cmpint (
+      reason_for (&fixture, (RookConnectSpec){ .host = "localhost", .port = rook_net_get_port (fixture.net, "plain") }),
+      ==, -2);
+  g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "no.such.name.invalid", .port = 1 }), ==,
+                   ROOK_NET_ERROR_RESOLVE);
+  fixture_stop (&fixture);
+}
+
+static void
+test_connect_fails (void)
+{
+  Fixture fixture;
+  guint16 port;
+
+  start (&fixture, "");
+  port = rook_net_get_port (fixture.net, "plain");
+  rook_net_drain (fixture.net);
+  g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "127.0.0.1", .port = port }), ==,
+                   ROOK_NET_ERROR_CONNECT);
+  g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "/nowhere/at/all" }), ==, ROOK_NET_ERROR_CONNECT);
+  fixture_stop (&fixture);
+}
+
+/* A peer that is silent in the handshake. */
+static void
+test_connect_times_out (void)
+{
+  Fixture fixture;
+
+  start (&fixture, "");
+  g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "127.0.0.1",
+                                                            .port = rook_net_get_port (fixture.net, "plain"),
+                                                            .tls = ROOK_TLS_IMPLICIT,
+                                                            .tls_no_verify = TRUE,
+                                                            .connect_timeout_ms = 200 }),
+                   ==, ROOK_NET_ERROR_TLS); /* it greets in clear */
+  {
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    socklen_t length = sizeof address;
+    int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+    g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
+    g_assert_no_errno (listen (fd, 1));
+    g_assert_no_errno (getsockname (fd, (struct sockaddr *) &address, &length));
+    g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "127.0.0.1",
+                                                              .port = ntohs (address.sin_port),
+                                                              .tls = ROOK_TLS_IMPLICIT,
+                                                              .tls_no_verify = TRUE,
+                                                              .connect_timeout_ms = 200 }),
+                     ==, ROOK_NET_ERROR_TIMEOUT);
+    close (fd);
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_connect_verifies (void)
+{
+  Fixture fixture;
+  guint16 port;
+
+  start (&fixture, "[tls]\nca=%s/a.pem\n[tls other]\nca=%s/b.pem\n");
+  port = rook_net_get_port (fixture.net, "secure");
+#define REASON(name, ...) \
+  reason_for (&fixture, (RookConnectSpec){ .host = name, .port = port, .tls = ROOK_TLS_IMPLICIT, __VA_ARGS__ })
+  g_assert_cmpint (REASON ("127.0.0.1", .connect_timeout_ms = 0), ==, -2);
+  g_assert_cmpint (REASON ("127.0.0.1", .tls_group = "other"), ==,
+                   ROOK_NET_ERROR_CERTIFICATE); /* an authority we don't know */
+  g_assert_cmpint (REASON ("127.0.0.1", .tls_group = "other", .tls_no_verify = TRUE), ==, -2);
+  g_assert_cmpint (REASON ("localhost", .connect_timeout_ms = 0), ==,
+                   ROOK_NET_ERROR_CERTIFICATE); /* a name that is not in it */
+  g_assert_cmpint (REASON ("127.0.0.1", .tls_group = "missing"), ==, ROOK_NET_ERROR_TLS);
+#undef REASON
+  fixture_stop (&fixture);
+}
+
+static void
+test_connect_starttls (void)
+{
+  Fixture fixture;
+  Caller caller;
+
+  start (&fixture, "[tls]\nca=%s/a.pem\n");
+  {
+    const RookConnectSpec spec = { .struct_size = sizeof spec,
+                                   .host = "127.0.0.1",
+                                   .tls = ROOK_TLS_STARTTLS,
+                                   .port = rook_net_get_port (fixture.net, "clear") };
+
+    call (&caller, &fixture, &spec);
+    rook_connection_puts (caller.connection, "STARTTLS\r\n");
+    fixture_wait (&fixture, caller.ready == 2 || caller.reason != -2);
+    g_assert_cmpint (caller.reason, ==, -2);
+    g_assert_true (rook_connection_has_tls (caller.connection));
+    rook_connection_puts (caller.connection, "TLS\r\n");
+    fixture_wait (&fixture, strcmp (caller.heard->str, "HELLO|BEGIN|TLSv1.3 -|") == 0);
+    hang_up (&caller);
+  }
+  fixture_stop (&fixture);
+}
+
+/* Compression on both sides, over TLS: bytes that came with the command line's segment are the compressor's already. */
+static void
+test_deflate (void)
+{
+  Fixture fixture;
+  Caller caller;
+
+  start (&fixture, "[tls]\nca=%s/a.pem\n");
+  {
+    const RookConnectSpec spec = { .struct_size = sizeof spec,
+                                   .host = "127.0.0.1",
+                                   .tls = ROOK_TLS_IMPLICIT,
+                                   .port = rook_net_get_port (fixture.net, "secure") };
+    guint64 before;
+
+    call (&caller, &fixture, &spec);
+    caller.deflate = TRUE;
+    rook_connection_puts (caller.connection, "DEFLATE\r\n");
+    fixture_wait (&fixture, strcmp (caller.heard->str, "HELLO|BEGIN|compressed|") == 0);
+    g_assert_true (rook_connection_has_deflate (caller.connection));
+    before = rook_counter_get (fixture.net->metrics.bytes_in);
+    for (guint i = 0; i < 1000; i++)
+      rook_connection_puts (caller.connection, "ECHO the same again and again\r\n");
+    g_string_truncate (caller.heard, 0);
+    fixture_wait (&fixture, caller.heard->len == 1000 * strlen ("the same again and again|"));
+    g_assert_cmpuint (rook_counter_get (fixture.net->metrics.bytes_in) - before, <, 10000);
+    hang_up (&caller);
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_connect_freed_while_resolving (void)
+{
+  Fixture fixture;
+  Caller caller;
+
+  start (&fixture, "");
+  {
+    const RookConnectSpec spec = { .struct_size = sizeof spec, .host = "localhost", .port = 1 };
+
+    call (&caller, &fixture, &spec);
+    rook_connection_abort (caller.connection, NULL);
+    hang_up (&caller);
+    call (&caller, &fixture, &spec);
+  }
+  fixture_stop (&fixture); /* with one on its way */
+  g_assert_cmpint (caller.reason, ==, ROOK_NET_ERROR_SHUTDOWN);
+  g_string_free (caller.heard, TRUE);
+}
+
+int
+main (int argc, char **argv)
+{
+  int status;
+
+  g_test_init (&argc, &argv, NULL);
+  certificates = g_dir_make_tmp ("rookery-tls-XXXXXX", NULL);
+  make_certificate (certificates, "a", "a", "DNS:a.example,IP:127.0.0.1");
+  make_certificate (certificates, "b", "b", "DNS:b.example");
+  make_certificate (certificates, "c", "c", "DNS:c.example");
+  g_test_add_func ("/net/tls/implicit", test_implicit);
+  g_test_add_func ("/net/tls/starttls", test_starttls);
+  g_test_add_func ("/net/tls/starttls-injection", test_starttls_injection);
+  g_test_add_func ("/net/tls/starttls-late-injection", test_starttls_late_injection);
+  g_test_add_func ("/net/tls/starttls-not-configured", test_starttls_not_configured);
+  g_test_add_func ("/net/tls/half-handshake", test_half_handshake);
+  g_test_add_func ("/net/tls/old-versions-are-refused", test_old_versions_are_refused);
+  g_test_add_func ("/net/tls/sni", test_sni);
+  g_test_add_func ("/net/tls/alpn", test_alpn);
+  g_test_add_func ("/net/tls/client-certificate", test_client_certificate);
+  g_test_add_func ("/net/tls/client-certificate-required", test_client_certificate_required);
+  g_test_add_func ("/net/tls/reload", test_reload);
+  g_test_add_func ("/net/tls/check", test_check);
+  g_test_add_func ("/net/connect/plain", test_connect_plain);
+  g_test_add_func ("/net/connect/by-name", test_connect_by_name);
+  g_test_add_func ("/net/connect/fails", test_connect_fails);
+  g_test_add_func ("/net/connect/times-out", test_connect_times_out);
+  g_test_add_func ("/net/connect/verifies", test_connect_verifies);
+  g_test_add_func ("/net/connect/starttls", test_connect_starttls);
+  g_test_add_func ("/net/connect/freed-while-resolving", test_connect_freed_while_resolving);
+  g_test_add_func ("/net/deflate/over-tls", test_deflate);
+  status = g_test_run ();
+  g_free (certificates);
+  return status;
+}
