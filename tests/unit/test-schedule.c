@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The schedule: times, runs that never overlap, what is remembered over restarts, jobs of plugins.
+ */
+#include <string.h>
+
+#include <glib/gstdio.h>
+
+#include "control/control-private.h"
+#include "daemon/server-private.h"
+#include "log/log-private.h"
+#include "schedule/schedule-private.h"
+
+/* --- times --------------------------------------------------------------------------------------------------------- */
+
+static gint64
+moment (const char *text)
+{
+  g_autoptr (GTimeZone) zone = g_time_zone_new_utc ();
+  g_autoptr (GDateTime) time = g_date_time_new_from_iso8601 (text, zone);
+
+  g_assert_nonnull (time);
+  return g_date_time_to_unix (time) * G_USEC_PER_SEC;
+}
+
+static void
+assert_next (const char *when, const char *from, const char *expected)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GDateTime) time = NULL;
+  g_autofree char *text = NULL;
+  gint64 next = -1;
+
+  g_assert_true (rook_schedule_parse (when, moment (from), &next, &error));
+  g_assert_no_error (error);
+  if (expected == NULL)
+    {
+      g_assert_cmpint (next, ==, 0);
+      return;
+    }
+  time = g_date_time_new_from_unix_utc (next / G_USEC_PER_SEC);
+  text = g_date_time_format_iso8601 (time);
+  g_assert_cmpstr (text, ==, expected);
+}
+
+/* The tests run in Berlin: UTC+1, in summer UTC+2. */
+static void
+test_next (void)
+{
+  assert_next ("never", "2024-01-01T00:00:00Z", NULL);
+  assert_next ("every 1h", "2024-01-01T00:30:00Z", "2024-01-01T01:30:00Z");
+  assert_next ("every 90", "2024-01-01T00:00:00Z", "2024-01-01T00:01:30Z");
+  assert_next ("daily 03:30", "2024-01-10T00:00:00Z", "2024-01-10T02:30:00Z");
+  assert_next ("daily 03:30", "2024-01-10T02:30:00Z", "2024-01-11T02:30:00Z");
+  assert_next ("daily 00:15", "2024-01-10T23:30:00Z", "2024-01-11T23:15:00Z");
+  assert_next ("daily 03:30", "2024-12-31T12:00:00Z", "2025-01-01T02:30:00Z");
+  assert_next ("weekly sun 04:00", "2024-01-10T00:00:00Z", "2024-01-14T03:00:00Z");
+  assert_next ("weekly wed 04:00", "2024-01-10T02:59:00Z", "2024-01-10T03:00:00Z");
+  assert_next ("weekly Wed 04:00", "2024-01-10T03:00:00Z", "2024-01-17T03:00:00Z");
+}
+
+static void
+test_clock_changes (void)
+{
+  /* 2024-03-31: 02:00 becomes 03:00; there is no 02:30. */
+  assert_next ("daily 02:30", "2024-03-30T12:00:00Z", "2024-03-31T01:00:00Z");
+  assert_next ("daily 02:30", "2024-03-31T01:00:00Z", "2024-04-01T00:30:00Z");
+  /* 2024-10-27: 03:00 becomes 02:00; 02:30 comes twice and counts once. */
+  assert_next ("daily 02:30", "2024-10-26T12:00:00Z", "2024-10-27T01:30:00Z");
+  assert_next ("daily 02:30", "2024-10-27T01:30:00Z", "2024-10-28T01:30:00Z");
+}
+
+static void
+test_bad_times (void)
+{
+  static const char *const bad[] = { "",
+                                     "sometimes",
+                                     "every",
+                                     "every -1h",
+                                     "every 1x",
+                                     "every 10ms",
+                                     "every 1h 2",
+                                     "daily",
+                                     "daily 3:30",
+                                     "daily 24:00",
+                                     "daily 03:60",
+                                     "daily 03:3x",
+                                     "weekly 04:00",
+                                     "weekly someday 04:00",
+                                     "weekly sun 4",
+                                     "never ever",
+                                     "Daily 03:30",
+                                     "every  1h" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_false (rook_schedule_parse (bad[i], 0, NULL, &error));
+      g_assert_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE);
+    }
+  g_assert_true (rook_schedule_parse ("every 1h", 0, NULL, NULL));
+}
+
+static void
+test_settings (void)
+{
+  static const char text[] = "[job expire]\nwhen=every tuesday\n[job other]\nwhen=daily 01:00\n[job none]\n";
+  g_autoptr (GPtrArray) mistakes = NULL;
+  g_autoptr (RookConfig) config = rook_config_read_data ("x", text, sizeof text - 1, &mistakes);
+
+  rook_services_declare (config);
+  rook_config_validate (config, mistakes);
+  g_assert_cmpuint (mistakes->len, ==, 0);
+  rook_schedule_check (config, mistakes);
+  g_assert_cmpuint (mistakes->len, ==, 1);
+  g_assert_cmpuint (((RookConfigMistake *) mistakes->pdata[0])->line, ==, 2);
+}
+
+/* --- the file ------------------------------------------------------------------------------------------------------ */
+
+static void
+test_state (void)
+{
+  g_autofree char *directory = g_dir_make_tmp ("rookery-schedule-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (directory, "schedule", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = NULL;
+  RookJobState *state;
+
+  {
+    g_autoptr (GHashTable) states = rook_schedule_load_state (path, &error);
+
+    g_assert_no_error (error);
+    g_assert_cmpuint (g_hash_table_size (states), ==, 0);
+    state = g_new0 (RookJobState, 1);
+    *state = (RookJobState){ 1, 2, 3, TRUE, g_strdup ("it's\nbroken"), 4, 5, 6 };
+    g_hash_table_insert (states, g_strdup ("expire"), state);
+    text = rook_schedule_format_state (states);
+    g_assert_true (rook_schedule_save_state (path, text, &error));
+  }
+  {
+    g_autoptr (GHashTable) states = rook_schedule_load_state (path, &error);
+
+    g_assert_no_error (error);
+    state = g_hash_table_lookup (states, "expire");
+    g_assert_cmpint (state->since_us, ==, 1);
+    g_assert_cmpint (state->start_us, ==, 2);
+    g_assert_cmpint (state->end_us, ==, 3);
+    g_assert_true (state->failed);
+    g_assert_cmpstr (state->summary, ==, "it's\nbroken");
+    g_assert_cmpuint (state->n_runs, ==, 4);
+    g_assert_cmpuint (state->n_failed, ==, 5);
+    g_assert_cmpuint (state->n_skipped, ==, 6);
+  }
+  g_unlink (path);
+  g_rmdir (directory);
+}
+
+static void
+assert_bad_state (const char *contents)
+{
+  g_autofree char *directory = g_dir_make_tmp ("rookery-schedule-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (directory, "schedule", NULL);
+  g_autoptr (GHashTable) states = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_file_set_contents (path, contents, -1, NULL));
+  states = rook_schedule_load_state (path, &error);
+  g_assert_nonnull (states);
+  g_assert_cmpuint (g_hash_table_size (states), ==, 0);
+  g_assert_nonnull (error);
+  g_unlink (path);
+  g_rmdir (directory);
+}
+
+static void
+test_bad_state (void)
+{
+  assert_bad_state ("rubbish");
+  assert_bad_state ("[schedule]\nformat=2\n[job a]\nstart=1\n");
+  assert_bad_state ("[job a]\nstart=1\n");
+}
+
+/* --- jobs ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  RookServer *server;
+  RookSchedule *schedule;
+  gint n_started;
+  RookJobRun *held; /* the run of "hold" */
+} Fixture;
+
+static void
+run_quick (gpointer data, RookJobRun *run)
+{
+  ((Fixture *) data)->n_started++;
+  rook_job_run_progress (run, 50, "half");
+  rook_job_run_done (run, "all is well", NULL);
+}
+
+static void
+run_bad (gpointer data, RookJobRun *run)
+{
+  g_autoptr (GError) error = g_error_new_literal (G_FILE_ERROR, G_FILE_ERROR_NOSPC, "no room");
+
+  ((Fixture *) data)->n_started++;
+  rook_job_run_done (run, "not shown", error);
+}
+
+static void
+run_hold (gpointer data, RookJobRun *run)
+{
+  Fixture *fixture = data;
+
+  fixture->n_started++;
+  fixture->held = run;
+}
+
+static void *
+end_from_thread (void *run)
+{
+  rook_job_run_done (run, NULL, NULL);
+  return NULL;
+}
+
+static const RookJob quick = { sizeof (RookJob), "quick", "Quick.", "never", run_quick };
+static const RookJob bad = { sizeof (RookJob), "bad", "Bad.", "never", run_bad };
+static const RookJob hold = { sizeof (RookJob), "hold", "Holds.", "never", run_hold };
+static const RookJob often = { sizeof (RookJob), "often", "Often.", "every 1s", run_quick };
+static const RookJob held_often = { sizeof (RookJob), "held-often", "Often, and slow.", "every 1s", run_hold };
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  fixture->server = rook_server_new_for_test (data);
+  fixture->schedule = rook_server_get_schedule (fixture->server);
+  rook_log_set_level (rook_server_get_log (fixture->server), ROOK_LOG_ERROR);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  rook_server_free_for_test (fixture->server);
+}
+
+static void
+quit (gpointer data)
+{
+  rook_loop_quit (data);
+}
+
+/* Lets the server work for a while. */
+static void
+serve_ms (Fixture *fixture, guint ms)
+{
+  RookLoop *loop = rook_server_get_loop (fixture->server);
+  RookTimer timer;
+
+  rook_timer_init (&timer, rook_loop_get_main_worker (loop), quit, loop);
+  rook_timer_start (&timer, ms);
+  rook_loop_run (loop);
+  rook_timer_stop (&timer);
+}
+
+static RookJobEntry *
+add (Fixture *fixture, const RookJob *job)
+{
+  rook_schedule_add (fixture->schedule, job, fixture);
+  return rook_schedule_find (fixture->schedule, job->name);
+}
+
+static void
+test_run (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  RookJobEntry *good = add (fixture, &quick), *failing = add (fixture, &bad);
+
+  g_assert_nonnull (rook_schedule_start (good));
+  g_assert_nonnull (rook_schedule_start (failing));
+  serve_ms (fixture, 30);
+  g_assert_null (good->run);
+  g_assert_false (good->state->failed);
+  g_assert_cmpstr (good->state->summary, ==, "all is well");
+  g_assert_cmpint (good->state->end_us, >=, good->state->start_us);
+  g_assert_true (failing->state->failed);
+  g_assert_cmpstr (failing->state->summary, ==, "no room");
+  g_assert_cmpuint (failing->state->n_failed, ==, 1);
+  g_assert_cmpint (fixture->n_started, ==, 2);
+}
+
+static void
+test_never_twice (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  RookJobEntry *entry = add (fixture, &hold);
+  g_autofree char *text = NULL;
+  pthread_t thread;
+  double percent;
+
+  g_assert_nonnull (rook_schedule_start (entry));
+  g_assert_null (rook_schedule_start (entry));
+  rook_job_run_progress (fixture->held, 25, "a quarter");
+  rook_job_run_get_progress (entry->run, &percent, &text);
+  g_assert_cmpfloat (percent, ==, 25);
+  g_assert_cmpstr (text, ==, "a quarter");
+  g_assert_cmpint (pthread_create (&thread, NULL, end_from_thread, fixture->held), ==, 0);
+  pthread_join (thread, NULL);
+  serve_ms (fixture, 30);
+  g_assert_null (entry->run);
+  g_assert_cmpint (fixture->n_started, ==, 1);
+}
+
+static void
+test_comes_round (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  RookJobEntry *entry = add (fixture, &often), *slow = add (fixture, &held_often);
+
+  serve_ms (fixture, 3300);
+  g_assert_cmpuint (entry->state->n_runs, >=, 2);
+  g_assert_cmpuint (entry->state->n_runs, <=, 3);
+  /* The slow one was skipped and counted. */
+  g_assert_nonnull (slow->run);
+  g_assert_cmpuint (slow->state->n_skipped, >=, 1);
+  rook_job_run_done (fixture->held, NULL, NULL);
+}
+
+static void
+test_overridden (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  RookJobEntry *entry = add (fixture, &often), *other = add (fixture, &quick);
+
+  g_assert_cmpstr (entry->when_text, ==, "never");
+  g_assert_cmpint (entry->next_us, ==, 0);
+  g_assert_cmpstr (other->when_text, ==, "daily 03:30");
+  g_assert_cmpint (other->next_us, >, g_get_real_time ());
+}
+
+/* As if the server had been down: a new service on the same file. */
+static void
+restart (Fixture *fixture)
+{
+  rook_schedule_free (fixture->schedule);
+  fixture->server->schedule = NULL;
+  rook_control_free (fixture->server->control);
+  fixture->server->control = rook_control_new (fixture->server);
+  fixture->schedule = fixture->server->schedule = rook_schedule_new (fixture->server);
+}
+
+static void
+test_remembered (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  RookJobEntry *entry = add (fixture, &bad);
+  gint64 start_us;
+
+  rook_schedule_start (entry);
+  serve_ms (fixture, 100);
+  start_us = entry->state->start_us;
+  restart (fixture);
+  entry = add (fixture, &bad);
+  g_assert_cmpint (entry->state->start_us, ==, start_us);
+  g_assert_cmpint (entry->state->end_us, >=, start_us);
+  g_assert_true (entry->state->failed);
+  g_assert_cmpstr (entry->state->summary, ==, "no room");
+  g_assert_cmpuint (entry->state->n_runs, ==, 1);
+}
+
+static void
+test_missed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const RookJob hourly = { sizeof (RookJob), "hourly", "Hourly.", "every 1h", run_quick };
+  RookJobEntry *entry = add (fixture, &hourly);
+  gint64 now = g_get_real_time ();
+
+  g_assert_cmpint (entry->next_us, >, now + G_GINT64_CONSTANT (3500) * G_USEC_PER_SEC);
+  entry->state->start_us = entry->state->since_us = now - G_GINT64_CONSTANT (7200) * G_USEC_PER_SEC;
+  rook_schedule_start (entry);
+  entry->state->start_us = now - G_GINT64_CONSTANT (7200) * G_USEC_PER_SEC;
+  serve_ms (fixture, 50);
+  restart (fixture);
+  entry = add (fixture, &hourly);
+  g_assert_cmpint (entry->next_us, <=, g_get_real_time () + 60 * G_USEC_PER_SEC);
+}
+
+static void
+test_drain (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  RookJobEntry *entry = add (fixture, &hold);
+
+  rook_schedule_start (entry);
+  g_assert_false (rook_job_run_is_cancelled (fixture->held));
+  rook_schedule_drain (fixture->schedule);
+  g_assert_true (rook_job_run_is_cancelled (fixture->held));
+  rook_job_run_done (fixture->held, NULL, NULL);
+  serve_ms (fixture, 20);
+  g_assert_null (rook_schedule_start (entry));
+}
+
+/* --- plugins ------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+init_job (RookPlugin *self, RookConfigGroup *config G_GNUC_UNUSED, GError **error)
+{
+  static const RookJob no_time = { sizeof (RookJob), "bad-time", "x", "sometimes", run_hold };
+  g_autoptr (GError) refused = NULL;
+
+  g_assert_false (rook_plugin_add_job (self, &no_time, NULL, &refused));
+  g_assert_error (refused, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT);
+  return rook_plugin_add_job (self, &hold, rook_plugin_get_server (self)->scratch, error);
+}
+
+static void
+run_in_plugin (gpointer data G_GNUC_UNUSED, RookJobRun *run)
+{
+  rook_job_run_done (run, NULL, NULL);
+}
+
+static gboolean
+init_quick (RookPlugin *self, RookConfigGroup *config, GError **error)
+{
+  static const RookJob job = { sizeof (RookJob), "in-plugin", "x", "every 1h", run_in_plugin };
+
+  (void) config;
+  return rook_plugin_add_job (self, &job, NULL, error);
+}
+
+static void
+test_plugin (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const RookPluginDescriptor descriptors[] = {
+    { .struct_size = sizeof (RookPluginDescriptor),
+      .abi_major = ROOK_ABI_MAJOR,
+      .abi_minor = ROOK_ABI_MINOR,
+      .name = "one",
+      .summary = "x",
+      .version = "1",
+      .license = "LGPL-2.1-or-later",
+      .init = init_quick },
+    { .struct_size = sizeof (RookPluginDescriptor),
+      .abi_major = ROOK_ABI_MAJOR,
+      .abi_minor = ROOK_ABI_MINOR,
+      .name = "two",
+      .summary = "x",
+      .version = "1",
+      .license = "LGPL-2.1-or-later",
+      .init = init_job },
+  };
+  RookPlugins *plugins = rook_server_get_plugins (fixture->server);
+  g_autoptr (GError) error = NULL;
+  RookPlugin *one = rook_plugins_add_static (plugins, &descriptors[0], NULL, &error);
+  RookPlugin *two;
+  RookJobEntry *entry;
+
+  g_assert_no_error (error);
+  two = rook_plugins_add_static (plugins, &descriptors[1], NULL, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (rook_schedule_find (fixture->schedule, "hold"));
+  entry = rook_schedule_find (fixture->schedule, "in-plugin");
+  g_assert_nonnull (rook_schedule_start (entry));
+  g_assert_true (rook_plugins_remove_static (plugins, one, 1000));
+  g_assert_null (rook_schedule_find (fixture->schedule, "in-plugin"));
+  g_assert_true (rook_plugins_remove_static (plugins, two, 1000));
+  g_assert_null (rook_schedule_find (fixture->schedule, "hold"));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_setenv ("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", TRUE);
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/schedule/time/next", test_next);
+  g_test_add_func ("/schedule/time/clock-changes", test_clock_changes);
+  g_test_add_func ("/schedule/time/well-formed-or-refused", test_bad_times);
+  g_test_add_func ("/schedule/settings/are-checked", test_settings);
+  g_test_add_func ("/schedule/state/file-keeps-everything", test_state);
+  g_test_add_func ("/schedule/state/bad-or-newer-file-is-named-and-left", test_bad_state);
+#define SERVER(path, text, func) g_test_add (path, Fixture, text, set_up, func, tear_down)
+  SERVER ("/schedule/job/runs-and-tells-how-it-went", NULL, test_run);
+  SERVER ("/schedule/job/never-twice-at-once-and-ends-from-any-thread", NULL, test_never_twice);
+  SERVER ("/schedule/job/comes-round-and-is-skipped-while-it-runs", NULL, test_comes_round);
+  SERVER ("/schedule/job/time-is-overridden-by-config", "[job often]\nwhen=never\n[job quick]\nwhen=daily 03:30\n",
+          test_overridden);
+  SERVER ("/schedule/job/last-run-is-kept-over-restarts", NULL, test_remembered);
+  SERVER ("/schedule/job/one-that-was-due-runs-soon-after-start", NULL, test_missed);
+  SERVER ("/schedule/job/is-asked-to-stop-early", NULL, test_drain);
+  SERVER ("/schedule/plugin/jobs-go-with-it", NULL, test_plugin);
+  return g_test_run ();
+}
