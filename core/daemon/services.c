@@ -166,6 +166,7 @@ extern void rook_net_abandon (RookNet *net) ROOK_WEAK;
 extern void rook_net_drain (RookNet *net) ROOK_WEAK;
 extern void rook_net_abort_all (RookNet *net) ROOK_WEAK;
 extern guint rook_net_get_n_connections (RookNet *net) ROOK_WEAK;
+extern void rook_schedule_drain (RookSchedule *schedule) ROOK_WEAK;
 extern gboolean rook_mail_open_stores (RookMail *mail, GError **error) ROOK_WEAK;
 extern void rook_mail_close_stores (RookMail *mail) ROOK_WEAK;
 
@@ -205,6 +206,8 @@ rook_services_abandon (RookServer *server)
 void
 rook_services_drain (RookServer *server)
 {
+  if (server->schedule != NULL)
+    rook_schedule_drain (server->schedule);
   if (server->net != NULL)
     rook_net_drain (server->net);
 }
