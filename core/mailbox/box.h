@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An open mailbox: its two heads, the commits between them, and the views on it.
+ *
+ * The *pending* head is what writers build on, the *durable* head what readers see. A change is made to the pending
+ * head under the lock, written as patches into a batch, and submitted under the same lock, so that the store's commit
+ * order is the order of changes. The store settles batches in that order, and each moves the durable head on. If one
+ * fails, all later ones fail too, and the pending head goes back to the durable one when the last has.
+ *
+ * Pages and uid arrays are shared between heads and views and copied when written: what is durable never changes.
+ */
+#pragma once
+
+#include "mailbox/mail.h"
+#include "mailbox/record.h"
+#include "mailbox/seen.h"
+#include "mailbox/uids.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  RookHeader header;
+  GPtrArray *pages; /* (element-type RookPage) */
+  RookUids *uids;   /* of the messages that are not expunged */
+  guint n_uids;     /* of them: the array may already hold more */
+  guint n_keywords; /* of RookMailbox.keywords */
+} RookHead;
+
+struct RookMailbox {
+  RookMail *mail;           /* (unowned) */
+  gint ref;                 /* atomic; 0 only under RookMail.lock, while idle */
+  char *id;                 /* constant */
+  RookPartition *partition; /* (unowned) constant */
+  RookStore *store;         /* (unowned) constant */
+  /* --- guarded by RookMail.lock: */
+  GList idle_link; /* in RookMail.idle */
+  gboolean is_idle;
+  gboolean is_listed; /* in RookMail.open */
+  GPtrArray *waiting; /* (nullable) who waits for it to be loaded; NULL: it is */
+  /* --- guarded by lock: */
+  RookMutex lock;
+  RookEntry *entry;
+  gboolean gone; /* deleted, or its store failed in an unknown way: views end, writers are refused */
+  RookHead durable, pending;
+  guint8 image[ROOK_HEADER_SIZE]; /* of the pending header, as submitted */
+  GPtrArray *keywords;            /* (element-type utf8) those of the pending head; only ever appended to */
+  guint in_flight;
+  gboolean failed;        /* a batch failed: no new ones until the last in flight has */
+  guint32 claimed;        /* the highest uid that was shown as \Recent */
+  GPtrArray *views;       /* (element-type RookView) (unowned) */
+  GHashTable *deliveries; /* duplicate keys in flight -> GPtrArray of those who wait */
+  RookSeenTable seen;     /* of users who are not the owner */
+};
+
+/* --- heads (head.c): with the lock held --------------------------------------------------------------------------------- */
+
+void rook_head_clear (RookHead *head);
+/* @head becomes what @other is, sharing everything. */
+void rook_head_assign (RookHead *head, const RookHead *other);
+/* The place of @uid's record, expunged or not. */
+gboolean rook_head_find (const RookHead *head, guint32 uid, guint *out_page, guint *out_slot);
+static inline RookPage *
+rook_head_page (const RookHead *head, guint number)
+{
+  return g_ptr_array_index (head->pages, number);
+}
+static inline void
+rook_head_get (const RookHead *head, guint page, guint slot, RookRecord *out)
+{
+  rook_record_decode (rook_page_record (rook_head_page (head, page), slot), out);
+}
+/* The record of @uid if it is there and not expunged. */
+gboolean rook_head_get_uid (const RookHead *head, guint32 uid, RookRecord *out, guint *out_page, guint *out_slot);
+
+/* --- opening (open.c, load.c) ------------------------------------------------------------------------------------------- */
+
+/* Opens by entry, rights not looked at. */
+void rook_mailbox_open_entry (RookMail *mail, RookEntry *entry, RookMailOpenCallback callback, gpointer data);
+RookMailbox *rook_mailbox_new (RookMail *mail, RookEntry *entry, RookPartition *partition);
+void rook_mailbox_free (RookMailbox *mailbox);
+/* Reads header, keywords and pages, then calls @done on this worker. */
+typedef void (*RookLoadDone) (RookMailbox *mailbox, GError *error, gpointer data); /* @error: (transfer full) */
+void rook_mailbox_load (RookMailbox *mailbox, RookLoadDone done, gpointer data);
+/* The open mailbox of @id, or NULL. (transfer full) */
+RookMailbox *rook_mail_ref_open (RookMail *mail, const char *id);
+/* It is no longer to be found by opening; views are told. */
+void rook_mailbox_detach (RookMailbox *mailbox);
+void rook_mailbox_set_entry (RookMailbox *mailbox, RookEntry *entry);
+/* The entry as it is now. (transfer full) */
+RookEntry *rook_mailbox_ref_entry (RookMailbox *mailbox);
+RookRights rook_mailbox_rights (RookMailbox *mailbox, RookIdentity *identity);
+/* The user whose \Seen is not in the records; NULL: it is. (transfer none): the identity's */
+const char *rook_mailbox_seen_user (RookMailbox *mailbox, RookIdentity *identity);
+/* With the lock held: wakes every view. */
+void rook_mailbox_notify (RookMailbox *mailbox);
+
+/* --- commits (commit.c): begun, filled and submitted with the lock held throughout ----------------------------------------- */
+
+typedef struct RookCommit RookCommit;
+/* On the worker that submitted. @error: (nullable) ours. */
+typedef void (*RookCommitDone) (RookCommit *commit, const GError *error, gpointer data);
+
+struct RookCommit {
+  RookMailbox *mailbox; /* (owned) a reference */
+  RookBatch *batch;
+  guint64 modseq;       /* of what it changes */
+  gint64 now;           /* seconds since 1970 */
+  GArray *page_numbers; /* what it touched; */
+  GPtrArray *pages;     /* the pages as of this commit, set when submitted */
+  RookHead after;       /* header, uids, n_uids, n_keywords as of this commit; no pages */
+  GPtrArray *events;    /* (element-type RookEvent) */
+  GPtrArray *seen;      /* (element-type RookSeenSet) */
+  gboolean settled;
+  RookCommitDone done;
+  gpointer data;
+};
+
+/* @batch: (transfer full) (nullable) reserved already. %NULL with NOT_FOUND, TEMPORARY: nothing was begun, @batch is freed. */
+RookCommit *rook_commit_begin (RookMailbox *mailbox, RookBatch *batch, GError **error);
+/* Writes a record at its place in the pending head; totals and CRCs follow. */
+void rook_commit_change (RookCommit *commit, guint page, guint slot, const RookRecord *before, const RookRecord *after);
+/* Adds a record behind the last. Its uid must be the pending uidnext. */
+void rook_commit_append (RookCommit *commit, const RookRecord *record);
+/* Takes @uids (sorted) out of the pending head's list. */
+void rook_commit_drop_uids (RookCommit *commit, const guint32 *uids, guint n);
+/* The bit of @name, which is added if it is new. %FALSE: there are too many. */
+gboolean rook_commit_keyword (RookCommit *commit, const char *name, guint *out_index);
+/* An event with the next sequence number, if anybody would hear it; else %NULL. The caller fills in the rest. */
+RookEvent *rook_commit_event (RookCommit *commit, RookEventType type, RookIdentity *identity, const char *session);
+/* Hands it to the store. @done (nullable) */
+void rook_commit_submit (RookCommit *commit, RookCommitDone done, gpointer data);
+
+/* --- views ---------------------------------------------------------------------------------------------------------------- */
+
+struct RookView {
+  gatomicrefcount ref;
+  RookMailbox *mailbox;   /* (owned) */
+  RookIdentity *identity; /* (owned) (nullable) */
+  RookWorker *worker;     /* (unowned) */
+  gboolean read_only;
+  RookFunc changed; /* (nullable) */
+  gpointer data;
+  gboolean freed;
+  gboolean notified; /* guarded by the mailbox's lock */
+  RookUids *uids;    /* (owned) */
+  guint n_uids;
+  guint64 told_modseq;    /* what may be told as HIGHESTMODSEQ */
+  guint64 scanned_modseq; /* flag changes up to here have been reported */
+  guint32 told_recent;
+  GArray *recent;       /* (element-type guint32) pairs: first and last uid that are \Recent here */
+  GHashTable *silenced; /* uid -> modseq (guint64) of changes that are not to be reported */
+};
+
+/* With the mailbox's lock held: has RookView.changed called, unless it is waiting already. */
+void rook_view_wake (RookView *view);
+RookView *rook_view_ref (RookView *view);
+void rook_view_unref (RookView *view);
+/* The view's record of sequence number @seq, expunged or not. Takes the lock. */
+gboolean rook_view_get_record (RookView *view, guint32 seq, RookRecord *out);
+gboolean rook_view_is_recent (RookView *view, guint32 uid);
+/* With the lock held: the messages from index @from on that nobody was shown as \Recent are this view's. */
+void rook_view_claim_recent (RookView *view, guint from);
+
+/* Expunges @uids whatever their flags (@only_deleted: only those with \Deleted); rights not looked at. */
+void rook_mailbox_expunge (RookMailbox *mailbox, RookIdentity *identity, const guint32 *uids, guint n_uids,
+                           gboolean only_deleted, RookEventType event, RookMailCallback callback, gpointer data);
+
+/* Label of a message's blob: what a mailbox can be rebuilt from. */
+GBytes *rook_make_label (RookMailbox *mailbox, const RookRecord *record);
+
+G_END_DECLS

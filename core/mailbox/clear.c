@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Clearing away what a deleted mailbox held: a page at a time, each a batch of its own, from the last to the first, so
+ * that a crash leaves a shorter mailbox that the next start goes on with. The header goes last.
+ */
+#include "mailbox/change.h"
+
+typedef struct {
+  RookMail *mail; /* (unowned) */
+  RookStore *store;
+  char *id;
+  guint left;      /* pages */
+  guint n_records; /* of what is left */
+} Clearing;
+
+static void
+clearing_free (Clearing *clearing)
+{
+  g_free (clearing->id);
+  g_free (clearing);
+}
+
+static void
+give_up (Clearing *clearing, const GError *error)
+{
+  g_autoptr (GError) ours = rook_mail_error_from_store (clearing->mail, error);
+
+  rook_log_event (rook_server_get_log (clearing->mail->server), ROOK_LOG_WARNING, "mailbox.clear-later", "id",
+                  clearing->id, NULL);
+  clearing_free (clearing);
+}
+
+static void read_page (Clearing *clearing);
+
+static void
+all_cleared (guint64 position, const GError *error, gpointer data)
+{
+  (void) position;
+  if (error != NULL)
+    give_up (data, error);
+  else
+    clearing_free (data);
+}
+
+static void
+clear_rest (Clearing *clearing)
+{
+  RookBatch *batch = rook_batch_new (clearing->store);
+  g_autoptr (GBytes) key = rook_bytes_of_text (clearing->id);
+
+  rook_batch_delete (batch, ROOK_PART_HEADERS, key);
+  rook_batch_delete (batch, ROOK_PART_KEYWORDS, key);
+  rook_batch_delete (batch, ROOK_PART_ENTRIES, key);
+  rook_store_commit (clearing->store, batch, all_cleared, clearing);
+}
+
+static void
+page_cleared (guint64 position, const GError *error, gpointer data)
+{
+  Clearing *clearing = data;
+
+  (void) position;
+  if (error != NULL)
+    give_up (clearing, error);
+  else
+    read_page (clearing);
+}
+
+static void
+page_read (GBytes *value, const GError *error, gpointer data)
+{
+  Clearing *clearing = data;
+  guint n = MIN (clearing->n_records - (clearing->left - 1) * ROOK_PAGE_RECORDS, ROOK_PAGE_RECORDS);
+  g_autoptr (RookPage) page = value != NULL ? rook_page_from_bytes (value, n) : NULL;
+  g_autoptr (GBytes) key = rook_page_key (clearing->id, --clearing->left);
+  RookBatch *batch;
+
+  if (error != NULL)
+    {
+      give_up (clearing, error);
+      return;
+    }
+  batch = rook_batch_new (clearing->store);
+  for (guint i = 0; page != NULL && i < page->n; i++)
+    {
+      RookRecord record;
+
+      rook_record_decode (rook_page_record (page, i), &record);
+      if ((record.flags & ROOK_RECORD_PURGED) != 0)
+        continue;
+      rook_batch_release (batch, record.blob);
+      rook_batch_release (batch, record.cache);
+    }
+  rook_batch_delete (batch, ROOK_PART_PAGES, key);
+  rook_store_commit (clearing->store, batch, page_cleared, clearing);
+}
+
+static void
+read_page (Clearing *clearing)
+{
+  g_autoptr (GBytes) key = NULL;
+
+  if (clearing->left == 0)
+    {
+      clear_rest (clearing);
+      return;
+    }
+  key = rook_page_key (clearing->id, clearing->left - 1);
+  rook_store_get (clearing->store, ROOK_PART_PAGES, key, page_read, clearing);
+}
+
+static void
+header_read (GBytes *value, const GError *error, gpointer data)
+{
+  Clearing *clearing = data;
+  RookHeader header;
+
+  if (error != NULL)
+    {
+      give_up (clearing, error);
+      return;
+    }
+  if (value != NULL && rook_header_decode (value, &header))
+    {
+      clearing->n_records = header.n_records;
+      clearing->left = (header.n_records + ROOK_PAGE_RECORDS - 1) / ROOK_PAGE_RECORDS;
+    }
+  read_page (clearing);
+}
+
+/* Every batch that was in flight when the mailbox went is done now: this one came after them. */
+static void
+barrier_passed (guint64 position, const GError *error, gpointer data)
+{
+  Clearing *clearing = data;
+  g_autoptr (GBytes) key = rook_bytes_of_text (clearing->id);
+
+  (void) position;
+  if (error != NULL)
+    give_up (clearing, error);
+  else
+    rook_store_get (clearing->store, ROOK_PART_HEADERS, key, header_read, clearing);
+}
+
+void
+rook_mail_clear_contents (RookMail *mail, RookEntry *tombstone)
+{
+  RookStore *store = rook_mail_get_store (mail, tombstone->partition, NULL);
+  g_autoptr (GBytes) key = rook_bytes_of_text (tombstone->id), copy = rook_entry_encode (tombstone);
+  Clearing *clearing;
+  RookBatch *batch;
+
+  if (store == NULL)
+    return; /* the next start does it */
+  clearing = g_new0 (Clearing, 1);
+  *clearing = (Clearing){ .mail = mail, .store = store, .id = g_strdup (tombstone->id) };
+  batch = rook_batch_new (store);
+  rook_batch_put (batch, ROOK_PART_ENTRIES, key, copy);
+  rook_store_commit (store, batch, barrier_passed, clearing);
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Commits: a change to a mailbox on its way from the pending to the durable head.
+ *
+ * Everything between begin and submit happens under the mailbox's lock and in memory. What is written are patches: the
+ * bytes of a record or of the header that differ. Settling happens on the store's thread, in commit order.
+ */
+#include "mailbox/box.h"
+
+/* --- filling ---------------------------------------------------------------------------------------------------- */
+
+static gboolean
+may_begin (RookMailbox *mailbox, GError **error)
+{
+  if (mailbox->gone)
+    g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "the mailbox is gone");
+  else if (mailbox->failed)
+    g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "storage trouble, try again later");
+  else
+    return TRUE;
+  return FALSE;
+}
+
+RookCommit *
+rook_commit_begin (RookMailbox *mailbox, RookBatch *batch, GError **error)
+{
+  RookCommit *commit;
+
+  if (!may_begin (mailbox, error))
+    {
+      g_clear_pointer (&batch, rook_batch_free);
+      return NULL;
+    }
+  commit = g_new0 (RookCommit, 1);
+  commit->mailbox = rook_mailbox_ref (mailbox);
+  commit->batch = batch != NULL ? batch : rook_batch_new (mailbox->store);
+  commit->modseq = mailbox->pending.header.highest_modseq + 1;
+  commit->now = g_get_real_time () / G_USEC_PER_SEC;
+  commit->page_numbers = g_array_new (FALSE, FALSE, sizeof (guint));
+  commit->events = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_event_unref);
+  commit->seen = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_seen_set_unref);
+  return commit;
+}
+
+static void
+commit_free (RookCommit *commit)
+{
+  g_array_unref (commit->page_numbers);
+  g_clear_pointer (&commit->pages, g_ptr_array_unref);
+  rook_head_clear (&commit->after);
+  g_ptr_array_unref (commit->events);
+  g_ptr_array_unref (commit->seen);
+  rook_mailbox_unref (commit->mailbox);
+  g_free (commit);
+}
+
+/* Page @number of the pending head, for this commit alone to write, with room for @capacity records. */
+static RookPage *
+writable_page (RookCommit *commit, guint number, guint capacity)
+{
+  RookHead *pending = &commit->mailbox->pending;
+  RookPage *page, *copy;
+
+  if (number == pending->pages->len)
+    g_ptr_array_add (pending->pages, rook_page_new (capacity));
+  page = rook_head_page (pending, number);
+  if (page->owner == commit && capacity <= page->capacity)
+    return page;
+  if (page->owner != commit)
+    g_array_append_val (commit->page_numbers, number);
+  copy = rook_page_copy (page, capacity);
+  copy->owner = commit;
+  g_ptr_array_index (pending->pages, number) = copy;
+  rook_page_unref (page);
+  return copy;
+}
+
+/* The part of two byte strings in which they differ, as a patch at @offset. */
+static void
+patch_difference (RookBatch *batch, RookTable table, GBytes *key, gsize offset, const guint8 *before,
+                  const guint8 *after, gsize length)
+{
+  gsize begin = 0, end = length;
+  g_autoptr (GBytes) bytes = NULL;
+
+  while (begin < end && before[begin] == after[begin])
+    begin++;
+  while (end > begin && before[end - 1] == after[end - 1])
+    end--;
+  if (begin == end)
+    return;
+  bytes = g_bytes_new (after + begin, end - begin);
+  rook_batch_patch (batch, table, key, offset + begin, bytes);
+}
+
+void
+rook_commit_change (RookCommit *commit, guint page, guint slot, const RookRecord *before, const RookRecord *after)
+{
+  RookMailbox *mailbox = commit->mailbox;
+  RookHeader *header = &mailbox->pending.header;
+  RookPage *writable = writable_page (commit, page, 0);
+  g_autoptr (GBytes) key = rook_page_key (mailbox->id, page);
+  guint8 old[ROOK_RECORD_SIZE];
+
+  memcpy (old, rook_page_record (writable, slot), sizeof old);
+  rook_page_set (writable, slot, after);
+  patch_difference (commit->batch, ROOK_PART_PAGES, key, ROOK_PAGE_HEAD + (gsize) slot * ROOK_RECORD_SIZE, old,
+                    rook_page_record (writable, slot), ROOK_RECORD_SIZE);
+  if ((before->flags & ROOK_RECORD_EXPUNGED) == 0)
+    rook_header_count (header, before, mailbox->keywords, -1);
+  if ((after->flags & ROOK_RECORD_EXPUNGED) == 0)
+    rook_header_count (header, after, mailbox->keywords, 1);
+  header->highest_modseq = MAX (header->highest_modseq, after->modseq);
+}
+
+void
+rook_commit_append (RookCommit *commit, const RookRecord *record)
+{
+  RookMailbox *mailbox = commit->mailbox;
+  RookHead *pending = &mailbox->pending;
+  guint number = pending->header.n_records / ROOK_PAGE_RECORDS, slot = pending->header.n_records % ROOK_PAGE_RECORDS;
+  RookPage *page = writable_page (commit, number, MIN (ROOK_PAGE_RECORDS, MAX (8, slot + slot / 2 + 1)));
+  g_autoptr (GBytes) key = rook_page_key (mailbox->id, number);
+  g_autoptr (GBytes) bytes = NULL;
+  gsize offset = slot == 0 ? 0 : ROOK_PAGE_HEAD + (gsize) slot * ROOK_RECORD_SIZE;
+
+  g_assert (record->uid == pending->header.uidnext);
+  rook_page_set (page, slot, record);
+  bytes = g_bytes_new (page->data + offset, ROOK_PAGE_HEAD + (gsize) (slot + 1) * ROOK_RECORD_SIZE - offset);
+  rook_batch_patch (commit->batch, ROOK_PART_PAGES, key, offset, bytes);
+  rook_uids_append (&pending->uids, pending->n_uids++, record->uid);
+  pending->header.n_records++;
+  pending->header.uidnext++;
+  pending->header.last_append = commit->now;
+  pending->header.highest_modseq = MAX (pending->header.highest_modseq, record->modseq);
+  rook_header_count (&pending->header, record, mailbox->keywords, 1);
+}
+
+void
+rook_commit_drop_uids (RookCommit *commit, const guint32 *uids, guint n)
+{
+  RookHead *pending = &commit->mailbox->pending;
+  RookUids *left = rook_uids_without (pending->uids, pending->n_uids, uids, n, &pending->n_uids);
+
+  rook_uids_unref (pending->uids);
+  pending->uids = left;
+}
+
+static void
+write_keywords (RookCommit *commit)
+{
+  GPtrArray *keywords = commit->mailbox->keywords;
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (GBytes) key = rook_bytes_of_text (commit->mailbox->id), value = NULL;
+
+  for (guint i = 0; i < keywords->len; i++)
+    g_string_append_printf (text, "%s\n", (const char *) g_ptr_array_index (keywords, i));
+  value = rook_bytes_of_text (text->str);
+  rook_batch_put (commit->batch, ROOK_PART_KEYWORDS, key, value);
+}
+
+gboolean
+rook_commit_keyword (RookCommit *commit, const char *name, guint *out_index)
+{
+  RookMailbox *mailbox = commit->mailbox;
+
+  for (guint i = 0; i < mailbox->pending.n_keywords; i++)
+    if (g_ascii_strcasecmp (g_ptr_array_index (mailbox->keywords, i), name) == 0)
+      {
+        *out_index = i;
+        return TRUE;
+      }
+  if (mailbox->pending.n_keywords == ROOK_MAX_KEYWORDS)
+    return FALSE;
+  g_assert (mailbox->keywords->len == mailbox->pending.n_keywords);
+  g_ptr_array_add (mailbox->keywords, g_strdup (name));
+  *out_index = mailbox->pending.n_keywords++;
+  write_keywords (commit);
+  return TRUE;
+}
+
+RookEvent *
+rook_commit_event (RookCommit *commit, RookEventType type, RookIdentity *identity, const char *session)
+{
+  RookMailbox *mailbox = commit->mailbox;
+  RookEventBus *bus = rook_server_get_event_bus (mailbox->mail->server);
+  RookEvent *event;
+
+  if (bus == NULL || !rook_event_bus_wanted (bus, type, mailbox->id))
+    return NULL;
+  event = rook_event_new (type);
+  event->sequence = ++mailbox->pending.header.sequence;
+  event->mailbox_id = g_strdup (mailbox->id);
+  event->mailbox_name = g_strdup (mailbox->entry->name);
+  event->user = identity != NULL ? g_strdup (rook_identity_get_user (identity)) : NULL;
+  event->session = g_strdup (session);
+  event->uidvalidity = mailbox->pending.header.uidvalidity;
+  event->modseq = commit->modseq;
+  g_ptr_array_add (commit->events, event);
+  return event;
+}
+
+/* --- submitting and settling ------------------------------------------------------------------------------------ */
+
+/* The durable head moves to where the commit has left the pending one. */
+static void
+make_durable (RookCommit *commit)
+{
+  RookHead *durable = &commit->mailbox->durable;
+
+  for (guint i = 0; i < commit->pages->len; i++)
+    {
+      guint number = g_array_index (commit->page_numbers, guint, i);
+      RookPage *page = rook_page_ref (g_ptr_array_index (commit->pages, i));
+
+      if (number == durable->pages->len)
+        g_ptr_array_add (durable->pages, page);
+      else
+        {
+          rook_page_unref (rook_head_page (durable, number));
+          g_ptr_array_index (durable->pages, number) = page;
+        }
+    }
+  durable->header = commit->after.header;
+  durable->n_uids = commit->after.n_uids;
+  durable->n_keywords = commit->after.n_keywords;
+  rook_uids_unref (durable->uids);
+  durable->uids = rook_uids_ref (commit->after.uids);
+  for (guint i = 0; i < commit->seen->len; i++)
+    rook_seen_table_put (commit->mailbox->seen.durable, g_ptr_array_index (commit->seen, i));
+}
+
+/* Nothing is in flight any more: what was pending is forgotten. */
+static void
+forget_pending (RookMailbox *mailbox)
+{
+  rook_head_assign (&mailbox->pending, &mailbox->durable);
+  g_ptr_array_set_size (mailbox->keywords, (gint) mailbox->durable.n_keywords);
+  rook_header_encode (&mailbox->pending.header, mailbox->image);
+  rook_seen_table_reset (&mailbox->seen);
+  mailbox->failed = FALSE;
+}
+
+/* With the lock held. */
+static void
+settle (RookCommit *commit, const GError *error)
+{
+  RookMailbox *mailbox = commit->mailbox;
+
+  commit->settled = TRUE;
+  mailbox->in_flight--;
+  if (error == NULL)
+    make_durable (commit);
+  else
+    mailbox->failed = TRUE;
+  if (error != NULL && g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNKNOWN))
+    mailbox->gone = TRUE; /* to be loaded again by whoever opens it next */
+  if (mailbox->failed && mailbox->in_flight == 0)
+    forget_pending (mailbox);
+  rook_mailbox_notify (mailbox);
+}
+
+static void
+commit_settled (guint64 position, const GError *error, gpointer data)
+{
+  RookCommit *commit = data;
+  RookEventBus *bus = rook_server_get_event_bus (commit->mailbox->mail->server);
+
+  (void) position;
+  rook_mutex_lock (&commit->mailbox->lock);
+  settle (commit, error);
+  rook_mutex_unlock (&commit->mailbox->lock);
+  for (guint i = 0; error == NULL && i < commit->events->len; i++)
+    rook_event_bus_publish (bus, g_ptr_array_index (commit->events, i));
+}
+
+static void
+commit_completed (guint64 position, const GError *error, gpointer data)
+{
+  RookCommit *commit = data;
+  RookMailbox *mailbox = commit->mailbox;
+  g_autoptr (GError) ours = error != NULL ? rook_mail_error_from_store (mailbox->mail, error) : NULL;
+  gboolean gone;
+
+  (void) position;
+  rook_mutex_lock (&mailbox->lock);
+  if (!commit->settled)
+    settle (commit, error);
+  gone = mailbox->gone;
+  rook_mutex_unlock (&mailbox->lock);
+  if (error != NULL && gone)
+    rook_mailbox_detach (mailbox);
+  if (commit->done != NULL)
+    commit->done (commit, ours, commit->data);
+  commit_free (commit);
+}
+
+static void
+write_header (RookCommit *commit)
+{
+  RookMailbox *mailbox = commit->mailbox;
+  RookHeader *header = &mailbox->pending.header;
+  g_autoptr (GBytes) key = rook_bytes_of_text (mailbox->id);
+  guint8 image[ROOK_HEADER_SIZE];
+
+  header->change = MAX ((guint64) g_get_real_time (), header->change + 1);
+  if (header->recent_uid < mailbox->claimed)
+    {
+      header->recent_uid = mailbox->claimed;
+      header->recent_time = commit->now;
+    }
+  rook_header_encode (header, image);
+  patch_difference (commit->batch, ROOK_PART_HEADERS, key, 0, mailbox->image, image, sizeof image);
+  memcpy (mailbox->image, image, sizeof image);
+}
+
+static void
+write_seen (RookCommit *commit)
+{
+  for (guint i = 0; i < commit->seen->len; i++)
+    {
+      RookSeenSet *set = g_ptr_array_index (commit->seen, i);
+      g_autoptr (GBytes) key = rook_seen_key (commit->mailbox->id, set->user);
+      g_autoptr (GBytes) value = rook_seen_set_encode (set);
+
+      rook_batch_put (commit->batch, ROOK_PART_SEEN, key, value);
+      rook_seen_table_put (commit->mailbox->seen.pending, set);
+    }
+}
+
+void
+rook_commit_submit (RookCommit *commit, RookCommitDone done, gpointer data)
+{
+  RookMailbox *mailbox = commit->mailbox;
+  RookHead *pending = &mailbox->pending;
+
+  commit->done = done;
+  commit->data = data;
+  write_seen (commit);
+  write_header (commit);
+  commit->pages = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_page_unref);
+  for (guint i = 0; i < commit->page_numbers->len; i++)
+    {
+      RookPage *page = rook_head_page (pending, g_array_index (commit->page_numbers, guint, i));
+
+      page->owner = NULL;
+      g_ptr_array_add (commit->pages, rook_page_ref (page));
+    }
+  commit->after = (RookHead){ .header = pending->header,
+                              .uids = rook_uids_ref (pending->uids),
+                              .n_uids = pending->n_uids,
+                              .n_keywords = pending->n_keywords };
+  mailbox->in_flight++;
+  rook_counter_add (mailbox->mail->commits, 1);
+  rook_batch_on_settled (commit->batch, commit_settled, commit);
+  rook_store_commit (mailbox->store, g_steal_pointer (&commit->batch), commit_completed, commit);
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Copy and move: records into another mailbox, sharing bodies where both lie in one store, all in one batch.
+ *
+ * A move expunges at the source once the copies are durable: a crash in between leaves two copies, never none.
+ */
+#include "mailbox/box.h"
+
+#define MAX_COPIES 50000 /* messages at once: what a batch holds */
+
+typedef struct {
+  RookMailbox *source;    /* (owned) */
+  RookMailbox *dest;      /* (owned) (nullable) until it is open */
+  RookIdentity *identity; /* (owned) (nullable) */
+  gboolean move;
+  GArray *records;   /* (element-type RookRecord) as they are at the source, flags as the asker sees them */
+  GStrv keywords;    /* names of the source's bits */
+  GPtrArray *bodies; /* (nullable) (element-type GBytes) read so far, if the stores differ */
+  GPtrArray *caches; /* (nullable) the same, of their structure */
+  GArray *source_uids, *dest_uids;
+  guint32 uidvalidity;
+  RookCopyCallback callback;
+  gpointer data;
+} Copy;
+
+static void
+copy_finish (Copy *copy, const GError *error)
+{
+  gboolean ok = error == NULL && copy->dest_uids->len > 0;
+
+  copy->callback (ok ? copy->uidvalidity : 0, ok ? copy->source_uids : NULL, ok ? copy->dest_uids : NULL, error,
+                  copy->data);
+  rook_mailbox_unref (copy->source);
+  g_clear_pointer (&copy->dest, rook_mailbox_unref);
+  g_clear_pointer (&copy->identity, rook_identity_unref);
+  g_array_unref (copy->records);
+  g_strfreev (copy->keywords);
+  g_clear_pointer (&copy->bodies, g_ptr_array_unref);
+  g_clear_pointer (&copy->caches, g_ptr_array_unref);
+  g_array_unref (copy->source_uids);
+  g_array_unref (copy->dest_uids);
+  g_free (copy);
+}
+
+static void
+fail_later (const GError *error, gpointer data)
+{
+  copy_finish (data, error);
+}
+
+static void
+refuse (Copy *copy, RookMailError code, const char *text)
+{
+  rook_mail_answer_later (fail_later, copy, g_error_new_literal (ROOK_MAIL_ERROR, (gint) code, text));
+}
+
+static const RookRecord *
+record_at (Copy *copy, guint i)
+{
+  return &g_array_index (copy->records, RookRecord, i);
+}
+
+/* --- at the destination ----------------------------------------------------------------------------------------- */
+
+static void
+source_expunged (const GError *error, gpointer data)
+{
+  copy_finish (data, error);
+}
+
+static void
+copies_durable (RookCommit *commit, const GError *error, gpointer data)
+{
+  Copy *copy = data;
+
+  if (error != NULL || !copy->move)
+    {
+      copy->uidvalidity = commit->after.header.uidvalidity;
+      copy_finish (copy, error);
+      return;
+    }
+  copy->uidvalidity = commit->after.header.uidvalidity;
+  rook_mailbox_expunge (copy->source, copy->identity, (guint32 *) (gpointer) copy->source_uids->data,
+                        copy->source_uids->len, FALSE, ROOK_EVENT_MESSAGE_EXPUNGE, source_expunged, copy);
+}
+
+/* The bits of the destination for those of the source; keywords that do not fit are left behind. */
+static void
+map_keywords (Copy *copy, RookCommit *commit, gint *map)
+{
+  guint64 used[ROOK_MAX_KEYWORDS / 64] = { 0 };
+  guint index;
+
+  for (guint i = 0; i < copy->records->len; i++)
+    for (guint k = 0; k < G_N_ELEMENTS (used); k++)
+      used[k] |= record_at (copy, i)->keywords[k];
+  for (guint k = 0; k < ROOK_MAX_KEYWORDS; k++)
+    {
+      map[k] = -1;
+      if ((used[k / 64] >> (k % 64) & 1) != 0 && k < g_strv_length (copy->keywords)
+          && rook_commit_keyword (commit, copy->keywords[k], &index))
+        map[k] = (gint) index;
+    }
+}
+
+static void
+set_flags (RookRecord *record, const RookRecord *from, const gint *map, RookRights rights)
+{
+  RookFlags may = ((rights & ROOK_RIGHT_SEEN) != 0 ? ROOK_FLAG_SEEN : 0)
+                  | ((rights & ROOK_RIGHT_DELETE_MSG) != 0 ? ROOK_FLAG_DELETED : 0)
+                  | ((rights & ROOK_RIGHT_WRITE) != 0 ? ROOK_FLAG_ANSWERED | ROOK_FLAG_FLAGGED | ROOK_FLAG_DRAFT : 0);
+
+  record->flags = from->flags & 0x1f & may;
+  memset (record->keywords, 0, sizeof record->keywords);
+  for (guint k = 0; (rights & ROOK_RIGHT_WRITE) != 0 && k < ROOK_MAX_KEYWORDS; k++)
+    if ((from->keywords[k / 64] >> (k % 64) & 1) != 0 && map[k] >= 0)
+      record->keywords[map[k] / 64] |= G_GUINT64_CONSTANT (1) << (map[k] % 64);
+}
+
+/* The body and its cache under new ids: shared in one store, written in another. */
+static void
+add_blobs (Copy *copy, RookCommit *commit, guint i, RookRecord *record)
+{
+  const RookRecord *from = record_at (copy, i);
+  g_autoptr (GBytes) label = rook_make_label (copy->dest, record);
+
+  if (copy->bodies == NULL)
+    {
+      record->blob = rook_batch_share (commit->batch, from->blob, label);
+      record->cache = rook_batch_share (commit->batch, from->cache, label);
+    }
+  else
+    {
+      record->blob = rook_batch_blob (commit->batch, ROOK_BLOB_MAIL, NULL, label, g_ptr_array_index (copy->bodies, i));
+      record->cache =
+          rook_batch_blob (commit->batch, ROOK_BLOB_CACHE, NULL, label, g_ptr_array_index (copy->caches, i));
+    }
+}
+
+static void
+add_event (Copy *copy, RookCommit *commit, const char *source_name)
+{
+  RookEvent *event =
+      rook_commit_event (commit, copy->move ? ROOK_EVENT_MESSAGE_MOVE : ROOK_EVENT_MESSAGE_COPY, copy->identity, NULL);
+
+  if (event == NULL)
+    return;
+  event->old_mailbox_name = g_strdup (source_name);
+  event->first_uid = g_array_index (copy->dest_uids, guint32, 0);
+  event->last_uid = g_array_index (copy->dest_uids, guint32, copy->dest_uids->len - 1);
+  event->uids = g_array_copy (copy->dest_uids);
+}
+
+/* The asker's \Seen, where it is not in the records there. With the lock held. */
+static void
+add_seen (Copy *copy, RookCommit *commit, const char *user, GArray *seen)
+{
+  RookSeenSet *set = user != NULL ? g_hash_table_lookup (copy->dest->seen.pending, user) : NULL;
+
+  if (set != NULL && seen->len > 0)
+    g_ptr_array_add (commit->seen,
+                     rook_seen_set_change (set, (guint32 *) (gpointer) seen->data, seen->len, TRUE, commit->modseq));
+}
+
+/* With the lock held. */
+static void
+fill_commit (Copy *copy, RookCommit *commit, RookRights rights, const char *seen_user)
+{
+  g_autoptr (GArray) seen = g_array_new (FALSE, FALSE, sizeof (guint32));
+  gint map[ROOK_MAX_KEYWORDS];
+
+  map_keywords (copy, commit, map);
+  for (guint i = 0; i < copy->records->len; i++)
+    {
+      RookRecord record = *record_at (copy, i);
+
+      record.uid = copy->dest->pending.header.uidnext;
+      record.created_modseq = record.modseq = commit->modseq;
+      record.save_date = record.last_updated = commit->now;
+      set_flags (&record, record_at (copy, i), map, rights);
+      if (seen_user != NULL && (record.flags & ROOK_FLAG_SEEN) != 0)
+        {
+          record.flags &= ~(guint32) ROOK_FLAG_SEEN;
+          g_array_append_val (seen, record.uid);
+        }
+      add_blobs (copy, commit, i, &record);
+      rook_commit_append (commit, &record);
+      g_array_append_val (copy->source_uids, record_at (copy, i)->uid);
+      g_array_append_val (copy->dest_uids, record.uid);
+    }
+  add_seen (copy, commit, seen_user, seen);
+}
+
+static void
+write_copies (Copy *copy)
+{
+  RookRights rights = rook_mailbox_rights (copy->dest, copy->identity);
+  const char *seen_user = rook_mailbox_seen_user (copy->dest, copy->identity);
+  g_autofree char *source_name = rook_mailbox_dup_name (copy->source);
+  RookBatch *batch = rook_batch_new (copy->dest->store);
+  g_autoptr (GError) error = NULL, reason = NULL;
+  RookCommit *commit = NULL;
+  guint64 room = 4096 + (guint64) copy->records->len * 2048;
+
+  for (guint i = 0; copy->bodies != NULL && i < copy->bodies->len; i++)
+    room += 2 * g_bytes_get_size (g_ptr_array_index (copy->bodies, i));
+  if (!rook_batch_reserve (batch, room, FALSE, &reason))
+    {
+      rook_batch_free (batch);
+      error = rook_mail_error_from_store (copy->dest->mail, reason);
+      rook_mail_answer_later (fail_later, copy, g_steal_pointer (&error));
+      return;
+    }
+  rook_mutex_lock (&copy->dest->lock);
+  commit = rook_commit_begin (copy->dest, batch, &error);
+  if (commit != NULL)
+    {
+      fill_commit (copy, commit, rights, seen_user);
+      add_event (copy, commit, source_name);
+      rook_commit_submit (commit, copies_durable, copy);
+    }
+  rook_mutex_unlock (&copy->dest->lock);
+  if (commit == NULL)
+    rook_mail_answer_later (fail_later, copy, g_steal_pointer (&error));
+}
+
+/* --- bodies from another store ---------------------------------------------------------------------------------- */
+
+static void read_next_body (Copy *copy);
+
+static void
+body_read (GBytes *bytes, const GError *error, gpointer data)
+{
+  Copy *copy = data;
+  g_autoptr (GError) ours = error != NULL ? rook_mail_error_from_store (copy->source->mail, error) : NULL;
+  g_autoptr (RookMime) mime = NULL;
+
+  if (ours != NULL)
+    {
+      copy_finish (copy, ours);
+      return;
+    }
+  mime = rook_mime_parse (bytes);
+  g_ptr_array_add (copy->bodies, g_bytes_ref (bytes));
+  g_ptr_array_add (copy->caches, rook_mime_to_cache (mime));
+  read_next_body (copy);
+}
+
+static void
+read_next_body (Copy *copy)
+{
+  if (copy->bodies->len == copy->records->len)
+    write_copies (copy);
+  else
+    rook_store_read (copy->source->store, record_at (copy, copy->bodies->len)->blob, 0, G_MAXSIZE, body_read, copy);
+}
+
+static void
+dest_opened (RookMailbox *mailbox, const GError *error, gpointer data)
+{
+  Copy *copy = data;
+
+  if (error != NULL)
+    {
+      copy_finish (copy, error);
+      return;
+    }
+  copy->dest = mailbox;
+  if ((rook_mailbox_rights (mailbox, copy->identity) & ROOK_RIGHT_INSERT) == 0)
+    refuse (copy, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied");
+  else if (copy->records->len == 0)
+    copy_finish (copy, NULL);
+  else if (mailbox->store == copy->source->store)
+    write_copies (copy);
+  else
+    {
+      copy->bodies = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+      copy->caches = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+      read_next_body (copy);
+    }
+}
+
+/* --- at the source ---------------------------------------------------------------------------------------------- */
+
+static void
+collect_records (Copy *copy, const guint32 *uids, guint n)
+{
+  RookMailbox *source = copy->source;
+  const char *user = rook_mailbox_seen_user (source, copy->identity);
+  g_autoptr (RookLocker) locker = rook_locker_new (&source->lock);
+  const RookSeenSet *seen = user != NULL ? g_hash_table_lookup (source->seen.durable, user) : NULL;
+
+  copy->keywords = g_new0 (char *, source->durable.n_keywords + 1);
+  for (guint k = 0; k < source->durable.n_keywords; k++)
+    copy->keywords[k] = g_strdup (g_ptr_array_index (source->keywords, k));
+  for (guint i = 0; i < n; i++)
+    {
+      RookRecord record;
+      guint page, slot;
+
+      if (!rook_head_get_uid (&source->durable, uids[i], &record, &page, &slot))
+        continue;
+      if (user != NULL)
+        {
+          record.flags &= ~(guint32) ROOK_FLAG_SEEN;
+          if (seen != NULL && rook_seen_set_contains (seen, record.uid))
+            record.flags |= ROOK_FLAG_SEEN;
+        }
+      g_array_append_val (copy->records, record);
+    }
+}
+
+void
+rook_view_copy (RookView *view, const guint32 *uids, guint n_uids, const char *destination, gboolean move,
+                RookCopyCallback callback, gpointer data)
+{
+  RookRights rights = rook_mailbox_rights (view->mailbox, view->identity);
+  RookRights needed = ROOK_RIGHT_READ | (move ? ROOK_RIGHT_DELETE_MSG | ROOK_RIGHT_EXPUNGE : 0);
+  Copy *copy = g_new0 (Copy, 1);
+
+  *copy = (Copy){ .source = rook_mailbox_ref (view->mailbox),
+                  .identity = view->identity != NULL ? rook_identity_ref (view->identity) : NULL,
+                  .move = move,
+                  .records = g_array_new (FALSE, FALSE, sizeof (RookRecord)),
+                  .source_uids = g_array_new (FALSE, FALSE, sizeof (guint32)),
+                  .dest_uids = g_array_new (FALSE, FALSE, sizeof (guint32)),
+                  .callback = callback,
+                  .data = data };
+  if (move && view->read_only)
+    refuse (copy, ROOK_MAIL_ERROR_READ_ONLY, "opened read-only");
+  else if ((rights & needed) != needed)
+    refuse (copy, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied");
+  else if (n_uids > MAX_COPIES)
+    refuse (copy, ROOK_MAIL_ERROR_LIMIT, "too many messages at once");
+  else
+    {
+      collect_records (copy, uids, n_uids);
+      rook_mail_open (view->mailbox->mail, view->identity, destination, dest_opened, copy);
+    }
+}

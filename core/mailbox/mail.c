@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The service itself: made with the server, given its stores before the first connection, taken apart at the end.
+ */
+#include "mailbox/mail.h"
+
+#include "mailbox/box.h"
+
+static void
+partition_free (gpointer data)
+{
+  RookPartition *partition = data;
+
+  g_clear_pointer (&partition->store, rook_store_close);
+  g_free (partition->name);
+  g_free (partition->path);
+  g_free (partition->backend);
+  g_free (partition);
+}
+
+static void
+add_metrics (RookMail *mail)
+{
+  RookMetrics *metrics = rook_server_get_metrics (mail->server);
+
+  mail->appends = rook_metrics_counter (metrics, "mailbox.appends", NULL, NULL, "messages stored");
+  mail->duplicates =
+      rook_metrics_counter (metrics, "mailbox.duplicates", NULL, NULL, "deliveries not stored, being there already");
+  mail->commits = rook_metrics_counter (metrics, "mailbox.commits", NULL, NULL, "changes handed to a store");
+  mail->failures = rook_metrics_counter (metrics, "mailbox.store-failures", NULL, NULL, "errors of a store");
+  mail->n_mailboxes = rook_metrics_gauge (metrics, "mailbox.mailboxes", NULL, NULL, "mailboxes that exist");
+  mail->n_open = rook_metrics_gauge (metrics, "mailbox.open", NULL, NULL, "mailboxes in memory");
+}
+
+RookMail *
+rook_mail_new (RookServer *server)
+{
+  g_autoptr (RookConfig) config = rook_server_get_config (server);
+  RookMail *mail = g_new0 (RookMail, 1);
+
+  mail->server = server;
+  rook_mutex_init (&mail->lock);
+  mail->settings = rook_mail_settings_new (config);
+  mail->turns = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  mail->open = g_hash_table_new (g_str_hash, g_str_equal);
+  g_queue_init (&mail->idle);
+  mail->partitions = g_ptr_array_new_with_free_func (partition_free);
+  add_metrics (mail);
+  rook_names_init (mail);
+  rook_mail_add_verbs (mail);
+  return mail;
+}
+
+/* Lets go of what nobody uses; says how many somebody still does. */
+static guint
+drop_idle (RookMail *mail)
+{
+  GList *link;
+  guint left;
+
+  rook_mutex_lock (&mail->lock);
+  mail->closing = TRUE;
+  while ((link = g_queue_pop_head_link (&mail->idle)) != NULL)
+    {
+      RookMailbox *mailbox = link->data;
+
+      mailbox->is_idle = mailbox->is_listed = FALSE;
+      g_hash_table_remove (mail->open, mailbox->id);
+      rook_mutex_unlock (&mail->lock);
+      rook_mailbox_free (mailbox);
+      rook_mutex_lock (&mail->lock);
+    }
+  left = g_hash_table_size (mail->open);
+  rook_mutex_unlock (&mail->lock);
+  return left;
+}
+
+void
+rook_mail_close_stores (RookMail *mail)
+{
+  guint left = drop_idle (mail);
+
+  if (left > 0)
+    rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_WARNING, "mailbox.still-open",
+                      "%u mailboxes are still in use", left);
+  g_ptr_array_set_size (mail->partitions, 0);
+  g_clear_pointer (&mail->state, rook_store_close);
+}
+
+void
+rook_mail_free (RookMail *mail)
+{
+  rook_mail_close_stores (mail);
+  rook_names_clear (mail);
+  g_hash_table_unref (mail->turns);
+  g_hash_table_unref (mail->open);
+  g_ptr_array_unref (mail->partitions);
+  rook_mail_settings_unref (mail->settings);
+  rook_mutex_clear (&mail->lock);
+  g_free (mail);
+}
+
+void
+rook_mail_reconfigure (RookMail *mail, RookConfig *config)
+{
+  RookMailSettings *settings = rook_mail_settings_new (config), *before;
+
+  rook_mutex_lock (&mail->lock);
+  before = mail->settings;
+  mail->settings = settings;
+  rook_mutex_unlock (&mail->lock);
+  rook_mail_settings_unref (before);
+}
+
+RookMailSettings *
+rook_mail_ref_settings (RookMail *mail)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+
+  return rook_mail_settings_ref (mail->settings);
+}
+
+RookPartition *
+rook_mail_find_partition (RookMail *mail, const char *name)
+{
+  for (guint i = 0; i < mail->partitions->len; i++)
+    {
+      RookPartition *partition = g_ptr_array_index (mail->partitions, i);
+
+      if (g_str_equal (partition->name, name))
+        return partition;
+    }
+  return NULL;
+}
+
+RookStore *
+rook_mail_get_store (RookMail *mail, const char *partition, GError **error)
+{
+  RookPartition *found = rook_mail_find_partition (mail, partition);
+
+  if (found == NULL || found->store == NULL)
+    {
+      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE, "the partition is not available");
+      return NULL;
+    }
+  return found->store;
+}
+
+void
+rook_mail_publish (RookMail *mail, RookEventType type, const RookEntry *entry, const char *old_name,
+                   RookIdentity *identity, const char *detail)
+{
+  RookEventBus *bus = rook_server_get_event_bus (mail->server);
+  RookEvent *event;
+
+  if (bus == NULL || !rook_event_bus_wanted (bus, type, entry->id))
+    return;
+  event = rook_event_new (type);
+  event->mailbox_id = g_strdup (entry->id);
+  event->mailbox_name = g_strdup (entry->name);
+  event->old_mailbox_name = g_strdup (old_name);
+  event->user = identity != NULL ? g_strdup (rook_identity_get_user (identity)) : NULL;
+  event->uidvalidity = entry->uidvalidity;
+  event->detail = g_strdup (detail);
+  rook_event_bus_publish (bus, event);
+  rook_event_unref (event);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the rest of the core sees of the mailbox service beside rookery/mailbox.h: its life, and appending what has been
+ * taken apart already.
+ */
+#pragma once
+
+#include "rookery/mailbox.h"
+#include "rookery/storage.h"
+
+G_BEGIN_DECLS
+
+/* [mailbox], [partition NAME] */
+extern const RookConfigSchema rook_mail_schemas[];
+
+RookMail *rook_mail_new (RookServer *server);
+/* Closes the stores if they are open. */
+void rook_mail_free (RookMail *mail);
+void rook_mail_check (RookConfig *config, GPtrArray *mistakes);
+void rook_mail_reconfigure (RookMail *mail, RookConfig *config);
+
+/* Opens the state store and the partitions' and reads the names; before the first connection, after the storage plugin
+ * is there. A partition that can't be opened is logged and unavailable; only the state store is an error. Blocks. */
+gboolean rook_mail_open_stores (RookMail *mail, GError **error);
+/* Ends what can be ended and closes the stores; everything asked for later is UNAVAILABLE. Blocks. */
+void rook_mail_close_stores (RookMail *mail);
+/* For tests: a backend that no plugin registered, in place of mailbox/storage. Before opening. */
+void rook_mail_set_backend (RookMail *mail, const RookStorageBackend *backend, gpointer data);
+/* Whether a storage backend (a plugin's) of that name is in use. */
+gboolean rook_mail_uses_backend (RookMail *mail, const char *name);
+
+/* --- content: a message made ready once for any number of mailboxes ---------------------------------------------- */
+
+/* Immutable; reference counted; any thread. */
+typedef struct {
+  gatomicrefcount ref;
+  GBytes *message;
+  guint8 guid[20];  /* SHA-1 */
+  GBytes *cache;    /* rook_mime_to_cache() */
+  char *message_id; /* (nullable) of the header, as it stands */
+  char *date;       /* (nullable) */
+} RookContent;
+
+typedef void (*RookContentCallback) (RookContent *content, const GError *error, gpointer data); /* (transfer none) */
+/* Takes @message apart: at once if it is small, else on the pool. Answered on the calling worker, later.
+ * Errors: BAD_MESSAGE (empty, a NUL byte), TOO_BIG, TEMPORARY. */
+void rook_content_prepare (RookMail *mail, GBytes *message, RookContentCallback callback, gpointer data);
+RookContent *rook_content_ref (RookContent *content);
+void rook_content_unref (RookContent *content);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookContent, rook_content_unref)
+
+/* rook_mailbox_append() of what was prepared; @append->message is not looked at. */
+void rook_mailbox_append_content (RookMailbox *mailbox, RookIdentity *identity, RookContent *content,
+                                  const RookAppend *append, RookAppendCallback callback, gpointer data);
+
+/* The flag or keyword that @name is: a system flag's bit is added to *@flags (%TRUE), else it is a keyword (%FALSE). */
+gboolean rook_flag_from_name (const char *name, RookFlags *flags);
+
+G_END_DECLS

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Names in memory: what exists, in order, and who is subscribed to what. The state store has the same; this is what
+ * every lookup uses.
+ */
+#include "mailbox/mail.h"
+
+static void
+unref_entry (gpointer entry)
+{
+  rook_entry_unref (entry);
+}
+
+static void
+unref_tree (gpointer tree)
+{
+  g_tree_unref (tree);
+}
+
+void
+rook_names_init (RookMail *mail)
+{
+  mail->names = g_tree_new_full (rook_name_compare, NULL, NULL, unref_entry);
+  mail->others = g_tree_new_full (rook_name_compare, NULL, NULL, unref_entry);
+  mail->by_id = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, unref_entry);
+  mail->subscriptions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, unref_tree);
+}
+
+void
+rook_names_clear (RookMail *mail)
+{
+  g_clear_pointer (&mail->names, g_tree_unref);
+  g_clear_pointer (&mail->others, g_tree_unref);
+  g_clear_pointer (&mail->by_id, g_hash_table_unref);
+  g_clear_pointer (&mail->subscriptions, g_hash_table_unref);
+}
+
+static void
+take_out (RookMail *mail, RookEntry *entry)
+{
+  RookEntry *present = g_tree_lookup (mail->names, entry->name);
+
+  if (present != entry)
+    return; /* the name has gone to another mailbox meanwhile */
+  g_tree_remove (mail->others, entry->name);
+  g_tree_remove (mail->names, entry->name);
+}
+
+void
+rook_names_put (RookMail *mail, RookEntry *entry)
+{
+  RookEntry *before = g_hash_table_lookup (mail->by_id, entry->id);
+
+  if (before != NULL && !before->deleted)
+    take_out (mail, before);
+  g_hash_table_replace (mail->by_id, entry->id, rook_entry_ref (entry));
+  if (!entry->deleted)
+    {
+      g_tree_replace (mail->names, entry->name, rook_entry_ref (entry));
+      if (entry->for_others)
+        g_tree_replace (mail->others, entry->name, rook_entry_ref (entry));
+    }
+  mail->last_uidvalidity = MAX (mail->last_uidvalidity, entry->uidvalidity);
+  rook_gauge_set (mail->n_mailboxes, g_tree_nnodes (mail->names));
+}
+
+RookEntry *
+rook_names_find (RookMail *mail, const char *name)
+{
+  return g_tree_lookup (mail->names, name);
+}
+
+RookEntry *
+rook_names_find_id (RookMail *mail, const char *id)
+{
+  return g_hash_table_lookup (mail->by_id, id);
+}
+
+gboolean
+rook_names_has_children (RookMail *mail, const char *name)
+{
+  GTreeNode *node = g_tree_upper_bound (mail->names, name);
+
+  return node != NULL && rook_name_is_below (g_tree_node_key (node), name);
+}
+
+GPtrArray *
+rook_names_below (RookMail *mail, const char *name, gboolean with_itself)
+{
+  GPtrArray *found = g_ptr_array_new_with_free_func (unref_entry);
+  RookEntry *itself = rook_names_find (mail, name);
+  GTreeNode *node = g_tree_upper_bound (mail->names, name);
+
+  if (itself != NULL && with_itself)
+    g_ptr_array_add (found, rook_entry_ref (itself));
+  for (; node != NULL && rook_name_is_below (g_tree_node_key (node), name); node = g_tree_node_next (node))
+    g_ptr_array_add (found, rook_entry_ref (g_tree_node_value (node)));
+  return found;
+}
+
+RookEntry *
+rook_names_find_parent (RookMail *mail, const char *name)
+{
+  g_autofree char *parent = rook_name_dup_parent (name);
+
+  while (parent != NULL)
+    {
+      RookEntry *entry = rook_names_find (mail, parent);
+      char *next;
+
+      if (entry != NULL)
+        return entry;
+      next = rook_name_dup_parent (parent);
+      g_free (parent);
+      parent = next;
+    }
+  return NULL;
+}
+
+gboolean
+rook_names_is_subscribed (RookMail *mail, const char *user, const char *name)
+{
+  GTree *names = g_hash_table_lookup (mail->subscriptions, user);
+
+  return names != NULL && g_tree_lookup_extended (names, name, NULL, NULL);
+}
+
+void
+rook_names_set_subscribed (RookMail *mail, const char *user, const char *name, gboolean subscribed)
+{
+  GTree *names = g_hash_table_lookup (mail->subscriptions, user);
+
+  if (names == NULL && subscribed)
+    {
+      names = g_tree_new_full (rook_name_compare, NULL, g_free, NULL);
+      g_hash_table_insert (mail->subscriptions, g_strdup (user), names);
+    }
+  if (subscribed)
+    g_tree_replace (names, g_strdup (name), NULL);
+  else if (names != NULL)
+    g_tree_remove (names, name);
+}
+
+/* --- with the lock taken ---------------------------------------------------------------------------------------- */
+
+RookEntry *
+rook_mail_ref_entry (RookMail *mail, const char *name)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+  RookEntry *entry = rook_names_find (mail, name);
+
+  return entry != NULL ? rook_entry_ref (entry) : NULL;
+}
+
+RookEntry *
+rook_mail_ref_entry_by_id (RookMail *mail, const char *id)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+  RookEntry *entry = rook_names_find_id (mail, id);
+
+  return entry != NULL ? rook_entry_ref (entry) : NULL;
+}
+
+RookEntry *
+rook_mail_check_entry (RookMail *mail, RookIdentity *identity, const char *name, RookRights needed, GError **error)
+{
+  g_autoptr (RookEntry) entry = rook_mail_ref_entry (mail, name);
+  RookRights rights = entry != NULL ? rook_entry_get_rights (entry, identity) : 0;
+
+  if (entry == NULL || ((rights & needed) != needed && (rights & ROOK_RIGHT_LOOKUP) == 0))
+    {
+      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "no such mailbox");
+      return NULL;
+    }
+  if ((rights & needed) != needed)
+    {
+      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied");
+      return NULL;
+    }
+  return g_steal_pointer (&entry);
+}
+
+gboolean
+rook_mail_exists (RookMail *mail, const char *name)
+{
+  g_autoptr (RookEntry) entry = rook_mail_ref_entry (mail, name);
+
+  return entry != NULL;
+}
+
+char *
+rook_mail_get_rights (RookMail *mail, RookIdentity *identity, const char *name)
+{
+  g_autoptr (RookEntry) entry = rook_mail_ref_entry (mail, name);
+  RookRights rights = entry != NULL ? rook_entry_get_rights (entry, identity) : 0;
+
+  if ((rights
+       & (ROOK_RIGHT_LOOKUP | ROOK_RIGHT_READ | ROOK_RIGHT_INSERT | ROOK_RIGHT_CREATE | ROOK_RIGHT_DELETE_BOX
+          | ROOK_RIGHT_ADMIN))
+      == 0)
+    return NULL;
+  return rook_rights_to_text (rights);
+}
+
+char *
+rook_mail_get_acl (RookMail *mail, RookIdentity *identity, const char *name, GError **error)
+{
+  g_autoptr (RookEntry) entry = rook_mail_check_entry (mail, identity, name, ROOK_RIGHT_ADMIN, error);
+
+  return entry != NULL ? g_strdup (entry->acl) : NULL;
+}
+
+guint32
+rook_mail_next_uidvalidity (RookMail *mail)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+  guint32 now = (guint32) (g_get_real_time () / G_USEC_PER_SEC);
+
+  mail->last_uidvalidity = MAX (now, mail->last_uidvalidity + 1);
+  return mail->last_uidvalidity;
+}

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Opening: one object for all who use the same mailbox, kept for a while when nobody does.
+ */
+#include "mailbox/box.h"
+
+typedef struct {
+  RookMail *mail; /* (unowned) */
+  RookWorker *worker;
+  RookMailOpenCallback callback;
+  gpointer data;
+  RookMailbox *mailbox; /* (owned) (nullable) a reference for the callback */
+  GError *error;
+} Opening;
+
+/* --- objects ---------------------------------------------------------------------------------------------------- */
+
+RookMailbox *
+rook_mailbox_new (RookMail *mail, RookEntry *entry, RookPartition *partition)
+{
+  RookMailbox *mailbox = g_new0 (RookMailbox, 1);
+
+  mailbox->mail = mail;
+  mailbox->ref = 1;
+  mailbox->id = g_strdup (entry->id);
+  mailbox->partition = partition;
+  mailbox->store = partition->store;
+  mailbox->idle_link.data = mailbox;
+  mailbox->entry = rook_entry_ref (entry);
+  mailbox->keywords = g_ptr_array_new_with_free_func (g_free);
+  mailbox->views = g_ptr_array_new ();
+  mailbox->deliveries = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref,
+                                               (GDestroyNotify) g_ptr_array_unref);
+  rook_seen_table_init (&mailbox->seen);
+  rook_mutex_init (&mailbox->lock);
+  rook_gauge_add (mail->n_open, 1);
+  return mailbox;
+}
+
+void
+rook_mailbox_free (RookMailbox *mailbox)
+{
+  g_assert (mailbox->in_flight == 0 && mailbox->views->len == 0);
+  rook_gauge_add (mailbox->mail->n_open, -1);
+  rook_head_clear (&mailbox->durable);
+  rook_head_clear (&mailbox->pending);
+  rook_entry_unref (mailbox->entry);
+  g_ptr_array_unref (mailbox->keywords);
+  g_ptr_array_unref (mailbox->views);
+  g_hash_table_unref (mailbox->deliveries);
+  rook_seen_table_clear (&mailbox->seen);
+  rook_mutex_clear (&mailbox->lock);
+  g_free (mailbox->id);
+  g_free (mailbox);
+}
+
+RookMailbox *
+rook_mailbox_ref (RookMailbox *mailbox)
+{
+  g_atomic_int_inc (&mailbox->ref);
+  return mailbox;
+}
+
+/* With RookMail.lock held: one more user, who may be the first. */
+static RookMailbox *
+take_ref (RookMailbox *mailbox)
+{
+  if (mailbox->is_idle)
+    {
+      g_queue_unlink (&mailbox->mail->idle, &mailbox->idle_link);
+      mailbox->is_idle = FALSE;
+    }
+  return rook_mailbox_ref (mailbox);
+}
+
+/* With RookMail.lock held: it is no longer to be found. */
+static void
+unlist (RookMailbox *mailbox)
+{
+  if (mailbox->is_listed)
+    g_hash_table_remove (mailbox->mail->open, mailbox->id);
+  mailbox->is_listed = FALSE;
+  if (mailbox->is_idle)
+    g_queue_unlink (&mailbox->mail->idle, &mailbox->idle_link);
+  mailbox->is_idle = FALSE;
+}
+
+void
+rook_mailbox_unref (RookMailbox *mailbox)
+{
+  RookMail *mail = mailbox->mail;
+  RookMailbox *cold = NULL;
+
+  rook_mutex_lock (&mail->lock);
+  if (g_atomic_int_dec_and_test (&mailbox->ref))
+    {
+      if (!mailbox->is_listed || mail->closing)
+        {
+          unlist (mailbox);
+          cold = mailbox;
+        }
+      else
+        {
+          g_queue_push_tail_link (&mail->idle, &mailbox->idle_link);
+          mailbox->is_idle = TRUE;
+          if (mail->idle.length > mail->settings->open_cache)
+            {
+              cold = g_queue_peek_head (&mail->idle);
+              unlist (cold);
+            }
+        }
+    }
+  rook_mutex_unlock (&mail->lock);
+  g_clear_pointer (&cold, rook_mailbox_free);
+}
+
+RookMailbox *
+rook_mail_ref_open (RookMail *mail, const char *id)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+  RookMailbox *mailbox = g_hash_table_lookup (mail->open, id);
+
+  return mailbox != NULL && mailbox->waiting == NULL ? take_ref (mailbox) : NULL;
+}
+
+void
+rook_mailbox_detach (RookMailbox *mailbox)
+{
+  rook_mutex_lock (&mailbox->mail->lock);
+  unlist (mailbox);
+  rook_mutex_unlock (&mailbox->mail->lock);
+  rook_mutex_lock (&mailbox->lock);
+  mailbox->gone = TRUE;
+  rook_mailbox_notify (mailbox);
+  rook_mutex_unlock (&mailbox->lock);
+}
+
+void
+rook_mailbox_set_entry (RookMailbox *mailbox, RookEntry *entry)
+{
+  RookEntry *before;
+
+  rook_mutex_lock (&mailbox->lock);
+  before = mailbox->entry;
+  mailbox->entry = rook_entry_ref (entry);
+  rook_mutex_unlock (&mailbox->lock);
+  rook_entry_unref (before);
+}
+
+RookEntry *
+rook_mailbox_ref_entry (RookMailbox *mailbox)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mailbox->lock);
+
+  return rook_entry_ref (mailbox->entry);
+}
+
+RookRights
+rook_mailbox_rights (RookMailbox *mailbox, RookIdentity *identity)
+{
+  g_autoptr (RookEntry) entry = rook_mailbox_ref_entry (mailbox);
+
+  return rook_entry_get_rights (entry, identity);
+}
+
+const char *
+rook_mailbox_seen_user (RookMailbox *mailbox, RookIdentity *identity)
+{
+  g_autoptr (RookEntry) entry = rook_mailbox_ref_entry (mailbox);
+
+  if (identity == NULL || g_strcmp0 (entry->owner, rook_identity_get_user (identity)) == 0)
+    return NULL;
+  return rook_identity_get_user (identity);
+}
+
+/* --- opening ---------------------------------------------------------------------------------------------------- */
+
+static void
+answer_opening (gpointer data)
+{
+  Opening *opening = data;
+
+  opening->callback (g_steal_pointer (&opening->mailbox), opening->error, opening->data);
+}
+
+static void
+free_opening (gpointer data)
+{
+  Opening *opening = data;
+
+  g_clear_pointer (&opening->mailbox, rook_mailbox_unref);
+  g_clear_error (&opening->error);
+  g_free (opening);
+}
+
+static void
+send_answer (Opening *opening)
+{
+  rook_worker_invoke (opening->worker, answer_opening, opening, free_opening);
+}
+
+/* Everybody who waited gets the mailbox, or the error. */
+static void
+loaded (RookMailbox *mailbox, GError *error, gpointer data)
+{
+  RookMail *mail = mailbox->mail;
+  g_autoptr (GError) owned = error;
+  g_autoptr (GPtrArray) waiting = NULL;
+
+  (void) data;
+  rook_mutex_lock (&mail->lock);
+  waiting = g_steal_pointer (&mailbox->waiting);
+  if (error != NULL)
+    unlist (mailbox);
+  for (guint i = 0; error == NULL && i < waiting->len; i++)
+    ((Opening *) g_ptr_array_index (waiting, i))->mailbox = take_ref (mailbox);
+  rook_mutex_unlock (&mail->lock);
+  for (guint i = 0; i < waiting->len; i++)
+    {
+      Opening *opening = g_ptr_array_index (waiting, i);
+
+      opening->error = error != NULL ? g_error_copy (error) : NULL;
+      send_answer (opening);
+    }
+  rook_mailbox_unref (mailbox);
+}
+
+void
+rook_mailbox_open_entry (RookMail *mail, RookEntry *entry, RookMailOpenCallback callback, gpointer data)
+{
+  RookPartition *partition = rook_mail_find_partition (mail, entry->partition);
+  Opening *opening = g_new0 (Opening, 1);
+  RookMailbox *load = NULL, *mailbox;
+
+  *opening = (Opening){ .mail = mail, .worker = rook_worker_current (), .callback = callback, .data = data };
+  if (rook_mail_get_store (mail, entry->partition, &opening->error) == NULL)
+    {
+      send_answer (opening);
+      return;
+    }
+  rook_mutex_lock (&mail->lock);
+  mailbox = g_hash_table_lookup (mail->open, entry->id);
+  if (mailbox == NULL)
+    {
+      load = mailbox = rook_mailbox_new (mail, entry, partition);
+      mailbox->waiting = g_ptr_array_new ();
+      mailbox->is_listed = TRUE;
+      g_hash_table_insert (mail->open, mailbox->id, mailbox);
+    }
+  if (mailbox->waiting != NULL)
+    g_ptr_array_add (mailbox->waiting, opening);
+  else
+    opening->mailbox = take_ref (mailbox);
+  rook_mutex_unlock (&mail->lock);
+  if (load != NULL)
+    rook_mailbox_load (load, loaded, NULL);
+  else if (opening->mailbox != NULL)
+    send_answer (opening);
+}
+
+/* --- the public call: rights, and the asker's \Seen ------------------------------------------------------------- */
+
+typedef struct {
+  RookIdentity *identity; /* (owned) (nullable) */
+  RookMailbox *mailbox;   /* (owned) while its \Seen is being read */
+  char *user;
+  RookMailOpenCallback callback;
+  gpointer data;
+} UserOpening;
+
+static void
+answer_user (UserOpening *opening, const GError *error)
+{
+  opening->callback (error == NULL ? g_steal_pointer (&opening->mailbox) : NULL, error, opening->data);
+  g_clear_pointer (&opening->mailbox, rook_mailbox_unref);
+  g_clear_pointer (&opening->identity, rook_identity_unref);
+  g_free (opening->user);
+  g_free (opening);
+}
+
+static void
+seen_read (GBytes *value, const GError *error, gpointer data)
+{
+  UserOpening *opening = data;
+  RookMailbox *mailbox = opening->mailbox;
+  g_autoptr (GError) ours = error != NULL ? rook_mail_error_from_store (mailbox->mail, error) : NULL;
+
+  if (ours == NULL)
+    {
+      RookSeenSet *set = value != NULL ? rook_seen_set_decode (opening->user, value) : NULL;
+
+      if (set == NULL)
+        set = rook_seen_set_new (opening->user);
+      rook_mutex_lock (&mailbox->lock);
+      if (g_hash_table_lookup (mailbox->seen.durable, opening->user) == NULL)
+        rook_seen_table_put (mailbox->seen.durable, set);
+      if (g_hash_table_lookup (mailbox->seen.pending, opening->user) == NULL)
+        rook_seen_table_put (mailbox->seen.pending, set);
+      rook_mutex_unlock (&mailbox->lock);
+      rook_seen_set_unref (set);
+    }
+  answer_user (opening, ours);
+}
+
+static void
+opened_for_user (RookMailbox *mailbox, const GError *error, gpointer data)
+{
+  UserOpening *opening = data;
+  const char *user = error == NULL ? rook_mailbox_seen_user (mailbox, opening->identity) : NULL;
+  gboolean known = TRUE;
+
+  opening->mailbox = mailbox;
+  if (user != NULL)
+    {
+      rook_mutex_lock (&mailbox->lock);
+      known = g_hash_table_contains (mailbox->seen.pending, user);
+      rook_mutex_unlock (&mailbox->lock);
+    }
+  if (known)
+    {
+      answer_user (opening, error);
+      return;
+    }
+  opening->user = g_strdup (user);
+  {
+    g_autoptr (GBytes) key = rook_seen_key (mailbox->id, user);
+
+    rook_store_get (mailbox->store, ROOK_PART_SEEN, key, seen_read, opening);
+  }
+}
+
+static void
+refuse (const GError *error, gpointer data)
+{
+  answer_user (data, error);
+}
+
+void
+rook_mail_open (RookMail *mail, RookIdentity *identity, const char *name, RookMailOpenCallback callback, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (RookEntry) entry = rook_mail_check_entry (mail, identity, name, 0, &error);
+  UserOpening *opening = g_new0 (UserOpening, 1);
+  RookRights rights = entry != NULL ? rook_entry_get_rights (entry, identity) : 0;
+
+  *opening = (UserOpening){ .identity = identity != NULL ? rook_identity_ref (identity) : NULL,
+                            .callback = callback,
+                            .data = data };
+  if (entry != NULL && (rights & ROOK_RIGHTS_USE) == 0)
+    {
+      gboolean visible = (rights & ROOK_RIGHT_LOOKUP) != 0;
+
+      error = g_error_new_literal (ROOK_MAIL_ERROR, visible ? ROOK_MAIL_ERROR_NO_PERMISSION : ROOK_MAIL_ERROR_NOT_FOUND,
+                                   visible ? "permission denied" : "no such mailbox");
+    }
+  if (error != NULL)
+    rook_mail_answer_later (refuse, opening, g_steal_pointer (&error));
+  else
+    rook_mailbox_open_entry (mail, entry, opened_for_user, opening);
+}
+
+/* --- questions -------------------------------------------------------------------------------------------------- */
+
+const char *
+rook_mailbox_get_id (RookMailbox *mailbox)
+{
+  return mailbox->id;
+}
+
+char *
+rook_mailbox_dup_name (RookMailbox *mailbox)
+{
+  g_autoptr (RookEntry) entry = rook_mailbox_ref_entry (mailbox);
+
+  return g_strdup (entry->name);
+}
+
+char *
+rook_mailbox_get_rights (RookMailbox *mailbox, RookIdentity *identity)
+{
+  return rook_rights_to_text (rook_mailbox_rights (mailbox, identity));
+}
+
+const char *
+rook_mailbox_get_keyword (RookMailbox *mailbox, guint index)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mailbox->lock);
+
+  return index < mailbox->durable.n_keywords ? g_ptr_array_index (mailbox->keywords, index) : NULL;
+}
+
+/* The sequence number of the first message that is not seen; 0: none. Reads records only up to it. */
+static guint
+find_unseen (RookMailbox *mailbox, const RookSeenSet *seen, guint *out_unseen)
+{
+  const RookHead *head = &mailbox->durable;
+  guint first = 0, unseen = 0, seq = 0;
+
+  for (guint p = 0; p < head->pages->len; p++)
+    for (guint s = 0; s < rook_head_page (head, p)->n; s++)
+      {
+        RookRecord record;
+
+        rook_head_get (head, p, s, &record);
+        if ((record.flags & ROOK_RECORD_EXPUNGED) != 0)
+          continue;
+        seq++;
+        if (seen != NULL ? rook_seen_set_contains (seen, record.uid) : (record.flags & ROOK_FLAG_SEEN) != 0)
+          continue;
+        unseen++;
+        if (first == 0)
+          first = seq;
+        if (seen == NULL)
+          return first;
+      }
+  *out_unseen = unseen;
+  return first;
+}
+
+void
+rook_mailbox_get_status (RookMailbox *mailbox, RookIdentity *identity, RookMailboxStatus *out_status)
+{
+  const char *user = rook_mailbox_seen_user (mailbox, identity);
+  g_autoptr (RookLocker) locker = rook_locker_new (&mailbox->lock);
+  const RookHead *head = &mailbox->durable;
+  const RookSeenSet *seen = user != NULL ? g_hash_table_lookup (mailbox->seen.durable, user) : NULL;
+  guint unseen = head->header.unseen;
+  guint first = seen != NULL || unseen > 0 ? find_unseen (mailbox, seen, &unseen) : 0;
+
+  *out_status = (RookMailboxStatus){
+    .uidvalidity = head->header.uidvalidity,
+    .uidnext = head->header.uidnext,
+    .messages = head->header.exists,
+    .recent = head->n_uids - rook_uids_find (head->uids, head->n_uids, mailbox->claimed + 1),
+    .unseen = unseen,
+    .deleted = head->header.deleted,
+    .first_unseen = first,
+    .highest_modseq = head->header.highest_modseq,
+    .size = head->header.size,
+  };
+}
+
+void
+rook_mailbox_notify (RookMailbox *mailbox)
+{
+  for (guint i = 0; i < mailbox->views->len; i++)
+    rook_view_wake (g_ptr_array_index (mailbox->views, i));
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a mailbox is made of in its partition's store: the header, and pages of records of fixed size.
+ *
+ * All numbers are big-endian. A record's first part never changes once written; its second part is what flag changes
+ * write, so that one of them is a patch of ROOK_RECORD_SIZE - ROOK_RECORD_CHANGING bytes at most. Records never move:
+ * number n lies in page n / ROOK_PAGE_RECORDS. Expunged ones stay, marked, until they are purged.
+ */
+#pragma once
+
+#include "rookery/mailbox.h"
+#include "rookery/storage.h"
+
+G_BEGIN_DECLS
+
+/* Tables of the state store. */
+enum { ROOK_STATE_META = 0, ROOK_STATE_MAILBOXES = 1, ROOK_STATE_SUBSCRIPTIONS = 2 };
+/* Tables of a partition's store; keys begin with the mailbox id. */
+enum {
+  ROOK_PART_META = 0,
+  ROOK_PART_HEADERS = 1,    /* id -> header */
+  ROOK_PART_PAGES = 2,      /* id NUL number -> page */
+  ROOK_PART_KEYWORDS = 3,   /* id -> names, each ended by a line feed, in the order of their bits */
+  ROOK_PART_ENTRIES = 4,    /* id -> copy of the state store's entry */
+  ROOK_PART_SEEN = 5,       /* id NUL user -> uid ranges */
+  ROOK_PART_DUPLICATES = 6, /* hash -> time */
+};
+
+/* --- records -------------------------------------------------------------------------------------------------------- */
+
+#define ROOK_RECORD_EXPUNGED (1u << 31) /* in the stored flags, above RookFlags */
+#define ROOK_RECORD_PURGED (1u << 30)   /* its blobs are released */
+
+typedef struct {
+  guint32 uid;
+  gint16 zone_minutes;
+  guint64 created_modseq;
+  gint64 internal_date;
+  gint64 save_date;
+  guint64 size;
+  guint8 guid[20];
+  guint32 blob_store; /* 0: the mailbox's own; room for bodies that are archived elsewhere */
+  guint64 thread_id;
+  RookBlobId blob;
+  RookBlobId cache;
+  /* What changes: */
+  guint64 modseq;
+  gint64 last_updated;
+  guint32 flags; /* RookFlags and ROOK_RECORD_ bits */
+  guint64 keywords[ROOK_MAX_KEYWORDS / 64];
+} RookRecord;
+
+#define ROOK_RECORD_SIZE 128
+#define ROOK_RECORD_CHANGING 88 /* where the second part begins */
+
+void rook_record_encode (const RookRecord *record, guint8 *out);
+void rook_record_decode (const guint8 *bytes, RookRecord *out);
+
+/* --- pages ---------------------------------------------------------------------------------------------------------- */
+
+#define ROOK_PAGE_HEAD 64 /* version, record size; the rest is room */
+#define ROOK_PAGE_RECORDS 63
+#define ROOK_PAGE_VERSION 1
+
+/* Immutable once shared; reference counted. */
+typedef struct {
+  gatomicrefcount ref;
+  guint n;             /* records */
+  guint capacity;      /* for which there is memory */
+  gconstpointer owner; /* the commit that is writing it; only under the mailbox's lock */
+  guint32 first_uid;   /* of record 0; 0: none */
+  guint64 max_modseq;  /* of all records */
+  guint8 data[];       /* as stored */
+} RookPage;
+
+RookPage *rook_page_new (guint capacity);
+RookPage *rook_page_copy (const RookPage *page, guint capacity);
+/* (nullable) of a stored value: %NULL if it is damaged, of a newer version, or does not hold @n records. */
+RookPage *rook_page_from_bytes (GBytes *bytes, guint n);
+RookPage *rook_page_ref (RookPage *page);
+void rook_page_unref (RookPage *page);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookPage, rook_page_unref)
+static inline const guint8 *
+rook_page_record (const RookPage *page, guint slot)
+{
+  return page->data + ROOK_PAGE_HEAD + (gsize) slot * ROOK_RECORD_SIZE;
+}
+/* Writes a record; @slot may be the one behind the last. */
+void rook_page_set (RookPage *page, guint slot, const RookRecord *record);
+/* The slot of @uid, or -1. */
+gint rook_page_find (const RookPage *page, guint32 uid);
+GBytes *rook_page_key (const char *id, guint32 number);
+
+/* --- headers -------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  guint32 uidvalidity;
+  guint32 uidnext;
+  guint32 n_records;                                  /* ever written, expunged ones too */
+  guint32 exists, unseen, deleted, answered, flagged; /* of those not expunged; unseen as the owner sees it */
+  guint32 recent_uid;                                 /* the highest that was shown as \Recent */
+  gint64 recent_time;
+  guint64 highest_modseq, purged_modseq, folder_modseq, created_modseq;
+  guint64 size; /* bytes, of those not expunged */
+  gint64 last_append, last_pop_login, pop3_show_after;
+  guint32 options, type;
+  guint32 sync_crc, sync_crc_annot; /* see rook_record_crc() */
+  guint64 sequence;                 /* of events */
+  guint64 change;                   /* the time of the last change, microseconds since 1970: for durable subscribers */
+} RookHeader;
+
+#define ROOK_HEADER_SIZE 256
+#define ROOK_HEADER_VERSION 1
+
+void rook_header_init (RookHeader *header, guint32 uidvalidity);
+void rook_header_encode (const RookHeader *header, guint8 *out);
+/* %FALSE: damaged or of a newer version. */
+gboolean rook_header_decode (GBytes *bytes, RookHeader *out);
+/* Adds (@sign 1) or takes away (-1) a record that is not expunged from totals and CRCs. */
+void rook_header_count (RookHeader *header, const RookRecord *record, GPtrArray *keywords, int sign);
+
+/* The two CRCs by which Cyrus compares mailboxes. */
+guint32 rook_record_crc (const RookRecord *record, GPtrArray *keywords);
+guint32 rook_record_crc_annot (const RookRecord *record);
+#define ROOK_CRC_ANNOT_START 12345678u
+
+G_END_DECLS

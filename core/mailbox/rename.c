@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * RENAME, and SETACL: changes of what the state store says of mailboxes that stay.
+ */
+#include "mailbox/change.h"
+
+static gboolean
+fail (GError **error, RookMailError code, const char *text)
+{
+  g_set_error_literal (error, ROOK_MAIL_ERROR, (gint) code, text);
+  return FALSE;
+}
+
+/* @owner's rights become @new_owner's. */
+static void
+hand_over (RookEntry *entry, const char *owner, const char *new_owner)
+{
+  g_auto (GStrv) words = g_strsplit (entry->acl, "\t", -1);
+  GString *acl = g_string_new (NULL);
+
+  for (guint i = 0; words[i] != NULL && words[i + 1] != NULL; i += 2)
+    g_string_append_printf (acl, "%s\t%s\t", g_str_equal (words[i], owner) ? new_owner : words[i], words[i + 1]);
+  g_free (entry->acl);
+  entry->acl = g_string_free (acl, FALSE);
+}
+
+static void
+add_renamed (RookChangeOp *op, RookEntry *before, const char *name)
+{
+  RookEntry *after = rook_entry_new (before);
+
+  rook_entry_rename (after, name);
+  after->changed = g_get_real_time () / G_USEC_PER_SEC;
+  if (before->owner != NULL && after->owner != NULL && !g_str_equal (before->owner, after->owner))
+    {
+      hand_over (after, before->owner, after->owner);
+      rook_entry_derive (after);
+    }
+  rook_change_add (op, before, after);
+}
+
+/* The mailbox takes its messages along; a fresh INBOX takes its place, and its children stay. */
+static gboolean
+plan_inbox (RookChangeOp *op, RookEntry *inbox)
+{
+  RookEntry *fresh = rook_change_new_entry (op, inbox->name, inbox->partition, inbox->acl);
+
+  add_renamed (op, inbox, op->new_name);
+  rook_change_add (op, NULL, fresh);
+  return TRUE;
+}
+
+static gboolean
+plan_tree (RookChangeOp *op, GError **error)
+{
+  g_autoptr (GPtrArray) tree = NULL;
+
+  rook_mutex_lock (&op->mail->lock);
+  tree = rook_names_below (op->mail, op->name, TRUE);
+  rook_mutex_unlock (&op->mail->lock);
+  for (guint i = 0; i < tree->len; i++)
+    {
+      RookEntry *entry = g_ptr_array_index (tree, i);
+      g_autofree char *name = g_strconcat (op->new_name, entry->name + strlen (op->name), NULL);
+
+      if (!rook_name_is_valid (name))
+        return fail (error, ROOK_MAIL_ERROR_BAD_NAME, "not a mailbox name");
+      if (rook_mail_exists (op->mail, name))
+        return fail (error, ROOK_MAIL_ERROR_EXISTS, "the mailbox exists");
+      add_renamed (op, entry, name);
+    }
+  return TRUE;
+}
+
+static gboolean
+plan_rename (RookChangeOp *op, GError **error)
+{
+  g_autoptr (RookEntry) entry = rook_mail_check_entry (op->mail, op->identity, op->name, ROOK_RIGHT_DELETE_BOX, error);
+  g_autofree char *partition = g_steal_pointer (&op->partition), *new_partition = NULL, *acl = NULL;
+  gboolean inbox = rook_name_is_inbox (op->name), admin;
+
+  if (entry == NULL)
+    return FALSE;
+  admin = op->identity == NULL || rook_identity_is_admin (op->identity);
+  if (partition != NULL && !g_str_equal (partition, entry->partition))
+    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "moving between partitions is not supported yet");
+  if (rook_name_is_inbox (op->new_name) && (!inbox || !admin))
+    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "only administrators rename users");
+  if (!inbox && rook_name_is_below (op->new_name, op->name))
+    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "a mailbox can't go below itself");
+  if (!rook_change_plan_place (op, op->new_name, &new_partition, &acl, error))
+    return FALSE;
+  if (inbox && !rook_name_is_inbox (op->new_name))
+    return plan_inbox (op, entry);
+  return plan_tree (op, error);
+}
+
+static void
+renamed (RookChangeOp *op)
+{
+  for (guint i = 0; i < op->after->len; i++)
+    {
+      RookEntry *before = g_ptr_array_index (op->before, i), *after = g_ptr_array_index (op->after, i);
+
+      rook_mail_publish (op->mail, before != NULL ? ROOK_EVENT_MAILBOX_RENAME : ROOK_EVENT_MAILBOX_CREATE, after,
+                         before != NULL ? before->name : NULL, op->identity, NULL);
+      rook_log_event (rook_server_get_log (op->mail->server), ROOK_LOG_INFO,
+                      before != NULL ? "mailbox.renamed" : "mailbox.created", "mailbox", after->name, "from",
+                      before != NULL ? before->name : NULL, "id", after->id, "user",
+                      op->identity != NULL ? rook_identity_get_user (op->identity) : NULL, NULL);
+    }
+}
+
+void
+rook_mail_rename (RookMail *mail, RookIdentity *identity, const char *name, const char *new_name, const char *partition,
+                  RookMailCallback callback, gpointer data)
+{
+  RookChangeOp *op = rook_change_new (mail, identity, name, new_name, callback, data);
+
+  op->partition = g_strdup (partition);
+  op->plan = plan_rename;
+  op->done = renamed;
+  rook_change_run (op);
+}
+
+/* --- SETACL ----------------------------------------------------------------------------------------------------- */
+
+static gboolean
+plan_acl (RookChangeOp *op, GError **error)
+{
+  g_autoptr (RookEntry) entry = rook_mail_check_entry (op->mail, op->identity, op->name, ROOK_RIGHT_ADMIN, error);
+  g_autofree char *acl = NULL;
+  RookEntry *after;
+
+  if (entry == NULL)
+    return FALSE;
+  acl = rook_acl_change (entry->acl, op->identifier, op->rights);
+  if (acl == NULL)
+    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "not an identifier, or not rights");
+  after = rook_entry_new (entry);
+  rook_entry_set (&after->acl, acl);
+  after->changed = g_get_real_time () / G_USEC_PER_SEC;
+  rook_entry_derive (after);
+  rook_change_add (op, entry, after);
+  return TRUE;
+}
+
+static void
+acl_changed (RookChangeOp *op)
+{
+  RookEntry *entry = g_ptr_array_index (op->after, 0);
+
+  rook_mail_publish (op->mail, ROOK_EVENT_ACL_CHANGE, entry, NULL, op->identity, entry->acl);
+}
+
+void
+rook_mail_set_acl (RookMail *mail, RookIdentity *identity, const char *name, const char *identifier, const char *rights,
+                   RookMailCallback callback, gpointer data)
+{
+  RookChangeOp *op = rook_change_new (mail, identity, name, NULL, callback, data);
+
+  op->identifier = g_strdup (identifier);
+  op->rights = g_strdup (rights);
+  op->plan = plan_acl;
+  op->done = acl_changed;
+  rook_change_run (op);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reading messages: bytes of the body, and what is known of its structure, from the cache or else from the body.
+ */
+#include "mailbox/box.h"
+
+/* --- bytes ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+  RookView *view; /* (owned) keeps the mailbox open */
+  RookViewReadCallback callback;
+  gpointer data;
+  GBytes *bytes; /* (owned) (nullable) */
+  GError *error;
+} Reading;
+
+static Reading *
+reading_new (RookView *view, RookViewReadCallback callback, gpointer data)
+{
+  Reading *reading = g_new0 (Reading, 1);
+
+  *reading = (Reading){ .view = rook_view_ref (view), .callback = callback, .data = data };
+  return reading;
+}
+
+static void
+reading_free (gpointer data)
+{
+  Reading *reading = data;
+
+  rook_view_unref (reading->view);
+  g_clear_pointer (&reading->bytes, g_bytes_unref);
+  g_clear_error (&reading->error);
+  g_free (reading);
+}
+
+static void
+answer_reading (gpointer data)
+{
+  Reading *reading = data;
+
+  reading->callback (reading->bytes, reading->error, reading->data);
+}
+
+static void
+bytes_read (GBytes *bytes, const GError *error, gpointer data)
+{
+  Reading *reading = data;
+
+  if (error != NULL)
+    reading->error = rook_mail_error_from_store (reading->view->mailbox->mail, error);
+  reading->callback (error == NULL ? bytes : NULL, reading->error, reading->data);
+  reading_free (reading);
+}
+
+/* The record, or why there is none. */
+static GError *
+find_record (RookView *view, guint32 seq, RookRecord *out)
+{
+  if (rook_view_is_gone (view))
+    return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "the mailbox is gone");
+  if (!rook_view_get_record (view, seq, out))
+    return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_EXPUNGED, "the message is gone");
+  return NULL;
+}
+
+void
+rook_view_read (RookView *view, guint32 seq, guint64 offset, gsize length, RookViewReadCallback callback, gpointer data)
+{
+  Reading *reading = reading_new (view, callback, data);
+  RookRecord record;
+
+  reading->error = find_record (view, seq, &record);
+  if (reading->error == NULL)
+    {
+      reading->bytes = rook_store_try_read (view->mailbox->store, record.blob, offset, length);
+      if (reading->bytes == NULL)
+        {
+          rook_store_read (view->mailbox->store, record.blob, offset, length, bytes_read, reading);
+          return;
+        }
+    }
+  rook_worker_invoke (view->worker, answer_reading, reading, reading_free);
+}
+
+/* --- structure -------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  RookView *view; /* (owned) */
+  RookBlobId body;
+  RookViewMimeCallback callback;
+  gpointer data;
+  GBytes *message; /* (owned) (nullable) to be parsed */
+  RookMime *mime;  /* (owned) (nullable) */
+  GError *error;
+} Looking;
+
+static void
+looking_free (gpointer data)
+{
+  Looking *looking = data;
+
+  rook_view_unref (looking->view);
+  g_clear_pointer (&looking->message, g_bytes_unref);
+  g_clear_pointer (&looking->mime, rook_mime_unref);
+  g_clear_error (&looking->error);
+  g_free (looking);
+}
+
+static void
+answer_looking (gpointer data)
+{
+  Looking *looking = data;
+
+  looking->callback (looking->mime, looking->error, looking->data);
+}
+
+static void
+parse_message (gpointer data)
+{
+  Looking *looking = data;
+
+  looking->mime = rook_mime_parse (looking->message);
+}
+
+static void
+message_parsed (RookPoolOutcome outcome, gpointer data)
+{
+  Looking *looking = data;
+
+  if (outcome != ROOK_POOL_RAN)
+    looking->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "too busy, try again later");
+  answer_looking (looking);
+  looking_free (looking);
+}
+
+static void
+body_read (GBytes *bytes, const GError *error, gpointer data)
+{
+  Looking *looking = data;
+  RookMail *mail = looking->view->mailbox->mail;
+
+  if (error != NULL)
+    looking->error = rook_mail_error_from_store (mail, error);
+  else
+    {
+      looking->message = g_bytes_ref (bytes);
+      if (rook_pool_run (rook_server_get_pool (mail->server), 0, parse_message, message_parsed, looking))
+        return;
+      looking->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "too busy, try again later");
+    }
+  answer_looking (looking);
+  looking_free (looking);
+}
+
+/* A cache blob may be gone after a crash, or of another version: then the message is read. */
+static void
+cache_read (GBytes *bytes, const GError *error, gpointer data)
+{
+  Looking *looking = data;
+
+  (void) error;
+  looking->mime = bytes != NULL ? rook_mime_from_cache (bytes) : NULL;
+  if (looking->mime == NULL)
+    {
+      rook_store_read (looking->view->mailbox->store, looking->body, 0, G_MAXSIZE, body_read, looking);
+      return;
+    }
+  answer_looking (looking);
+  looking_free (looking);
+}
+
+void
+rook_view_get_mime (RookView *view, guint32 seq, RookViewMimeCallback callback, gpointer data)
+{
+  Looking *looking = g_new0 (Looking, 1);
+  g_autoptr (GBytes) cached = NULL;
+  RookRecord record;
+
+  *looking = (Looking){ .view = rook_view_ref (view), .callback = callback, .data = data };
+  looking->error = find_record (view, seq, &record);
+  if (looking->error == NULL)
+    {
+      looking->body = record.blob;
+      cached = rook_store_try_read (view->mailbox->store, record.cache, 0, G_MAXSIZE);
+      looking->mime = cached != NULL ? rook_mime_from_cache (cached) : NULL;
+      if (looking->mime == NULL)
+        {
+          rook_store_read (view->mailbox->store, record.cache, 0, G_MAXSIZE, cache_read, looking);
+          return;
+        }
+    }
+  rook_worker_invoke (view->worker, answer_looking, looking, looking_free);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Views: a session's numbers for the messages of a mailbox, and what it sees of each.
+ *
+ * A view belongs to one worker. It shares the durable head's uid array until it is brought up to date.
+ */
+#include "mailbox/box.h"
+
+RookView *
+rook_view_ref (RookView *view)
+{
+  g_atomic_ref_count_inc (&view->ref);
+  return view;
+}
+
+void
+rook_view_unref (RookView *view)
+{
+  if (!g_atomic_ref_count_dec (&view->ref))
+    return;
+  rook_mailbox_unref (view->mailbox);
+  g_clear_pointer (&view->identity, rook_identity_unref);
+  rook_uids_unref (view->uids);
+  g_array_unref (view->recent);
+  g_hash_table_unref (view->silenced);
+  g_free (view);
+}
+
+static void
+unref_view (gpointer view)
+{
+  rook_view_unref (view);
+}
+
+static void
+tell_changed (gpointer data)
+{
+  RookView *view = data;
+
+  if (!view->freed && view->changed != NULL)
+    view->changed (view->data);
+}
+
+void
+rook_view_wake (RookView *view)
+{
+  if (view->notified)
+    return;
+  view->notified = TRUE;
+  rook_worker_invoke (view->worker, tell_changed, rook_view_ref (view), unref_view);
+}
+
+void
+rook_view_claim_recent (RookView *view, guint from)
+{
+  RookMailbox *mailbox = view->mailbox;
+  guint first = MAX (from, rook_uids_find (view->uids, view->n_uids, mailbox->claimed + 1));
+
+  if (first >= view->n_uids)
+    return;
+  g_array_append_val (view->recent, view->uids->data[first]);
+  g_array_append_val (view->recent, view->uids->data[view->n_uids - 1]);
+  if (!view->read_only)
+    mailbox->claimed = MAX (mailbox->claimed, view->uids->data[view->n_uids - 1]);
+}
+
+gboolean
+rook_view_is_recent (RookView *view, guint32 uid)
+{
+  for (guint i = 0; i + 1 < view->recent->len; i += 2)
+    if (uid >= g_array_index (view->recent, guint32, i) && uid <= g_array_index (view->recent, guint32, i + 1))
+      return TRUE;
+  return FALSE;
+}
+
+guint32
+rook_view_get_recent (RookView *view)
+{
+  guint32 n = 0;
+
+  for (guint i = 0; i + 1 < view->recent->len; i += 2)
+    n += rook_uids_find (view->uids, view->n_uids, g_array_index (view->recent, guint32, i + 1) + 1)
+         - rook_uids_find (view->uids, view->n_uids, g_array_index (view->recent, guint32, i));
+  return n;
+}
+
+RookView *
+rook_view_new (RookMailbox *mailbox, RookIdentity *identity, gboolean read_only, RookFunc changed, gpointer data,
+               GError **error)
+{
+  RookRights rights = rook_mailbox_rights (mailbox, identity);
+  RookView *view;
+
+  if ((rights & ROOK_RIGHT_READ) == 0)
+    {
+      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied");
+      return NULL;
+    }
+  view = g_new0 (RookView, 1);
+  g_atomic_ref_count_init (&view->ref);
+  view->mailbox = rook_mailbox_ref (mailbox);
+  view->identity = identity != NULL ? rook_identity_ref (identity) : NULL;
+  view->worker = rook_worker_current ();
+  view->read_only =
+      read_only || (rights & (ROOK_RIGHT_SEEN | ROOK_RIGHT_WRITE | ROOK_RIGHT_DELETE_MSG | ROOK_RIGHT_EXPUNGE)) == 0;
+  view->changed = changed;
+  view->data = data;
+  view->recent = g_array_new (FALSE, FALSE, sizeof (guint32));
+  view->silenced = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  rook_mutex_lock (&mailbox->lock);
+  view->uids = rook_uids_ref (mailbox->durable.uids);
+  view->n_uids = mailbox->durable.n_uids;
+  view->told_modseq = view->scanned_modseq = mailbox->durable.header.highest_modseq;
+  rook_view_claim_recent (view, 0);
+  g_ptr_array_add (mailbox->views, view);
+  if (mailbox->gone)
+    rook_view_wake (view);
+  rook_mutex_unlock (&mailbox->lock);
+  view->told_recent = rook_view_get_recent (view);
+  return view;
+}
+
+/* What was shown as \Recent is written down, if no other change has done so. With the lock held. */
+static void
+save_recent (RookMailbox *mailbox)
+{
+  RookCommit *commit;
+
+  if (mailbox->gone || mailbox->failed || mailbox->claimed <= mailbox->pending.header.recent_uid)
+    return;
+  commit = rook_commit_begin (mailbox, NULL, NULL);
+  if (commit != NULL)
+    rook_commit_submit (commit, NULL, NULL);
+}
+
+void
+rook_view_free (RookView *view)
+{
+  RookMailbox *mailbox = view->mailbox;
+
+  view->freed = TRUE;
+  rook_mutex_lock (&mailbox->lock);
+  g_ptr_array_remove_fast (mailbox->views, view);
+  save_recent (mailbox);
+  rook_mutex_unlock (&mailbox->lock);
+  rook_view_unref (view);
+}
+
+RookMailbox *
+rook_view_get_mailbox (RookView *view)
+{
+  return view->mailbox;
+}
+
+gboolean
+rook_view_is_read_only (RookView *view)
+{
+  return view->read_only;
+}
+
+gboolean
+rook_view_is_gone (RookView *view)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&view->mailbox->lock);
+
+  return view->mailbox->gone;
+}
+
+guint32
+rook_view_get_count (RookView *view)
+{
+  return view->n_uids;
+}
+
+guint32
+rook_view_get_uid (RookView *view, guint32 seq)
+{
+  g_return_val_if_fail (seq >= 1 && seq <= view->n_uids, 0);
+  return view->uids->data[seq - 1];
+}
+
+guint32
+rook_view_find_uid (RookView *view, guint32 uid)
+{
+  return rook_uids_find (view->uids, view->n_uids, uid) + 1;
+}
+
+/* --- records ---------------------------------------------------------------------------------------------------- */
+
+gboolean
+rook_view_get_record (RookView *view, guint32 seq, RookRecord *out)
+{
+  guint page, slot;
+  guint32 uid;
+
+  if (seq < 1 || seq > view->n_uids)
+    return FALSE;
+  uid = view->uids->data[seq - 1];
+  {
+    g_autoptr (RookLocker) locker = rook_locker_new (&view->mailbox->lock);
+
+    if (!rook_head_find (&view->mailbox->durable, uid, &page, &slot))
+      return FALSE;
+    rook_head_get (&view->mailbox->durable, page, slot, out);
+  }
+  return (out->flags & ROOK_RECORD_PURGED) == 0;
+}
+
+static RookFlags
+flags_for (RookView *view, const RookRecord *record)
+{
+  RookFlags flags = record->flags & 0x1f;
+  const char *user = rook_mailbox_seen_user (view->mailbox, view->identity);
+
+  if (user != NULL)
+    {
+      g_autoptr (RookLocker) locker = rook_locker_new (&view->mailbox->lock);
+      const RookSeenSet *set = g_hash_table_lookup (view->mailbox->seen.durable, user);
+
+      flags &= ~(RookFlags) ROOK_FLAG_SEEN;
+      if (set != NULL && rook_seen_set_contains (set, record->uid))
+        flags |= ROOK_FLAG_SEEN;
+    }
+  return rook_view_is_recent (view, record->uid) ? flags | ROOK_FLAG_RECENT : flags;
+}
+
+gboolean
+rook_view_get_message (RookView *view, guint32 seq, RookMessage *out_message)
+{
+  RookRecord record;
+
+  if (!rook_view_get_record (view, seq, &record))
+    return FALSE;
+  *out_message = (RookMessage){ .uid = record.uid,
+                                .modseq = record.modseq,
+                                .internal_date = record.internal_date,
+                                .zone_minutes = record.zone_minutes,
+                                .size = record.size,
+                                .flags = flags_for (view, &record),
+                                .created_modseq = record.created_modseq,
+                                .save_date = record.save_date,
+                                .expunged = (record.flags & ROOK_RECORD_EXPUNGED) != 0 };
+  memcpy (out_message->keywords, record.keywords, sizeof record.keywords);
+  memcpy (out_message->guid, record.guid, sizeof record.guid);
+  return TRUE;
+}
+
+/* Pages of an open mailbox are all in memory as yet: there is nothing to wait for. */
+void
+rook_view_load (RookView *view, guint32 first, guint32 last, RookMailCallback callback, gpointer data)
+{
+  (void) first;
+  (void) last;
+  rook_mail_answer_later (callback, data,
+                          rook_view_is_gone (view)
+                              ? g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "the mailbox is gone")
+                              : NULL);
+}
