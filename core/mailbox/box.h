@@ -103,13 +103,14 @@ typedef void (*RookCommitDone) (RookCommit *commit, const GError *error, gpointe
 struct RookCommit {
   RookMailbox *mailbox; /* (owned) a reference */
   RookBatch *batch;
-  guint64 modseq;       /* of what it changes */
-  gint64 now;           /* seconds since 1970 */
-  GArray *page_numbers; /* what it touched; */
-  GPtrArray *pages;     /* the pages as of this commit, set when submitted */
-  RookHead after;       /* header, uids, n_uids, n_keywords as of this commit; no pages */
-  GPtrArray *events;    /* (element-type RookEvent) */
-  GPtrArray *seen;      /* (element-type RookSeenSet) */
+  guint64 modseq;        /* of what it changes */
+  gint64 now;            /* seconds since 1970 */
+  GArray *page_numbers;  /* what it touched; */
+  GPtrArray *pages;      /* the pages as of this commit, set when submitted */
+  RookHead after;        /* header, uids, n_uids, n_keywords as of this commit; no pages */
+  GPtrArray *events;     /* (element-type RookEvent) */
+  GPtrArray *seen;       /* (element-type RookSeenSet) */
+  RookPosition position; /* for durable subscribers */
   gboolean settled;
   RookCommitDone done;
   gpointer data;

@@ -32,6 +32,7 @@ rook_change_new (RookMail *mail, RookIdentity *identity, const char *name, const
 static void
 change_finish (RookChangeOp *op)
 {
+  rook_mail_end_position (op->mail, op->position);
   rook_turn_end (op->turn);
   op->callback (op->error, op->data);
   g_clear_pointer (&op->identity, rook_identity_unref);
@@ -289,6 +290,9 @@ headers_for (RookChangeOp *op, RookPartition *partition)
 static void
 write_partitions (RookChangeOp *op)
 {
+  op->position = rook_mail_begin_position (op->mail);
+  for (guint i = 0; i < op->after->len; i++)
+    after_at (op, i)->change = op->position;
   op->waiting = 1;
   for (guint i = 0; i < op->mail->partitions->len; i++)
     {

@@ -30,13 +30,14 @@ struct RookChangeOp {
   RookMailCallback callback;
   gpointer data;
   RookTurn *turn;
-  RookConsent *consent; /* (nullable) between prepare and commit */
-  GPtrArray *before;    /* (element-type RookEntry) (nullable elements) what the changed entries were; */
-  GPtrArray *after;     /* (element-type RookEntry) what they become */
-  GPtrArray *subscribe; /* (nullable) (element-type utf8) names to subscribe the owner of the first entry to */
-  char *forget_user;    /* (nullable) whose subscriptions go */
-  guint waiting;        /* partitions that are writing */
-  GError *error;        /* (nullable) */
+  RookConsent *consent;  /* (nullable) between prepare and commit */
+  GPtrArray *before;     /* (element-type RookEntry) (nullable elements) what the changed entries were; */
+  GPtrArray *after;      /* (element-type RookEntry) what they become */
+  GPtrArray *subscribe;  /* (nullable) (element-type utf8) names to subscribe the owner of the first entry to */
+  char *forget_user;     /* (nullable) whose subscriptions go */
+  guint waiting;         /* partitions that are writing */
+  RookPosition position; /* 0: none yet */
+  GError *error;         /* (nullable) */
   /* What an operation does at each station; NULL: nothing. */
   gboolean (*plan) (RookChangeOp *op, GError **error); /* in its turn: checks, then fills before and after */
   void (*done) (RookChangeOp *op);                     /* durable and known: events, cleaning up */

@@ -260,18 +260,28 @@ settle (RookCommit *commit, const GError *error)
   rook_mailbox_notify (mailbox);
 }
 
+/* Tells what has happened, in commit order, and that it has been told. */
+static void
+tell_everybody (RookCommit *commit, const GError *error)
+{
+  RookMail *mail = commit->mailbox->mail;
+  RookEventBus *bus = rook_server_get_event_bus (mail->server);
+
+  for (guint i = 0; error == NULL && i < commit->events->len; i++)
+    rook_event_bus_publish (bus, g_ptr_array_index (commit->events, i));
+  rook_mail_end_position (mail, commit->position);
+}
+
 static void
 commit_settled (guint64 position, const GError *error, gpointer data)
 {
   RookCommit *commit = data;
-  RookEventBus *bus = rook_server_get_event_bus (commit->mailbox->mail->server);
 
   (void) position;
   rook_mutex_lock (&commit->mailbox->lock);
   settle (commit, error);
   rook_mutex_unlock (&commit->mailbox->lock);
-  for (guint i = 0; error == NULL && i < commit->events->len; i++)
-    rook_event_bus_publish (bus, g_ptr_array_index (commit->events, i));
+  tell_everybody (commit, error);
 }
 
 static void
@@ -280,14 +290,16 @@ commit_completed (guint64 position, const GError *error, gpointer data)
   RookCommit *commit = data;
   RookMailbox *mailbox = commit->mailbox;
   g_autoptr (GError) ours = error != NULL ? rook_mail_error_from_store (mailbox->mail, error) : NULL;
-  gboolean gone;
+  gboolean gone, refused = !commit->settled; /* at once: nobody else was told */
 
   (void) position;
   rook_mutex_lock (&mailbox->lock);
-  if (!commit->settled)
+  if (refused)
     settle (commit, error);
   gone = mailbox->gone;
   rook_mutex_unlock (&mailbox->lock);
+  if (refused)
+    tell_everybody (commit, error);
   if (error != NULL && gone)
     rook_mailbox_detach (mailbox);
   if (commit->done != NULL)
@@ -303,7 +315,7 @@ write_header (RookCommit *commit)
   g_autoptr (GBytes) key = rook_bytes_of_text (mailbox->id);
   guint8 image[ROOK_HEADER_SIZE];
 
-  header->change = MAX ((guint64) g_get_real_time (), header->change + 1);
+  header->change = commit->position;
   if (header->recent_uid < mailbox->claimed)
     {
       header->recent_uid = mailbox->claimed;
@@ -336,6 +348,7 @@ rook_commit_submit (RookCommit *commit, RookCommitDone done, gpointer data)
 
   commit->done = done;
   commit->data = data;
+  commit->position = rook_mail_begin_position (mailbox->mail);
   write_seen (commit);
   write_header (commit);
   commit->pages = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_page_unref);

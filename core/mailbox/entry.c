@@ -22,6 +22,7 @@ enum {
   TAG_CREATED = 8,
   TAG_CHANGED = 9,
   TAG_DELETED = 10,
+  TAG_CHANGE = 11,
 };
 
 RookEntry *
@@ -43,6 +44,7 @@ rook_entry_new (const RookEntry *base)
   entry->created = base->created;
   entry->changed = base->changed;
   entry->deleted = base->deleted;
+  entry->change = base->change;
   return entry;
 }
 
@@ -131,6 +133,7 @@ rook_entry_encode (const RookEntry *entry)
   rook_tags_add_number (out, TAG_CHANGED, (guint64) entry->changed);
   if (entry->deleted)
     rook_tags_add_number (out, TAG_DELETED, 1);
+  rook_tags_add_number (out, TAG_CHANGE, entry->change);
   return g_byte_array_free_to_bytes (out);
 }
 
@@ -175,6 +178,9 @@ read_tag (RookEntry *entry, RookTagReader *reader, GPtrArray *history)
       break;
     case TAG_DELETED:
       entry->deleted = TRUE;
+      break;
+    case TAG_CHANGE:
+      entry->change = rook_tag_reader_get_number (reader);
       break;
     default:
       break;

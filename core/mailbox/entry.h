@@ -20,6 +20,7 @@ typedef struct {
   GStrv history;     /* (nullable) earlier names, the latest last */
   guint32 uidvalidity;
   gint64 created, changed; /* seconds since 1970 */
+  guint64 change;          /* position of the last change, for durable subscribers */
   gboolean deleted;        /* a tombstone */
   char *owner;             /* (nullable) derived from the name */
   gboolean for_others;     /* derived: somebody but the owner may have rights */

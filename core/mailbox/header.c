@@ -47,8 +47,7 @@ rook_header_init (RookHeader *header, guint32 uidvalidity)
                           .highest_modseq = 1,
                           .folder_modseq = 1,
                           .created_modseq = 1,
-                          .sync_crc_annot = ROOK_CRC_ANNOT_START,
-                          .change = (guint64) g_get_real_time () };
+                          .sync_crc_annot = ROOK_CRC_ANNOT_START };
 }
 
 void

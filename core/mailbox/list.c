@@ -178,7 +178,7 @@ rook_mail_list (RookMail *mail, RookIdentity *identity, const RookListQuery *que
       limit = list_part (&cursor, limit, func, data, &more);
       cursor.first_part = FALSE;
       g_clear_pointer (&cursor.after, g_free);
-          if (limit == 0)
+      if (limit == 0)
         return TRUE;
     }
   list_part (&cursor, limit, func, data, &more);

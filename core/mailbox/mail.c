@@ -146,6 +146,21 @@ rook_mail_get_store (RookMail *mail, const char *partition, GError **error)
   return found->store;
 }
 
+RookPosition
+rook_mail_begin_position (RookMail *mail)
+{
+  RookEventBus *bus = rook_server_get_event_bus (mail->server);
+
+  return bus != NULL ? rook_event_bus_begin (bus) : 0;
+}
+
+void
+rook_mail_end_position (RookMail *mail, RookPosition position)
+{
+  if (position != 0)
+    rook_event_bus_end (rook_server_get_event_bus (mail->server), position);
+}
+
 void
 rook_mail_publish (RookMail *mail, RookEventType type, const RookEntry *entry, const char *old_name,
                    RookIdentity *identity, const char *detail)

@@ -131,7 +131,17 @@ void rook_consent_abort (RookConsent *consent);
 void rook_mail_publish (RookMail *mail, RookEventType type, const RookEntry *entry, const char *old_name,
                         RookIdentity *identity, const char *detail);
 
-/* --- stores.c, load-names.c ------------------------------------------------------------------------------------------- */
+/* Around every change, so that durable subscribers can ask later what they missed. */
+RookPosition rook_mail_begin_position (RookMail *mail);
+void rook_mail_end_position (RookMail *mail, RookPosition position);
+
+/* --- recover.c: after the stores are open --------------------------------------------------------------------------- */
+
+/* Looks through the headers of all partitions: finds the highest position, goes on clearing away what was deleted, and
+ * tells the event bus that it can ask. */
+void rook_mail_recover (RookMail *mail);
+
+/* --- stores.c ------------------------------------------------------------------------------------------- */
 
 gboolean rook_mail_read_names (RookMail *mail, GError **error);
 GBytes *rook_bytes_of_text (const char *text); /* without the NUL */

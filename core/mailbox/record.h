@@ -106,7 +106,7 @@ typedef struct {
   guint32 options, type;
   guint32 sync_crc, sync_crc_annot; /* see rook_record_crc() */
   guint64 sequence;                 /* of events */
-  guint64 change;                   /* the time of the last change, microseconds since 1970: for durable subscribers */
+  guint64 change;                   /* position of the last change, for durable subscribers (rookery/event.h) */
 } RookHeader;
 
 #define ROOK_HEADER_SIZE 256

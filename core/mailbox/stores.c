@@ -11,6 +11,9 @@
 #include "mailbox/mail.h"
 #include "mailbox/record.h"
 
+/* Until the registry of backends is there. */
+#pragma weak rook_store_open
+
 #define META_FORMAT "format"
 #define META_PARTITION_PREFIX "partition/"
 #define STATE_FORMAT 1
@@ -271,5 +274,8 @@ rook_mail_open_stores (RookMail *mail, GError **error)
   if (!open_state (mail, config, error))
     return FALSE;
   open_partitions (mail, config);
-  return rook_mail_read_names (mail, error);
+  if (!rook_mail_read_names (mail, error))
+    return FALSE;
+  rook_mail_recover (mail);
+  return TRUE;
 }

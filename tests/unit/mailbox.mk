@@ -1,1 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+
+check_PROGRAMS += %D%/test-mailbox %D%/test-mailbox-names %D%/test-mailbox-format
+tests_unit_test_mailbox_SOURCES = %D%/test-mailbox.c %D%/mail-fixture.c %D%/mail-fixture.h
+tests_unit_test_mailbox_names_SOURCES = %D%/test-mailbox-names.c %D%/mail-fixture.c %D%/mail-fixture.h

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * After opening: one look through the headers of every partition, and the answer to "what changed since".
+ *
+ * A header whose mailbox the state store has buried is cleared away now. One that the state store does not know is left
+ * where it is and logged: nothing is destroyed on the strength of not knowing.
+ */
+#include "mailbox/box.h"
+#include "mailbox/change.h"
+
+typedef struct {
+  RookMail *mail;
+  guint64 highest;
+  guint64 since;
+  GPtrArray *buried;  /* (nullable) (element-type RookEntry) */
+  GPtrArray *changed; /* (nullable) (element-type utf8) */
+  guint unknown, damaged;
+} Looking;
+
+static void
+look_at_entry (Looking *looking, const char *id)
+{
+  g_autoptr (RookEntry) entry = rook_mail_ref_entry_by_id (looking->mail, id);
+
+  if (entry == NULL)
+    looking->unknown++;
+  else if (entry->deleted)
+    g_ptr_array_add (looking->buried, g_steal_pointer (&entry));
+}
+
+static gboolean
+look_at_header (RookTable table, GBytes *key, GBytes *value, gpointer data)
+{
+  Looking *looking = data;
+  gsize length;
+  const char *text = g_bytes_get_data (key, &length);
+  g_autofree char *id = g_strndup (text, length);
+  RookHeader header;
+
+  (void) table;
+  if (!rook_header_decode (value, &header))
+    {
+      looking->damaged++;
+      return TRUE;
+    }
+  looking->highest = MAX (looking->highest, header.change);
+  if (looking->changed != NULL && header.change > looking->since)
+    g_ptr_array_add (looking->changed, g_steal_pointer (&id));
+  else if (looking->buried != NULL)
+    look_at_entry (looking, id);
+  return TRUE;
+}
+
+/* %FALSE: a partition could not be looked through. */
+static gboolean
+look_everywhere (Looking *looking)
+{
+  gboolean whole = TRUE;
+
+  for (guint i = 0; i < looking->mail->partitions->len; i++)
+    {
+      RookPartition *partition = g_ptr_array_index (looking->mail->partitions, i);
+      g_autoptr (GError) error = NULL;
+
+      if (partition->store != NULL
+          && rook_store_foreach (partition->store, ROOK_PART_HEADERS, look_at_header, looking, &error))
+        continue;
+      whole = FALSE;
+      if (error != NULL)
+        g_error_free (rook_mail_error_from_store (looking->mail, error));
+    }
+  return whole;
+}
+
+/* Adds what the names know: mailboxes made, renamed, deleted. */
+static void
+look_at_names (Looking *looking)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&looking->mail->lock);
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, looking->mail->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      RookEntry *entry = value;
+
+      looking->highest = MAX (looking->highest, entry->change);
+      if (looking->changed != NULL && entry->change > looking->since
+          && !g_ptr_array_find_with_equal_func (looking->changed, entry->id, g_str_equal, NULL))
+        g_ptr_array_add (looking->changed, g_strdup (entry->id));
+    }
+}
+
+static char **
+changed_since (RookPosition position, gpointer data)
+{
+  Looking looking = { .mail = data, .since = position, .changed = g_ptr_array_new_with_free_func (g_free) };
+
+  if (!look_everywhere (&looking))
+    {
+      g_ptr_array_unref (looking.changed);
+      return NULL;
+    }
+  look_at_names (&looking);
+  g_ptr_array_add (looking.changed, NULL);
+  return (char **) g_ptr_array_free (looking.changed, FALSE);
+}
+
+void
+rook_mail_recover (RookMail *mail)
+{
+  RookEventBus *bus = rook_server_get_event_bus (mail->server);
+  Looking looking = { .mail = mail, .buried = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_entry_unref) };
+
+  look_everywhere (&looking);
+  look_at_names (&looking);
+  if (looking.unknown + looking.damaged > 0)
+    rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_WARNING, "mailbox.unknown-headers",
+                      "%u mailboxes on partitions are unknown to the state store, %u headers do not read",
+                      looking.unknown, looking.damaged);
+  for (guint i = 0; i < looking.buried->len; i++)
+    rook_mail_clear_contents (mail, g_ptr_array_index (looking.buried, i));
+  g_ptr_array_unref (looking.buried);
+  if (bus != NULL)
+    rook_event_bus_set_source (bus, looking.highest, changed_since, mail);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A server with the mailbox service on stores in memory, and its calls made to wait: for tests alone.
+ */
+#pragma once
+
+#include "daemon/server-private.h"
+#include "mailbox/box.h"
+#include "storage/memory.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  RookServer *server;
+  RookMail *mail;
+  GHashTable *disks; /* last part of the path -> RookMemoryDisk */
+  char *config;
+  RookIdentity *alice, *bob, *admin;
+} Fixture;
+
+/* With INBOXes of alice and bob. @config: (nullable) more of it; partitions "default" and "other" are there. */
+Fixture *fixture_new (const char *config);
+void fixture_free (Fixture *f);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Fixture, fixture_free)
+/* Ends the server and starts another on what was durable. */
+void fixture_restart (Fixture *f);
+RookMemoryDisk *fixture_disk (Fixture *f, const char *name); /* "mailboxes" (the state store), "default", "other" */
+
+/* What a call was answered with. Run the loop until it was. */
+typedef struct {
+  Fixture *f;
+  gboolean done;
+  GError *error;
+  guint32 uidvalidity, uid;
+  RookMailbox *mailbox;
+  GBytes *bytes;
+  RookMime *mime;
+  GArray *uids, *dest_uids;
+} Answer;
+void answer_wait (Answer *answer);
+void answer_clear (Answer *answer);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Answer, answer_clear)
+void on_mail (const GError *error, gpointer answer);
+void on_open (RookMailbox *mailbox, const GError *error, gpointer answer);
+void on_append (guint32 uidvalidity, guint32 uid, const GError *error, gpointer answer);
+void on_read (GBytes *bytes, const GError *error, gpointer answer);
+void on_mime (RookMime *mime, const GError *error, gpointer answer);
+void on_store (GArray *modified, const GError *error, gpointer answer);
+void on_copy (guint32 uidvalidity, GArray *source, GArray *dest, const GError *error, gpointer answer);
+
+/* Runs the loop for everything that is due. */
+void fixture_settle (Fixture *f);
+
+/* Calls that must succeed. */
+void must_create (Fixture *f, RookIdentity *identity, const char *name);
+RookMailbox *must_open (Fixture *f, RookIdentity *identity, const char *name);
+guint32 must_append (Fixture *f, RookMailbox *mailbox, RookIdentity *identity, const char *text);
+RookView *must_view (RookMailbox *mailbox, RookIdentity *identity);
+void must_store (Fixture *f, RookView *view, guint32 uid, RookStoreMode mode, RookFlags flags, const char *keyword);
+void must_expunge (Fixture *f, RookView *view);
+/* "1:Sr 2:D" : uid and flags of what the view has; S, D, F, A, T (draft), r (recent), x (expunged elsewhere). */
+char *view_text (RookView *view);
+/* The code of what a call answered; -1: success. */
+int code_of (const Answer *answer);
+
+#define MESSAGE "From: a@example.org\r\nSubject: s\r\n\r\nbody\r\n"
+
+G_END_DECLS
