@@ -2,7 +2,17 @@
 /*
  * The storage-gdbm plugin's registration.
  */
-#include "rookery/macros.h"
+#include "storage-gdbm/gs-settings.h"
 
-extern const char rook_plugin_descriptor[] __attribute__ ((visibility ("default")));
-const char rook_plugin_descriptor[] = "storage-gdbm";
+static gboolean
+storage_gdbm_init (RookPlugin *self, RookConfigGroup *config, GError **error)
+{
+  GsSettings *settings = gs_settings_new (config);
+
+  rook_plugin_set_data (self, settings, g_free);
+  return rook_plugin_add_storage (self, &gs_backend, settings, error);
+}
+
+ROOK_PLUGIN_DEFINE (.name = "storage-gdbm", .summary = "The embedded store: a log, segments and GDBM tables",
+                    .version = PACKAGE_VERSION, .license = "GPL-3.0-or-later", .keys = gs_keys,
+                    .init = storage_gdbm_init)

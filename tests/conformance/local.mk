@@ -10,3 +10,10 @@ tests_conformance_libconformance_la_LIBADD =
 
 check_PROGRAMS += tests/conformance/test-conformance-memory
 tests_conformance_test_conformance_memory_LDADD = tests/conformance/libconformance.la $(LDADD)
+
+if ENABLE_STORAGE_GDBM
+check_PROGRAMS += tests/conformance/test-conformance-gdbm
+tests_conformance_test_conformance_gdbm_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins
+tests_conformance_test_conformance_gdbm_LDADD = tests/conformance/libconformance.la \
+	plugins/storage-gdbm/libstorage-gdbm.la $(LDADD)
+endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The checkpoint: brings the older copy from its own position to now, and makes it the current one. The copy in use is never
+ * written; one that is being written is marked so before the first byte, and counts again only when it is synced.
+ *
+ * What it must be given are the changes since its own position: those that the other copy already has (only their keys are
+ * kept, in `missed`), and those of the memory table, which is frozen at a batch boundary.
+ */
+#include "storage-gdbm/gs-store.h"
+
+typedef struct {
+  GsStore *store;
+  GsWriter writer;
+  GsReader reader; /* of the current copy */
+  guint source, target;
+  guint64 position, sequence; /* where the memory table was frozen */
+  GsTable *frozen;            /* (unowned) the store's */
+  GHashTable *missed;         /* (unowned) the store's */
+  GError **error;
+  gboolean ok;
+} Checkpoint;
+
+/* --- begin ---------------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+is_empty (GHashTable *set)
+{
+  return g_hash_table_size (set) == 0;
+}
+
+/* With the lock. FALSE: both copies hold everything. */
+static gboolean
+freeze (GsStore *store, Checkpoint *c)
+{
+  const GsCopyInfo *copies = store->current.copies;
+
+  if (gs_table_size (store->live) == 0 && is_empty (store->missed) && copies[0].clean && copies[1].clean
+      && copies[0].sequence == store->sequence && copies[1].sequence == store->sequence)
+    return FALSE;
+  c->source = store->current.current;
+  c->target = 1 - c->source;
+  c->position = store->position;
+  c->sequence = store->sequence;
+  g_assert (store->frozen == NULL);
+  store->frozen = store->live;
+  store->live = gs_table_new ();
+  store->log_bytes = 0;
+  c->frozen = store->frozen;
+  c->missed = store->missed;
+  while (store->pins[c->target] > 0)
+    rook_cond_wait (&store->cond, &store->lock);
+  return TRUE;
+}
+
+static gboolean
+write_current (GsStore *store, const GsCurrent *fresh, GError **error)
+{
+  if (!gs_current_write (store, fresh, error))
+    return FALSE;
+  rook_mutex_lock (&store->lock);
+  store->current = *fresh;
+  rook_mutex_unlock (&store->lock);
+  return TRUE;
+}
+
+/* A target whose last write did not finish begins as what the other copy is: then it has missed nothing. */
+static gboolean
+prepare_target (Checkpoint *c, GsCurrent *fresh)
+{
+  GsCopyInfo *info = &fresh->copies[c->target];
+  gboolean clone = !info->clean;
+
+  info->clean = FALSE;
+  __atomic_add_fetch (&c->store->versions[c->target], 1, __ATOMIC_RELEASE);
+  if (!write_current (c->store, fresh, c->error))
+    return FALSE;
+  if (!clone)
+    return TRUE;
+  if (!gs_copy_clone (c->store, c->source, c->target, c->error))
+    return FALSE;
+  *info = fresh->copies[c->source];
+  info->clean = FALSE;
+  rook_mutex_lock (&c->store->lock);
+  g_hash_table_remove_all (c->missed);
+  rook_mutex_unlock (&c->store->lock);
+  return TRUE;
+}
+
+/* --- write ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+bring (Checkpoint *c, const guint8 *key, guint length, const GsEntry *entry)
+{
+  g_autoptr (GBytes) below = NULL;
+  g_autoptr (GBytes) value = NULL;
+
+  if (!c->ok)
+    return;
+  if (entry == NULL || !gs_entry_is_whole (entry))
+    c->ok = gs_copy_fetch (c->store, &c->reader, c->source, key, length, &below, c->error);
+  if (!c->ok)
+    return;
+  value = entry != NULL ? gs_entry_resolve (entry, below) : g_steal_pointer (&below);
+  c->ok = gs_writer_set (&c->writer, key, length, value, c->error);
+}
+
+static void
+bring_changed (const GsEntry *entry, gpointer data)
+{
+  bring (data, entry->key, entry->length, entry);
+}
+
+static void
+bring_missed (gpointer key, gpointer value G_GNUC_UNUSED, gpointer data)
+{
+  Checkpoint *c = data;
+  gsize length;
+  const guint8 *bytes = g_bytes_get_data (key, &length);
+
+  if (gs_table_lookup (c->frozen, bytes, (guint) length) == NULL)
+    bring (c, bytes, (guint) length, NULL);
+}
+
+/* Nobody changes the frozen table or the missed keys now: they are read without the lock. */
+static gboolean
+write_target (Checkpoint *c, GsCurrent *fresh)
+{
+  GsCopyInfo *info = &fresh->copies[c->target];
+
+  info->position = c->position;
+  info->sequence = c->sequence;
+  if (!gs_writer_open (&c->writer, c->store, c->target, info, c->error))
+    return FALSE;
+  c->ok = TRUE;
+  g_hash_table_foreach (c->missed, bring_missed, c);
+  gs_table_foreach (c->frozen, bring_changed, c);
+  gs_reader_clear (&c->reader);
+  if (c->ok)
+    return gs_writer_finish (&c->writer, c->error);
+  gs_writer_abandon (&c->writer);
+  return FALSE;
+}
+
+/* --- end ------------------------------------------------------------------------------------------------------------------ */
+
+static void
+note_key (const GsEntry *entry, gpointer data)
+{
+  g_hash_table_add (data, g_bytes_new (entry->key, entry->length));
+}
+
+static void
+succeed (Checkpoint *c)
+{
+  GsStore *store = c->store;
+  g_autoptr (GHashTable) missed =
+      g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
+  g_autoptr (GHashTable) old = NULL;
+  g_autoptr (GsTable) frozen = NULL;
+
+  gs_table_foreach (c->frozen, note_key, missed);
+  rook_mutex_lock (&store->lock);
+  frozen = g_steal_pointer (&store->frozen);
+  old = store->missed;
+  store->missed = g_steal_pointer (&missed);
+  rook_cond_broadcast (&store->cond);
+  rook_mutex_unlock (&store->lock);
+  if (store->checkpoints != NULL)
+    rook_counter_add (store->checkpoints, 1);
+}
+
+/* What was frozen lies below what has come since. */
+static void
+fail (Checkpoint *c)
+{
+  GsStore *store = c->store;
+  GsTable *newer;
+
+  rook_mutex_lock (&store->lock);
+  newer = store->live;
+  store->live = g_steal_pointer (&store->frozen);
+  gs_table_merge (store->live, newer);
+  store->log_bytes = store->settings.log_limit / 2; /* not again at once */
+  rook_cond_broadcast (&store->cond);
+  rook_mutex_unlock (&store->lock);
+  gs_table_free (newer);
+}
+
+static guint64
+oldest_sequence (const GsCurrent *current)
+{
+  /* A copy that is not clean will be made from the other. */
+  if (!current->copies[0].clean)
+    return current->copies[1].sequence;
+  if (!current->copies[1].clean)
+    return current->copies[0].sequence;
+  return MIN (current->copies[0].sequence, current->copies[1].sequence);
+}
+
+static gboolean
+make (Checkpoint *c, GsCurrent *fresh)
+{
+  if (!prepare_target (c, fresh) || !write_target (c, fresh))
+    return FALSE;
+  fresh->copies[c->target].clean = TRUE;
+  fresh->current = c->target;
+  fresh->opening = c->store->opening;
+  return write_current (c->store, fresh, c->error);
+}
+
+gboolean
+gs_checkpoint (GsStore *store, GError **error)
+{
+  g_autofree GsCurrent *fresh = g_new (GsCurrent, 1);
+  Checkpoint c = { .store = store, .error = error };
+  gboolean work, ok;
+
+  gs_upkeep_begin (store);
+  rook_mutex_lock (&store->lock);
+  work = freeze (store, &c);
+  *fresh = store->current;
+  rook_mutex_unlock (&store->lock);
+  ok = !work || make (&c, fresh);
+  if (work && ok)
+    succeed (&c);
+  else if (work)
+    fail (&c);
+  if (ok)
+    gs_log_trim (store, oldest_sequence (fresh));
+  gs_upkeep_end (store);
+  return ok;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The two GDBM files. GDBM is not crash-safe in place and does not notice damage, so it is never trusted: each record
+ * carries a CRC over key and value, and a copy is only read when CURRENT says that its last write was finished. mmap is
+ * off: with it a full or failing disk would be a signal and not an error.
+ */
+#include "storage-gdbm/gs-store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "storage-gdbm/gs-bytes.h"
+
+#define BLOCK_SIZE 4096
+#define FLAGS (GDBM_NOLOCK | GDBM_NOMMAP | GDBM_CLOEXEC)
+#define WRITER_BUCKETS 4096
+#define MARK_SIZE 24
+#define CLONE_STEP (8 * 1024 * 1024)
+
+static char *
+copy_name (guint index)
+{
+  return g_strdup_printf ("table.%u", index);
+}
+
+char *
+gs_copy_path (GsStore *store, guint index)
+{
+  return g_strdup_printf ("%s/table.%u", store->path, index);
+}
+
+static gboolean
+gdbm_failed (GDBM_FILE dbf, const char *what, GError **error)
+{
+  int code = dbf != NULL ? gdbm_last_errno (dbf) : gdbm_errno, os = dbf != NULL ? gdbm_last_syserr (dbf) : errno;
+  gboolean system = gdbm_check_syserr (code) && os != 0;
+
+  if (system)
+    gs_set_errno (error, os, "%s: %s", what, gdbm_strerror (code));
+  else
+    g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "%s: %s", what, gdbm_strerror (code));
+  return FALSE;
+}
+
+static GDBM_FILE
+open_copy (GsStore *store, guint index, int mode, GError **error)
+{
+  g_autofree char *path = gs_copy_path (store, index);
+  GDBM_FILE dbf = NULL;
+
+  errno = 0;
+  if (gs_io_allowed (store->io, mode == GDBM_READER ? GS_IO_READ : GS_IO_WRITE))
+    dbf = gdbm_open (path, BLOCK_SIZE, mode | FLAGS, 0600, NULL);
+  if (dbf == NULL)
+    gdbm_failed (NULL, path, error);
+  return dbf;
+}
+
+/* --- reading -------------------------------------------------------------------------------------------------------- */
+
+void
+gs_reader_clear (GsReader *reader)
+{
+  for (int i = 0; i < 2; i++)
+    g_clear_pointer (&reader->dbf[i], gdbm_close);
+}
+
+static GDBM_FILE
+reader_handle (GsStore *store, GsReader *reader, guint index, GError **error)
+{
+  /* The version can't change while the copy is pinned. */
+  guint64 version = __atomic_load_n (&store->versions[index], __ATOMIC_ACQUIRE);
+
+  if (reader->dbf[index] != NULL && reader->version[index] == version)
+    return reader->dbf[index];
+  g_clear_pointer (&reader->dbf[index], gdbm_close);
+  reader->dbf[index] = open_copy (store, index, GDBM_READER, error);
+  reader->version[index] = version;
+  return reader->dbf[index];
+}
+
+static void
+free_record (gpointer data)
+{
+  free (data);
+}
+
+/* Takes @content. */
+static GBytes *
+check_record (const guint8 *key, guint length, datum content)
+{
+  gsize size;
+  g_autoptr (GBytes) record = NULL;
+
+  if (!gs_record_decode (key, length, (const guint8 *) content.dptr, (gsize) content.dsize, &size))
+    {
+      free (content.dptr);
+      return NULL;
+    }
+  record = g_bytes_new_with_free_func (content.dptr, (gsize) content.dsize, free_record, content.dptr);
+  return g_bytes_new_from_bytes (record, GS_RECORD_HEAD, size);
+}
+
+static datum
+key_datum (const guint8 *key, guint length)
+{
+  return (datum){ .dptr = (char *) key, .dsize = (int) length };
+}
+
+/* @out_found: whether there is such a record. */
+static gboolean
+fetch (GsStore *store, GDBM_FILE dbf, const guint8 *key, guint length, GBytes **out_value, GError **error)
+{
+  datum content = { NULL, 0 };
+
+  *out_value = NULL;
+  if (!gs_io_allowed (store->io, GS_IO_READ))
+    {
+      gs_set_errno (error, errno, "reading a table");
+      return FALSE;
+    }
+  gdbm_errno = GDBM_NO_ERROR;
+  content = gdbm_fetch (dbf, key_datum (key, length));
+  if (content.dptr == NULL)
+    return gdbm_errno == GDBM_ITEM_NOT_FOUND || gdbm_failed (dbf, "reading a table", error);
+  *out_value = check_record (key, length, content);
+  if (*out_value == NULL)
+    g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "a record of table %u is damaged",
+                 gs_key_table (key));
+  return *out_value != NULL;
+}
+
+gboolean
+gs_copy_fetch (GsStore *store, GsReader *reader, guint index, const guint8 *key, guint length, GBytes **out_value,
+               GError **error)
+{
+  GDBM_FILE dbf = reader_handle (store, reader, index, error);
+
+  return dbf != NULL && fetch (store, dbf, key, length, out_value, error);
+}
+
+gboolean
+gs_copy_foreach (GsStore *store, guint index, GsCopyFunc func, gpointer data, GError **error)
+{
+  GDBM_FILE dbf = open_copy (store, index, GDBM_READER, error);
+  gboolean ok = TRUE;
+  datum key;
+
+  if (dbf == NULL)
+    return FALSE;
+  gdbm_errno = GDBM_NO_ERROR;
+  for (key = gdbm_firstkey (dbf); key.dptr != NULL;)
+    {
+      g_autoptr (GError) damaged = NULL;
+      g_autoptr (GBytes) value = NULL;
+      datum next;
+      gboolean go_on = TRUE;
+
+      if (!fetch (store, dbf, (const guint8 *) key.dptr, (guint) key.dsize, &value, &damaged)
+          && !g_error_matches (damaged, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+        {
+          g_propagate_error (error, g_steal_pointer (&damaged));
+          go_on = ok = FALSE;
+        }
+      if (ok && key.dsize >= 2 && gs_key_table ((const guint8 *) key.dptr) != GS_TABLE_MARK)
+        go_on = func ((const guint8 *) key.dptr, (guint) key.dsize, value, data);
+      gdbm_errno = GDBM_NO_ERROR;
+      next = go_on ? gdbm_nextkey (dbf, key) : (datum){ NULL, 0 };
+      free (key.dptr);
+      key = next;
+    }
+  if (ok && gdbm_errno != GDBM_NO_ERROR && gdbm_errno != GDBM_ITEM_NOT_FOUND)
+    ok = gdbm_failed (dbf, "reading a table on", error);
+  gdbm_close (dbf);
+  return ok;
+}
+
+/* --- making --------------------------------------------------------------------------------------------------------- */
+
+gboolean
+gs_copy_create (GsStore *store, guint index, GError **error)
+{
+  GDBM_FILE dbf = open_copy (store, index, GDBM_NEWDB, error);
+
+  if (dbf == NULL)
+    return FALSE;
+  if (!gs_io_allowed (store->io, GS_IO_SYNC) || gdbm_sync (dbf) != 0)
+    {
+      gdbm_failed (dbf, "making a table", error);
+      gdbm_close (dbf);
+      return FALSE;
+    }
+  return gdbm_close (dbf) == 0 || gdbm_failed (NULL, "making a table", error);
+}
+
+static gboolean
+copy_bytes (GsStore *store, int from, int to, GError **error)
+{
+  g_autofree guint8 *buffer = g_malloc (CLONE_STEP);
+  guint64 size, at = 0;
+
+  if (!gs_io_size (from, &size, "a table", error))
+    return FALSE;
+  while (at < size)
+    {
+      gsize step = (gsize) MIN (CLONE_STEP, size - at);
+
+      if (!gs_io_pread (store->io, from, buffer, step, at, "a table", error)
+          || !gs_io_pwrite (store->io, to, buffer, step, at, "a table", error))
+        return FALSE;
+      at += step;
+    }
+  return gs_io_sync (store->io, to, "a table", error);
+}
+
+gboolean
+gs_copy_clone (GsStore *store, guint from, guint to, GError **error)
+{
+  g_autofree char *from_name = copy_name (from);
+  g_autofree char *to_name = copy_name (to);
+  int in = gs_io_open (store->io, store->dir, from_name, O_RDONLY, error), out = -1;
+  gboolean ok;
+
+  if (in >= 0)
+    out = gs_io_open (store->io, store->dir, to_name, O_WRONLY | O_CREAT | O_TRUNC, error);
+  ok = out >= 0 && copy_bytes (store, in, out, error) && gs_io_sync_dir (store->io, store->dir, error);
+  if (in >= 0)
+    close (in);
+  if (out >= 0)
+    close (out);
+  return ok;
+}
+
+/* --- writing -------------------------------------------------------------------------------------------------------- */
+
+gboolean
+gs_writer_open (GsWriter *writer, GsStore *store, guint index, GsCopyInfo *info, GError **error)
+{
+  int buckets = WRITER_BUCKETS;
+
+  *writer = (GsWriter){ .store = store, .info = info };
+  writer->dbf = open_copy (store, index, GDBM_WRITER, error);
+  if (writer->dbf == NULL)
+    return FALSE;
+  gdbm_setopt (writer->dbf, GDBM_SETCACHESIZE, &buckets, sizeof buckets);
+  return TRUE;
+}
+
+/* Takes one record out of the sums, or puts it in. */
+static void
+count (GsCopyInfo *info, const guint8 *key, guint length, GBytes *value, int sign)
+{
+  gsize size;
+  gconstpointer data = g_bytes_get_data (value, &size);
+  guint table = gs_key_table (key);
+
+  info->counts[table] += (guint64) sign;
+  info->bytes += (guint64) sign * (length + gs_record_size (size));
+  info->digests[table] ^= gs_record_digest (key, length, data, size);
+}
+
+static gboolean
+write_record (GsWriter *writer, const guint8 *key, guint length, GBytes *value, GError **error)
+{
+  gsize size, record_size;
+  gconstpointer data = g_bytes_get_data (value, &size);
+  g_autofree guint8 *record = NULL;
+
+  record_size = gs_record_size (size);
+  record = g_malloc (record_size);
+  gs_record_encode (key, length, data, size, record);
+  if (!gs_io_allowed (writer->store->io, GS_IO_WRITE))
+    {
+      gs_set_errno (error, errno, "writing a table");
+      return FALSE;
+    }
+  return gdbm_store (writer->dbf, key_datum (key, length),
+                     (datum){ .dptr = (char *) record, .dsize = (int) record_size }, GDBM_REPLACE)
+             == 0
+         || gdbm_failed (writer->dbf, "writing a table", error);
+}
+
+gboolean
+gs_writer_set (GsWriter *writer, const guint8 *key, guint length, GBytes *value, GError **error)
+{
+  g_autoptr (GBytes) old = NULL;
+
+  if (!fetch (writer->store, writer->dbf, key, length, &old, error))
+    return FALSE;
+  if (old != NULL && value != NULL && g_bytes_equal (old, value))
+    return TRUE;
+  if (old != NULL)
+    count (writer->info, key, length, old, -1);
+  if (value == NULL)
+    return old == NULL || gdbm_delete (writer->dbf, key_datum (key, length)) == 0
+           || gdbm_failed (writer->dbf, "writing a table", error);
+  count (writer->info, key, length, value, 1);
+  return write_record (writer, key, length, value, error);
+}
+
+/* What the copy says of itself: that it is of this store, and where it goes to. */
+static gboolean
+write_mark (GsWriter *writer, GError **error)
+{
+  guint8 mark[MARK_SIZE + GS_ID_SIZE] = { GS_FORMAT_VERSION };
+  g_autoptr (GBytes) value = NULL;
+  GsKey key;
+
+  gs_key_set (&key, GS_TABLE_MARK, "", 0);
+  gs_put64 (mark + 8, writer->info->position);
+  gs_put64 (mark + 16, writer->info->sequence);
+  memcpy (mark + MARK_SIZE, writer->store->id, strlen (writer->store->id));
+  value = g_bytes_new (mark, sizeof mark);
+  return write_record (writer, key.bytes, gs_key_length (&key), value, error);
+}
+
+gboolean
+gs_writer_finish (GsWriter *writer, GError **error)
+{
+  if (!write_mark (writer, error))
+    {
+      gs_writer_abandon (writer);
+      return FALSE;
+    }
+  if (!gs_io_allowed (writer->store->io, GS_IO_SYNC) || gdbm_sync (writer->dbf) != 0)
+    {
+      gdbm_failed (writer->dbf, "syncing a table", error);
+      gs_writer_abandon (writer);
+      return FALSE;
+    }
+  return gdbm_close (g_steal_pointer (&writer->dbf)) == 0 || gdbm_failed (NULL, "closing a table", error);
+}
+
+void
+gs_writer_abandon (GsWriter *writer)
+{
+  g_clear_pointer (&writer->dbf, gdbm_close);
+}

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Recovery at open: a copy, and what the log says beyond it. A frame that is bad and last is a torn tail: its batches were
+ * never reported as done. A bad frame with good ones behind it is damage: it is reported, and every frame that can be read
+ * is kept. Writing goes on in a new file, whose head makes everything void that it did not see.
+ */
+#include "storage-gdbm/gs-store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "storage-gdbm/gs-bytes.h"
+
+typedef struct {
+  guint64 number;
+  GsLogHead head;
+  guint64 size;
+} File;
+
+typedef struct {
+  GsStore *store;
+  GArray *files;    /* (element-type File) with good heads, by number */
+  guint64 highest;  /* number of any log file */
+  GArray *segments; /* (element-type guint64) class << 32 | number */
+  guint64 base;     /* the copy in use holds up to this frame */
+  guint64 other;    /* the other one up to this; G_MAXUINT64: it will be made afresh */
+  guint64 last;     /* frame that was read */
+  guint32 last_crc;
+  guint64 position;
+  guint64 replayed;
+} Recovery;
+
+/* --- what is there -------------------------------------------------------------------------------------------------------- */
+
+static gint
+compare_files (gconstpointer a, gconstpointer b)
+{
+  const File *x = a, *y = b;
+
+  return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static gboolean
+parse_number (const char *text, gsize digits, guint64 *out_number)
+{
+  char *end;
+
+  if (strlen (text) != digits || strspn (text, "0123456789abcdef") != digits)
+    return FALSE;
+  *out_number = g_ascii_strtoull (text, &end, 16);
+  return TRUE;
+}
+
+/* A head that can't be read is of a file that was being made, if it is the last; else frames will be missing, which is
+ * noticed. A newer format is an error. */
+static gboolean
+add_log (Recovery *r, const char *name, guint64 number, GError **error)
+{
+  g_autofree guint8 *data = g_malloc (GS_HEAD_SIZE);
+  g_autoptr (GError) failed = NULL;
+  File file = { .number = number };
+  int fd = gs_io_open (r->store->io, r->store->dir, name, O_RDONLY, error);
+  gboolean ok;
+
+  if (fd < 0)
+    return FALSE;
+  r->highest = MAX (r->highest, number);
+  ok = gs_io_size (fd, &file.size, name, &failed)
+       && gs_io_pread (r->store->io, fd, data, GS_HEAD_SIZE, 0, name, &failed)
+       && gs_log_head_decode (data, GS_HEAD_SIZE, &file.head, &failed);
+  close (fd);
+  if (ok && file.head.number == number && strcmp (file.head.store_id, r->store->id) == 0)
+    g_array_append_val (r->files, file);
+  else if (!ok && !g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    {
+      g_propagate_prefixed_error (error, g_steal_pointer (&failed), "%s: ", name);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+add_name (Recovery *r, const char *name, GError **error)
+{
+  guint64 number;
+
+  if (g_str_has_prefix (name, "log.") && parse_number (name + 4, 16, &number))
+    return add_log (r, name, number, error);
+  if (g_str_has_prefix (name, "mail.") && parse_number (name + 5, 8, &number))
+    g_array_append_val (r->segments, number);
+  else if (g_str_has_prefix (name, "cache.") && parse_number (name + 6, 8, &number))
+    {
+      number |= (guint64) ROOK_BLOB_CACHE << 32;
+      g_array_append_val (r->segments, number);
+    }
+  return TRUE;
+}
+
+static gboolean
+list_files (Recovery *r, GError **error)
+{
+  int fd = openat (r->store->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *dir = fd >= 0 ? fdopendir (fd) : NULL;
+  struct dirent *entry;
+  gboolean ok = TRUE;
+
+  if (dir == NULL)
+    {
+      gs_set_errno (error, errno, "reading %s", r->store->path);
+      return FALSE;
+    }
+  while (ok && (entry = readdir (dir)) != NULL)
+    ok = add_name (r, entry->d_name, error);
+  closedir (dir);
+  g_array_sort (r->files, compare_files);
+  return ok;
+}
+
+/* --- the copies ----------------------------------------------------------------------------------------------------------- */
+
+/* Whether a copy that CURRENT calls clean says the same of itself. */
+static gboolean
+check_copy (GsStore *store, guint index, GError **error)
+{
+  const GsCopyInfo *info = &store->current.copies[index];
+  GsReader reader = { { NULL, NULL }, { 0, 0 } };
+  g_autoptr (GBytes) mark = NULL;
+  gboolean ok;
+  GsKey key;
+
+  if (!info->clean)
+    {
+      g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "table.%u was being written", index);
+      return FALSE;
+    }
+  gs_key_set (&key, GS_TABLE_MARK, "", 0);
+  ok = gs_copy_fetch (store, &reader, index, key.bytes, gs_key_length (&key), &mark, error);
+  gs_reader_clear (&reader);
+  if (!ok || (mark == NULL && info->sequence == 0)) /* a new one has no mark */
+    return ok;
+  if (mark != NULL && g_bytes_get_size (mark) >= 24 + GS_ID_SIZE)
+    {
+      const guint8 *data = g_bytes_get_data (mark, NULL);
+
+      if (gs_get64 (data + 16) == info->sequence && strncmp ((const char *) data + 24, store->id, GS_ID_SIZE) == 0)
+        return TRUE;
+    }
+  g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "table.%u is not the one that CURRENT names", index);
+  return FALSE;
+}
+
+static void
+note_bad_copy (GsStore *store, guint index, const GError *error)
+{
+  if (store->current.copies[index].clean)
+    gs_log_notice (store, ROOK_LOG_ERROR, "store.damaged", "copy %u can't be used: %s", index, error->message);
+  store->current.copies[index].clean = FALSE;
+}
+
+/* The current copy if it is good, else the other. */
+static gboolean
+choose_copy (Recovery *r, GError **error)
+{
+  GsStore *store = r->store;
+  GsCurrent *current = &store->current;
+  guint other;
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (GError) failed = NULL;
+
+      if (!check_copy (store, i, &failed))
+        note_bad_copy (store, i, failed);
+    }
+  if (!current->copies[current->current].clean)
+    current->current = 1 - current->current;
+  if (!current->copies[current->current].clean)
+    {
+      g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "%s: neither copy of the tables is good",
+                   store->path);
+      return FALSE;
+    }
+  other = 1 - current->current;
+  r->base = r->last = current->copies[current->current].sequence;
+  r->position = current->copies[current->current].position;
+  if (current->copies[other].sequence > r->base) /* it is ahead of what is used: not as it should be */
+    current->copies[other].clean = FALSE;
+  r->other = current->copies[other].clean ? current->copies[other].sequence : G_MAXUINT64;
+  return TRUE;
+}
+
+/* --- replay --------------------------------------------------------------------------------------------------------------- */
+
+static void damage (Recovery *r, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+static void
+damage (Recovery *r, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  gs_log_notice (r->store, ROOK_LOG_ERROR, "store.damaged", "%s", text);
+  r->store->damaged = TRUE;
+}
+
+static void
+apply_frame (Recovery *r, const GsLogFrame *frame, const guint8 *payload)
+{
+  g_autoptr (GError) error = NULL;
+  gsize at = 0;
+  GsLogOp op;
+
+  while (gs_log_next (payload, frame->length, &at, &op, &error))
+    if (frame->sequence > r->base)
+      gs_log_apply (&op, r->store->live);
+    else
+      g_hash_table_add (r->store->missed, g_bytes_new (op.key, op.key_length));
+  if (error != NULL)
+    damage (r, "frame %" G_GUINT64_FORMAT ": %s", frame->sequence, error->message);
+}
+
+static void
+take_frame (Recovery *r, const GsLogFrame *frame, const guint8 *payload)
+{
+  if (frame->sequence > r->base)
+    {
+      if (frame->sequence != r->last + 1)
+        damage (r, "log frames %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " are missing", r->last + 1,
+                frame->sequence - 1);
+      else if (r->last_crc != 0 && frame->previous_crc != r->last_crc)
+        damage (r, "log frame %" G_GUINT64_FORMAT " does not follow the one before it", frame->sequence);
+      r->position = frame->first_position + frame->n_batches - 1;
+      r->last = frame->sequence;
+      r->store->log_bytes += frame->length;
+      r->replayed++;
+    }
+  else if (r->other == G_MAXUINT64 || frame->sequence <= r->other)
+    return;
+  r->last_crc = frame->crc;
+  apply_frame (r, frame, payload);
+}
+
+/* The next good frame after a bad one: at any multiple of 8. */
+static gboolean
+find_frame (const guint8 *data, gsize size, const File *file, guint64 after, gsize *at, GsLogFrame *out_frame)
+{
+  for (gsize i = *at + GS_ALIGN; i + GS_LOG_FRAME_SIZE <= size; i += GS_ALIGN)
+    if (gs_log_frame_decode (data + i, size - i, file->head.epoch, out_frame) && out_frame->sequence > after)
+      {
+        *at = i;
+        return TRUE;
+      }
+  return FALSE;
+}
+
+static gsize
+count_zeros_off (const guint8 *data, gsize at, gsize size)
+{
+  while (size > at && data[size - 1] == 0)
+    size--;
+  return size - at;
+}
+
+/* @limit: the first sequence number that is void here. */
+static void
+replay_data (Recovery *r, const File *file, const guint8 *data, gsize size, guint64 limit)
+{
+  guint64 sequence = file->head.first_sequence;
+  gsize at = GS_HEAD_SIZE, bad;
+  GsLogFrame frame;
+
+  while (at < size)
+    {
+      bad = at;
+      if (!gs_log_frame_decode (data + at, size - at, file->head.epoch, &frame) || frame.sequence != sequence)
+        {
+          if (!find_frame (data, size, file, sequence, &at, &frame) || frame.sequence >= limit)
+            {
+              if (count_zeros_off (data, bad, MIN (size, bad + GS_LOG_FRAME_SIZE)) > 0 && sequence < limit)
+                gs_log_notice (r->store, ROOK_LOG_NOTICE, "store.torn-tail",
+                               "log %" G_GUINT64_FORMAT ": %" G_GSIZE_FORMAT " bytes after frame %" G_GUINT64_FORMAT
+                               " are not a whole frame and are dropped",
+                               file->number, count_zeros_off (data, bad, size), sequence - 1);
+              return;
+            }
+          damage (r, "log %" G_GUINT64_FORMAT " is damaged at %" G_GSIZE_FORMAT, file->number, bad);
+        }
+      if (frame.sequence >= limit)
+        return;
+      take_frame (r, &frame, data + at + GS_LOG_FRAME_SIZE);
+      sequence = frame.sequence + 1;
+      at += (gsize) GS_PADDED (GS_LOG_FRAME_SIZE + frame.length);
+    }
+}
+
+static gboolean
+replay_file (Recovery *r, const File *file, guint64 limit, GError **error)
+{
+  g_autofree char *name = gs_log_name (file->number);
+  g_autofree guint8 *data = NULL;
+  int fd = gs_io_open (r->store->io, r->store->dir, name, O_RDONLY, error);
+  gboolean ok;
+
+  if (fd < 0)
+    return FALSE;
+  data = g_malloc (file->size + 1);
+  ok = gs_io_pread (r->store->io, fd, data, file->size, 0, name, error);
+  close (fd);
+  if (ok)
+    replay_data (r, file, data, file->size, limit);
+  return ok;
+}
+
+/* The head of a file says what was durable before it: a frame lost there is not a torn tail. */
+static void
+check_file (Recovery *r, const File *file)
+{
+  guint64 first = file->head.first_sequence;
+
+  if (first > r->last + 1)
+    {
+      damage (r, "log frames %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " are missing", r->last + 1, first - 1);
+      r->last = first - 1;
+      r->position = MAX (r->position, file->head.first_position - 1);
+      r->last_crc = 0;
+    }
+  if (first == r->last + 1 && r->last_crc != 0 && r->last_crc != file->head.previous_crc)
+    damage (r, "log %" G_GUINT64_FORMAT " does not follow the one before it", file->number);
+  if (first == r->last + 1)
+    r->last_crc = file->head.previous_crc;
+}
+
+static gboolean
+replay (Recovery *r, const RookStoreSpec *spec, GError **error)
+{
+  guint64 needed = MIN (r->base, r->other) + 1;
+
+  for (guint i = 0; i < r->files->len; i++)
+    {
+      const File *file = &g_array_index (r->files, File, i);
+      guint64 limit = i + 1 < r->files->len ? g_array_index (r->files, File, i + 1).head.first_sequence : G_MAXUINT64;
+      GsLogFile known = { file->number, file->head.first_sequence, limit, file->size };
+
+      g_array_append_val (r->store->log_files, known);
+      if (spec->progress != NULL)
+        spec->progress (100.0 * i / r->files->len, "reading the log", spec->progress_data);
+      if (i == 0 && file->head.first_sequence > needed && r->other != G_MAXUINT64 && r->other < r->base)
+        r->other = G_MAXUINT64; /* what it lacks is not all there any more */
+      check_file (r, file);
+      if (limit > needed && !replay_file (r, file, limit, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* --- segments --------------------------------------------------------------------------------------------------------------- */
+
+/* A segment that no durable batch knows holds nothing that anybody was told of. */
+static gboolean
+open_segment (Recovery *r, guint64 packed, GsReader *reader, GError **error)
+{
+  GsStore *store = r->store;
+  RookBlobClass blob_class = (RookBlobClass) (packed >> 32), known;
+  guint32 number = (guint32) packed;
+  g_autofree char *name = gs_segment_name (number, blob_class);
+  g_autoptr (GError) failed = NULL;
+  g_autoptr (GBytes) value = NULL;
+  g_autoptr (GsSegment) segment = NULL;
+  guint64 live;
+  GsKey key;
+
+  store->next_segment = MAX (store->next_segment, number + 1);
+  gs_segment_key (&key, number);
+  if (!gs_lookup (store, reader, NULL, key.bytes, gs_key_length (&key), &value, error))
+    return FALSE;
+  if (value == NULL)
+    return store->damaged || gs_io_unlink (store->io, store->dir, name, error);
+  segment = gs_segment_open (store, number, blob_class, &failed);
+  if (segment == NULL)
+    damage (r, "segment %s: %s", name, failed->message);
+  else if (gs_segment_value_decode (value, &known, &live))
+    segment->live = live;
+  return TRUE;
+}
+
+static gboolean
+open_segments (Recovery *r, GError **error)
+{
+  GsReader reader = { { NULL, NULL }, { 0, 0 } };
+  gboolean ok = TRUE;
+
+  for (guint i = 0; ok && i < r->segments->len; i++)
+    ok = open_segment (r, g_array_index (r->segments, guint64, i), &reader, error);
+  gs_reader_clear (&reader);
+  return ok;
+}
+
+/* --- all of it -------------------------------------------------------------------------------------------------------------- */
+
+static void
+settle (Recovery *r)
+{
+  GsStore *store = r->store;
+
+  store->position = r->position;
+  store->sequence = r->last;
+  store->log.sequence = r->last + 1;
+  store->log.previous_crc = r->last_crc;
+  store->log.head.number = r->highest;
+  store->opening = store->current.opening;
+  for (guint i = 0; i < r->files->len; i++)
+    store->opening = MAX (store->opening, g_array_index (r->files, File, i).head.opening);
+  store->opening++;
+  if (r->other == G_MAXUINT64)
+    {
+      store->current.copies[1 - store->current.current].clean = FALSE;
+      g_hash_table_remove_all (store->missed);
+    }
+}
+
+static gboolean
+recover (Recovery *r, const RookStoreSpec *spec, GError **error)
+{
+  GsStore *store = r->store;
+  gint64 start = g_get_monotonic_time ();
+
+  if (!gs_current_read (store, &store->current, error) || !list_files (r, error) || !choose_copy (r, error)
+      || !replay (r, spec, error))
+    return FALSE;
+  settle (r);
+  if (!open_segments (r, error) || !gs_log_start (store, error))
+    return FALSE;
+  gs_log_notice (store, ROOK_LOG_INFO, "store.recovered",
+                 "%s: position %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT " log frames replayed in %.3f s", store->path,
+                 store->position, r->replayed, (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC);
+  return TRUE;
+}
+
+gboolean
+gs_recover (GsStore *store, const RookStoreSpec *spec, GError **error)
+{
+  g_autoptr (GArray) files = g_array_new (FALSE, FALSE, sizeof (File));
+  g_autoptr (GArray) segments = g_array_new (FALSE, FALSE, sizeof (guint64));
+  Recovery r = { .store = store, .files = files, .segments = segments };
+
+  return recover (&r, spec, error);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Going through everything: the current copy, pinned, with what memory knows over it. Slow, and for start-up and checks.
+ */
+#include "storage-gdbm/gs-store.h"
+
+#include "storage-gdbm/gs-bytes.h"
+
+typedef struct {
+  GsStore *store;
+  GsReader reader;
+  guint table;
+  guint index;         /* the pinned copy */
+  GHashTable *changed; /* GBytes (keys) that memory knows something of */
+  GsScanFunc func, damaged;
+  gpointer data;
+  GError **error;
+  gboolean ok, go_on;
+} Scan;
+
+static void
+note_changed (const GsEntry *entry, gpointer data)
+{
+  Scan *scan = data;
+
+  if (gs_key_table (entry->key) == scan->table)
+    g_hash_table_add (scan->changed, g_bytes_new (entry->key, entry->length));
+}
+
+static gboolean
+scan_damaged (Scan *scan, const guint8 *key, guint length)
+{
+  g_autoptr (GBytes) value = NULL;
+  g_autoptr (GError) failed = NULL;
+
+  if (gs_lookup_below (scan->store, &scan->reader, scan->index, key, length, &value, &failed))
+    return value == NULL || scan->func (key, length, value, scan->data);
+  if (scan->damaged != NULL)
+    return scan->damaged (key, length, NULL, scan->data);
+  g_propagate_error (scan->error, g_steal_pointer (&failed));
+  scan->ok = FALSE;
+  return FALSE;
+}
+
+static gboolean
+scan_record (const guint8 *key, guint length, GBytes *value, gpointer data)
+{
+  Scan *scan = data;
+  g_autoptr (GBytes) bytes = NULL;
+
+  if (gs_key_table (key) != scan->table)
+    return TRUE;
+  bytes = g_bytes_new (key, length);
+  if (g_hash_table_contains (scan->changed, bytes))
+    return TRUE;
+  scan->go_on = value != NULL ? scan->func (key, length, value, scan->data) : scan_damaged (scan, key, length);
+  return scan->go_on;
+}
+
+static gboolean
+scan_changed (Scan *scan)
+{
+  GHashTableIter iter;
+  gpointer bytes;
+
+  g_hash_table_iter_init (&iter, scan->changed);
+  while (g_hash_table_iter_next (&iter, &bytes, NULL))
+    {
+      g_autoptr (GBytes) value = NULL;
+      gsize length;
+      const guint8 *key = g_bytes_get_data (bytes, &length);
+
+      if (!gs_lookup (scan->store, &scan->reader, NULL, key, (guint) length, &value, scan->error))
+        return FALSE;
+      if (value != NULL && !scan->func (key, (guint) length, value, scan->data))
+        return TRUE;
+    }
+  return TRUE;
+}
+
+gboolean
+gs_scan (GsStore *store, guint table, GsScanFunc func, GsScanFunc damaged, gpointer data, GError **error)
+{
+  g_autoptr (GHashTable) changed =
+      g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
+  Scan scan = { .store = store,
+                .table = table,
+                .changed = changed,
+                .func = func,
+                .damaged = damaged,
+                .data = data,
+                .error = error,
+                .ok = TRUE,
+                .go_on = TRUE };
+  gboolean ok;
+
+  rook_mutex_lock (&store->lock);
+  gs_table_foreach (store->live, note_changed, &scan);
+  if (store->frozen != NULL)
+    gs_table_foreach (store->frozen, note_changed, &scan);
+  scan.index = gs_pin (store);
+  rook_mutex_unlock (&store->lock);
+  ok = gs_copy_foreach (store, scan.index, scan_record, &scan, error) && scan.ok;
+  gs_unpin (store, scan.index);
+  if (ok && scan.go_on)
+    ok = scan_changed (&scan);
+  gs_reader_clear (&scan.reader);
+  return ok;
+}
+
+/* --- foreach ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  RookTable table;
+  RookStoreForeach func;
+  gpointer data;
+} Foreach;
+
+static gboolean
+foreach_one (const guint8 *key, guint length, GBytes *value, gpointer data)
+{
+  const Foreach *foreach = data;
+  g_autoptr (GBytes) bytes = g_bytes_new (key + 2, length - 2);
+
+  return foreach->func (foreach->table, bytes, value, foreach->data);
+}
+
+gboolean
+gs_foreach (GsStore *store, RookTable table, RookStoreForeach func, gpointer data, GError **error)
+{
+  Foreach foreach = { table, func, data };
+
+  return gs_scan (store, table, foreach_one, NULL, &foreach, error);
+}
+
+typedef struct {
+  GsStore *store;
+  RookStoreForeachBlob func;
+  gpointer data;
+} ForeachBlob;
+
+static gboolean
+foreach_blob_one (const guint8 *key, guint length, GBytes *value, gpointer data)
+{
+  const ForeachBlob *foreach = data;
+  RookBlobInfo info = { .struct_size = sizeof info };
+  g_autoptr (GsSegment) segment = NULL;
+  g_auto (GsBlobFrame) frame = { 0 };
+  g_autoptr (GError) error = NULL;
+  GsBlobEntry entry;
+
+  if (length != 10 || !gs_blob_entry_decode (value, &entry) || (entry.kind == GS_FRAME_BODY && entry.nameless))
+    return TRUE;
+  segment = gs_segment_find (foreach->store, entry.segment);
+  if (segment != NULL && gs_read_frame (foreach->store, segment, entry.offset, &frame, &error))
+    info.label = frame.label;
+  else
+    gs_log_notice (foreach->store, ROOK_LOG_ERROR, "store.damaged", "a blob's label can't be read: %s",
+                   error != NULL ? error->message : "its segment is missing");
+  info.id = gs_get64_be (key + 2);
+  info.blob_class = entry.blob_class;
+  info.length = entry.length;
+  return foreach->func (&info, foreach->data);
+}
+
+gboolean
+gs_foreach_blob (GsStore *store, RookStoreForeachBlob func, gpointer data, GError **error)
+{
+  ForeachBlob foreach = { store, func, data };
+
+  return gs_scan (store, GS_TABLE_BLOBS, foreach_blob_one, NULL, &foreach, error);
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * An open store: what its files share. Three kinds of threads work on it, all its own: the committer (the only writer of
+ * log and segments), readers (cold gets and reads), and upkeep (checkpoints, spare log files). Callers' threads only
+ * queue, and look into memory.
+ */
+#pragma once
+
+#include <gdbm.h>
+
+#include "rookery/log.h"
+#include "rookery/metrics.h"
+#include "rookery/server.h"
+#include "storage-gdbm/gs-format.h"
+#include "storage-gdbm/gs-io.h"
+
+G_BEGIN_DECLS
+
+/* What the plugin's configuration says: the backend's data. */
+typedef struct {
+  guint64 log_size;     /* of a log file; more for a frame that is larger */
+  guint64 segment_size; /* of a segment file; more for a blob that is larger */
+  guint64 memory_size;  /* of changes in memory: then a checkpoint is made; at twice that writers are slowed */
+  guint64 log_limit;    /* of log since the last checkpoint: then one is made */
+  guint64 headroom;     /* free space of the file system that only batches that free space may use */
+  guint n_readers;
+  GsIo *io; /* (nullable) (unowned) tests */
+} GsSettings;
+
+extern const GsSettings gs_default_settings;
+/* For rook_store_open_backend() and rook_plugin_add_storage(): its data is a GsSettings (unowned). */
+extern const RookStorageBackend gs_backend;
+
+typedef struct GsStore GsStore;
+
+/* --- the two copies ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  guint64 position; /* everything up to this batch is in it */
+  guint64 sequence; /* and up to this log frame */
+  gboolean clean;   /* %FALSE: it is being written, or a write did not finish */
+  guint64 bytes;    /* of its records: what a fresh one would need */
+  guint64 counts[GS_N_TABLES];
+  guint64 digests[GS_N_TABLES]; /* XOR of gs_record_digest() */
+} GsCopyInfo;
+
+/* The file CURRENT. */
+typedef struct {
+  guint current;
+  guint32 opening; /* at least; the logs know better */
+  GsCopyInfo copies[2];
+} GsCurrent;
+
+gboolean gs_current_write (GsStore *store, const GsCurrent *current, GError **error);
+gboolean gs_current_read (GsStore *store, GsCurrent *out_current, GError **error);
+
+/* Handles of one thread. */
+typedef struct {
+  GDBM_FILE dbf[2]; /* (nullable) */
+  guint64 version[2];
+} GsReader;
+
+void gs_reader_clear (GsReader *reader);
+/* A record of a copy that is pinned. @out_value: %NULL if there is none. Errors: CORRUPT, IO. */
+gboolean gs_copy_fetch (GsStore *store, GsReader *reader, guint index, const guint8 *key, guint length,
+                        GBytes **out_value, GError **error);
+/* Every record: %FALSE of @func stops. @error: only if the file can't be read on. A record that is damaged is given with
+ * @value %NULL. */
+typedef gboolean (*GsCopyFunc) (const guint8 *key, guint length, GBytes *value, gpointer data);
+gboolean gs_copy_foreach (GsStore *store, guint index, GsCopyFunc func, gpointer data, GError **error);
+/* Makes it an empty file. */
+gboolean gs_copy_create (GsStore *store, guint index, GError **error);
+/* Makes it what the other is, byte for byte; synced. */
+gboolean gs_copy_clone (GsStore *store, guint from, guint to, GError **error);
+char *gs_copy_path (GsStore *store, guint index);
+
+/* A copy being written. */
+typedef struct {
+  GsStore *store;
+  GDBM_FILE dbf;
+  GsCopyInfo *info; /* (unowned) brought up to date with every record */
+} GsWriter;
+gboolean gs_writer_open (GsWriter *writer, GsStore *store, guint index, GsCopyInfo *info, GError **error);
+/* @value: %NULL: there is to be none */
+gboolean gs_writer_set (GsWriter *writer, const guint8 *key, guint length, GBytes *value, GError **error);
+/* Marks it, syncs it, closes it. */
+gboolean gs_writer_finish (GsWriter *writer, GError **error);
+void gs_writer_abandon (GsWriter *writer);
+
+/* --- log and segments --------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  guint64 number;
+  guint64 first_sequence;
+  guint64 end_sequence; /* the first that is not in it any more */
+  guint64 bytes;
+} GsLogFile;
+
+typedef struct {
+  int fd; /* -1: none */
+  char *name;
+  GsLogHead head;
+  guint64 offset;   /* where the next frame goes */
+  guint64 size;     /* zero-filled so far */
+  guint64 sequence; /* of the next frame */
+  guint32 previous_crc;
+  gboolean unsure; /* a frame was begun and its sync has not returned well */
+} GsLog;
+
+typedef struct {
+  gint refs; /* atomic */
+  int fd;
+  char *name;
+  guint32 number;
+  RookBlobClass blob_class;
+  guint64 offset;    /* where the next frame goes; the writer's */
+  guint64 allocated; /* the writer's */
+  guint64 live;      /* bytes of frames that somebody needs; the committer's, but read under segments_lock */
+  gboolean writing;  /* under segments_lock: somebody appends to it */
+  gboolean spoilt;   /* under segments_lock: it can't be compacted, since parts can't be read */
+} GsSegment;
+
+/* --- the store ------------------------------------------------------------------------------------------------------------ */
+
+#define GS_CACHE_SLOTS 16384
+
+typedef struct {
+  RookBlobId id;     /* 0: empty */
+  guint32 version;   /* grows when it is told to forget */
+  GsBlobEntry entry; /* of what holds the body of @id */
+} GsCacheSlot;
+
+struct GsStore {
+  RookServer *server; /* (nullable) (unowned) */
+  RookStore *handle;  /* (unowned) for rook_store_set_state() */
+  GsSettings settings;
+  GsIo *io; /* (nullable) (unowned) */
+  char *path;
+  int dir;
+  int lock_fd;
+  char id[GS_ID_SIZE + 1];
+  guint32 opening;
+  gint next_blob; /* atomic: lower half of the next blob id */
+
+  /* The committer's queue. */
+  RookMutex queue_lock;
+  RookCond queue_cond;
+  GQueue queue; /* (element-type RookBatch) */
+  GQueue moves; /* (element-type GsMove) of compaction */
+  gboolean stopping;
+  gboolean broken; /* the log can't be written: refuse until it can */
+  pthread_t committer;
+
+  /* The committer's own. */
+  GsLog log;
+  GsSegment *writing[2]; /* (owned reference) (nullable) by class */
+  GsReader reader;
+  guint64 refused; /* batches failed since the last that succeeded */
+
+  /* What everybody looks at. */
+  RookMutex lock;
+  RookCond cond; /* pins, frozen, upkeep_busy, the table's size: changed */
+  GsTable *live;
+  GsTable *frozen;    /* (nullable) a checkpoint is being made */
+  GHashTable *missed; /* GBytes (keys): what the older copy lacks and the current one has */
+  guint64 position;   /* of the last durable batch */
+  guint64 sequence;   /* of the last durable frame */
+  guint64 log_bytes;  /* since the last checkpoint */
+  GArray *log_files;  /* (element-type GsLogFile) by number; the last is being written */
+  GsCurrent current;
+  guint64 versions[2]; /* of the copies: handles on an older one are stale */
+  guint pins[2];
+  gboolean upkeep_busy;   /* somebody makes a checkpoint, compacts or verifies */
+  gboolean upkeep_wanted; /* a checkpoint */
+  gboolean spare_wanted;
+  gboolean compact_wanted;
+  gboolean upkeep_stop;
+  gboolean damaged; /* recovery found damage: nothing is thrown away */
+  guint64 reserved; /* bytes */
+  guint64 space;    /* that batches may use, as of space_time */
+  gint64 space_time;
+  GsCacheSlot *cache; /* (owned) */
+  pthread_t upkeep;
+
+  RookMutex segments_lock;
+  GHashTable *segments; /* number to GsSegment (owned reference) */
+  guint32 next_segment;
+  GsSegment *compacting[2]; /* (owned reference) (nullable) the upkeeper's: where it copies to */
+  guint32 compact_number;   /* the segment that it empties; 0: none */
+  guint64 compact_offset;   /* and how far it is */
+
+  /* Readers. */
+  RookMutex readers_lock;
+  RookCond readers_cond;
+  GQueue jobs;
+  gboolean readers_stop;
+  pthread_t *readers;
+
+  RookMutex stages_lock;
+  GHashTable *stages; /* id to stage, private to gs-stage.c */
+
+  /* (nullable) all of them */
+  RookHistogram *batch_histogram, *sync_histogram, *commit_histogram, *bytes_histogram;
+  RookCounter *checkpoints, *moved;
+};
+
+void gs_log_notice (GsStore *store, RookLogLevel level, const char *event, const char *format, ...)
+    G_GNUC_PRINTF (4, 5);
+
+/* gs-lock.c: the directory, its lock, its identity. */
+gboolean gs_directory_open (GsStore *store, gboolean create, GError **error);
+void gs_directory_close (GsStore *store);
+/* Whether there is a store; NOT there: the place is empty, or an error says what it holds. */
+gboolean gs_identity_read (GsStore *store, gboolean *out_there, GError **error);
+gboolean gs_identity_make (GsStore *store, GError **error);
+
+/* gs-recover.c: brings memory to the state that was durable. */
+gboolean gs_recover (GsStore *store, const RookStoreSpec *spec, GError **error);
+
+/* gs-log.c: committer, or open. */
+gboolean gs_log_start (GsStore *store, GError **error); /* a new file; the one before is complete */
+void gs_log_stop (GsStore *store);
+/* One frame; durable when this returns. @frame: n_batches and first_position are set. */
+gboolean gs_log_write (GsStore *store, const GByteArray *payload, guint n_batches, guint64 first_position,
+                       gint64 *out_sync_us, GError **error);
+/* Upkeep: files that hold nothing after @sequence go. */
+void gs_log_trim (GsStore *store, guint64 sequence);
+gboolean gs_log_make_spare (GsStore *store, GError **error);
+char *gs_log_name (guint64 number);
+#define GS_LOG_SPARE "log.spare"
+
+/* gs-segment.c */
+char *gs_segment_name (guint32 number, RookBlobClass blob_class);
+GsSegment *gs_segment_create (GsStore *store, RookBlobClass blob_class, guint64 size, GError **error);
+GsSegment *gs_segment_open (GsStore *store, guint32 number, RookBlobClass blob_class, GError **error);
+GsSegment *gs_segment_ref (GsSegment *segment);
+void gs_segment_unref (GsSegment *segment);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GsSegment, gs_segment_unref)
+/* (transfer full) (nullable) */
+GsSegment *gs_segment_find (GsStore *store, guint32 number);
+void gs_segment_add (GsStore *store, GsSegment *segment); /* takes a reference of its own */
+/* Nobody appends any more: what was allocated and not used goes back. */
+void gs_segment_seal (GsStore *store, GsSegment *segment);
+/* The file goes; readers that hold it finish. */
+void gs_segment_remove (GsStore *store, GsSegment *segment);
+/* Its head, synced with the directory. */
+gboolean gs_segment_write_head (GsStore *store, GsSegment *segment, guint64 first_frame, GError **error);
+/* Room for @size bytes at the segment's end. */
+gboolean gs_segment_reserve (GsStore *store, GsSegment *segment, guint64 size, GError **error);
+
+/* gs-read.c */
+/* The value in memory and below. @pending: (nullable) a table above the live one. */
+gboolean gs_lookup (GsStore *store, GsReader *reader, GsTable *pending, const guint8 *key, guint length,
+                    GBytes **out_value, GError **error);
+gboolean gs_lookup_memory (GsStore *store, const guint8 *key, guint length, GBytes **out_value);
+void gs_get (GsStore *store, RookTable table, GBytes *key, RookStoreReply *reply);
+gboolean gs_try_get (GsStore *store, RookTable table, GBytes *key, GBytes **out_value);
+void gs_read (GsStore *store, RookBlobId blob, guint64 offset, gsize length, RookStoreReply *reply);
+GBytes *gs_try_read (GsStore *store, RookBlobId blob, guint64 offset, gsize length);
+/* The frame of @entry before its body. */
+gboolean gs_read_frame (GsStore *store, GsSegment *segment, guint64 offset, GsBlobFrame *out_frame, GError **error);
+/* The body, checked, or a part of it. @flags: RWF_NOWAIT or 0; %NULL without an error: it would have to wait. */
+GBytes *gs_read_body (GsStore *store, GsSegment *segment, const GsBlobEntry *entry, guint64 offset, gsize length,
+                      int flags, GError **error);
+void gs_readers_start (GsStore *store);
+void gs_readers_stop (GsStore *store);
+/* The value in the two copies: the current one, or the other where the current one is damaged. */
+gboolean gs_lookup_below (GsStore *store, GsReader *reader, guint pinned, const guint8 *key, guint length,
+                          GBytes **out_value, GError **error);
+guint gs_pin (GsStore *store); /* with the lock: the current copy, which is not written while pinned */
+void gs_unpin (GsStore *store, guint index);
+/* With the lock. */
+void gs_cache_forget (GsStore *store, const guint8 *key, guint length);
+
+/* gs-group.c: batches become one log frame, and frames of segments. The committer's. */
+typedef struct GsGroup GsGroup;
+typedef struct GsMove GsMove;
+GsGroup *gs_group_new (GsStore *store);
+void gs_group_free (GsGroup *group);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GsGroup, gs_group_free)
+/* Errors: FULL, IO: nothing of the group may be logged then. */
+gboolean gs_group_add (GsGroup *group, RookBatch *batch, GError **error);
+void gs_group_add_move (GsGroup *group, GsMove *move);
+/* Bodies and labels are in their segments and synced. */
+gboolean gs_group_write_segments (GsGroup *group, GError **error);
+const GByteArray *gs_group_payload (GsGroup *group);
+guint gs_group_n_batches (GsGroup *group);
+guint64 gs_group_bytes (GsGroup *group); /* of bodies, about */
+/* It is durable: everybody may see it. */
+void gs_group_apply (GsGroup *group);
+/* It failed: segments that it wrote to are not written to any more: what is in them is uncertain. */
+void gs_group_abandon_segments (GsGroup *group);
+
+/* gs-stage.c */
+gboolean gs_stage_begin (GsStore *store, RookBlobClass blob_class, guint64 *out_stage, GError **error);
+gboolean gs_stage_write (GsStore *store, guint64 stage, gconstpointer data, gsize length, GError **error);
+gboolean gs_stage_finish (GsStore *store, guint64 stage, GError **error);
+void gs_stage_drop (GsStore *store, guint64 stage);
+void gs_stages_init (GsStore *store);
+void gs_stages_clear (GsStore *store); /* drops those that nobody adopted */
+/* The committer: what a finished stage's body is; the entry has no content key. */
+gboolean gs_stage_find (GsStore *store, guint64 stage, GsBlobEntry *out_entry);
+/* It is adopted: its segment stays. */
+void gs_stage_adopted (GsStore *store, guint64 stage);
+
+/* gs-commit.c */
+void gs_committer_start (GsStore *store);
+void gs_committer_stop (GsStore *store); /* after what is queued */
+void gs_commit (GsStore *store, RookBatch *batch);
+
+/* gs-checkpoint.c, gs-upkeep.c */
+gboolean gs_checkpoint (GsStore *store, GError **error);
+void gs_upkeep_start (GsStore *store);
+void gs_upkeep_stop (GsStore *store);
+void gs_upkeep_want (GsStore *store);
+void gs_upkeep_begin (GsStore *store); /* waits until nobody else is at it */
+void gs_upkeep_end (GsStore *store);
+
+/* gs-scan.c */
+/* Every key of a table: as foreach. @damaged: (nullable) records that can't be read; without it they are an error. */
+typedef gboolean (*GsScanFunc) (const guint8 *key, guint length, GBytes *value, gpointer data);
+gboolean gs_scan (GsStore *store, guint table, GsScanFunc func, GsScanFunc damaged, gpointer data, GError **error);
+gboolean gs_foreach (GsStore *store, RookTable table, RookStoreForeach func, gpointer data, GError **error);
+gboolean gs_foreach_blob (GsStore *store, RookStoreForeachBlob func, gpointer data, GError **error);
+
+/* gs-backend.c */
+RookBlobId gs_new_blob_id (GsStore *store);
+
+/* gs-verify.c */
+gboolean gs_verify (GsStore *store, RookStoreReport report, gpointer data, RookStoreProgress progress,
+                    gpointer progress_data, GError **error);
+
+/* gs-space.c */
+gboolean gs_reserve (GsStore *store, guint64 bytes, gboolean frees, GError **error);
+void gs_unreserve (GsStore *store, guint64 bytes);
+
+G_END_DECLS

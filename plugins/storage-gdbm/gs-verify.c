@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Verify: reads everything that is durable and compares. The copies against the counts and digests that CURRENT keeps of
+ * them, every blob entry against its frame and body, the sharing of bodies against the ids that share them, and the
+ * live bytes of segments against what lies in them.
+ */
+#include "storage-gdbm/gs-store.h"
+
+#include <string.h>
+
+#include "storage-gdbm/gs-bytes.h"
+
+typedef struct {
+  GsStore *store;
+  RookStoreReport report;
+  gpointer data;
+  RookStoreProgress progress; /* (nullable) */
+  gpointer progress_data;
+  GsCopyInfo sums;  /* of the copy being read */
+  GHashTable *refs; /* RookBlobId to guint: ids found that share a body */
+  GHashTable *live; /* segment number to guint64 */
+  GArray *bodies;   /* (element-type Body) */
+} Verify;
+
+typedef struct {
+  RookBlobId id;
+  guint32 refs;
+} Body;
+
+static void report (Verify *v, const RookStoreFault *what, const char *format, ...) G_GNUC_PRINTF (3, 4);
+
+static void
+report (Verify *v, const RookStoreFault *what, const char *format, ...)
+{
+  RookStoreFault fault = { 0 };
+  g_autofree char *text = NULL;
+  va_list args;
+
+  if (what != NULL)
+    fault = *what;
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  fault.struct_size = sizeof fault;
+  fault.text = text;
+  v->report (&fault, v->data);
+}
+
+static void
+progress (Verify *v, double percent, const char *text)
+{
+  if (v->progress != NULL)
+    v->progress (percent, text, v->progress_data);
+}
+
+/* --- copies ------------------------------------------------------------------------------------------------------------------ */
+
+static void
+report_key (Verify *v, const guint8 *key, guint length, const char *what)
+{
+  g_autoptr (GBytes) bytes = NULL;
+  RookStoreFault fault = { 0 };
+
+  if (gs_key_table (key) <= ROOK_STORE_MAX_TABLE)
+    {
+      bytes = g_bytes_new (key + 2, length - 2);
+      fault.table = gs_key_table (key);
+      fault.key = bytes;
+    }
+  else if (gs_key_table (key) == GS_TABLE_BLOBS && length == 10)
+    fault.blob = gs_get64_be (key + 2);
+  report (v, &fault, "%s: a record of table %u is damaged", what, gs_key_table (key));
+}
+
+static gboolean
+sum_record (const guint8 *key, guint length, GBytes *value, gpointer data)
+{
+  Verify *v = data;
+  guint table = gs_key_table (key);
+  gsize size;
+  gconstpointer bytes;
+
+  if (table >= GS_N_TABLES)
+    return TRUE;
+  if (value == NULL)
+    {
+      report_key (v, key, length, "copy");
+      return TRUE;
+    }
+  bytes = g_bytes_get_data (value, &size);
+  v->sums.counts[table]++;
+  v->sums.digests[table] ^= gs_record_digest (key, length, bytes, size);
+  return TRUE;
+}
+
+static void
+compare_sums (Verify *v, guint index, const GsCopyInfo *info)
+{
+  for (guint i = 0; i < GS_N_TABLES; i++)
+    if (v->sums.counts[i] != info->counts[i])
+      report (v, NULL, "copy %u: table %u has %" G_GUINT64_FORMAT " records, and should have %" G_GUINT64_FORMAT, index,
+              i, v->sums.counts[i], info->counts[i]);
+    else if (v->sums.digests[i] != info->digests[i])
+      report (v, NULL, "copy %u: table %u has other records than it should", index, i);
+}
+
+static gboolean
+verify_copy (Verify *v, guint index, GError **error)
+{
+  g_autoptr (GError) failed = NULL;
+  GsCopyInfo info;
+
+  rook_mutex_lock (&v->store->lock);
+  info = v->store->current.copies[index];
+  rook_mutex_unlock (&v->store->lock);
+  if (!info.clean) /* it will be made from the other */
+    return TRUE;
+  memset (&v->sums, 0, sizeof v->sums);
+  if (gs_copy_foreach (v->store, index, sum_record, v, &failed))
+    compare_sums (v, index, &info);
+  else if (g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    report (v, NULL, "copy %u: %s", index, failed->message);
+  else
+    {
+      g_propagate_error (error, g_steal_pointer (&failed));
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* --- blobs ------------------------------------------------------------------------------------------------------------------- */
+
+static void
+add_ref (Verify *v, RookBlobId body)
+{
+  guint n = GPOINTER_TO_UINT (g_hash_table_lookup (v->refs, &body));
+
+  g_hash_table_insert (v->refs, g_memdup2 (&body, sizeof body), GUINT_TO_POINTER (n + 1));
+}
+
+static void
+add_live (Verify *v, const GsBlobEntry *entry)
+{
+  guint64 *sum = g_hash_table_lookup (v->live, GUINT_TO_POINTER (entry->segment));
+
+  if (sum == NULL)
+    {
+      sum = g_new0 (guint64, 1);
+      g_hash_table_insert (v->live, GUINT_TO_POINTER (entry->segment), sum);
+    }
+  *sum += entry->total;
+}
+
+/* The body of one blob, in pieces. */
+static gboolean
+check_body (Verify *v, GsSegment *segment, const GsBlobEntry *entry, GError **error)
+{
+  for (guint64 at = 0; at < entry->length; at += 64 * GS_CHUNK)
+    {
+      g_autoptr (GBytes) piece = gs_read_body (v->store, segment, entry, at, 64 * GS_CHUNK, 0, error);
+
+      if (piece == NULL)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+check_frame (RookBlobId id, const GsBlobEntry *entry, const GsBlobFrame *frame)
+{
+  return frame->id == id && frame->kind == entry->kind && frame->length == entry->length
+         && frame->head_length == entry->head_length && gs_blob_frame_total (frame) == entry->total
+         && frame->body == (entry->kind == GS_FRAME_ALIAS ? entry->body : id);
+}
+
+/* What is damaged may have been moved, or released, since its entry was read. */
+static gboolean
+is_current (Verify *v, RookBlobId id, const GsBlobEntry *entry)
+{
+  GsReader reader = { { NULL, NULL }, { 0, 0 } };
+  g_autoptr (GBytes) value = NULL;
+  GsBlobEntry now;
+  GsKey key;
+  gboolean ok;
+
+  gs_blob_key (&key, id);
+  ok = gs_lookup (v->store, &reader, NULL, key.bytes, gs_key_length (&key), &value, NULL);
+  gs_reader_clear (&reader);
+  return !ok
+         || (value != NULL && gs_blob_entry_decode (value, &now) && now.segment == entry->segment
+             && now.offset == entry->offset);
+}
+
+static void
+check_blob (Verify *v, RookBlobId id, const GsBlobEntry *entry)
+{
+  g_autoptr (GsSegment) segment = gs_segment_find (v->store, entry->segment);
+  g_auto (GsBlobFrame) frame = { 0 };
+  g_autoptr (GError) error = NULL;
+  RookStoreFault fault = { .blob = id };
+  const char *what = NULL;
+
+  if (segment == NULL)
+    what = "its segment is missing";
+  else if (!gs_read_frame (v->store, segment, entry->offset, &frame, &error))
+    what = error->message;
+  else if (!check_frame (id, entry, &frame))
+    what = "another frame lies in its place";
+  else if (entry->kind == GS_FRAME_BODY && !check_body (v, segment, entry, &error))
+    what = error->message;
+  if (what == NULL || entry->blob_class == ROOK_BLOB_CACHE || !is_current (v, id, entry))
+    return;
+  fault.label = frame.label;
+  report (v, &fault, "blob %" G_GUINT64_FORMAT ": %s", id, what);
+}
+
+static gboolean
+verify_blob (const guint8 *key, guint length, GBytes *value, gpointer data)
+{
+  Verify *v = data;
+  GsBlobEntry entry;
+  RookBlobId id;
+
+  if (length != 10 || !gs_blob_entry_decode (value, &entry))
+    {
+      report_key (v, key, length, "blobs");
+      return TRUE;
+    }
+  id = gs_get64_be (key + 2);
+  add_live (v, &entry);
+  if (entry.kind == GS_FRAME_ALIAS)
+    add_ref (v, entry.body);
+  else
+    {
+      Body body = { id, entry.refs };
+
+      g_array_append_val (v->bodies, body);
+      if (!entry.nameless)
+        add_ref (v, id);
+    }
+  check_blob (v, id, &entry);
+  return TRUE;
+}
+
+static gboolean
+damaged_blob (const guint8 *key, guint length, GBytes *value G_GNUC_UNUSED, gpointer data)
+{
+  report_key (data, key, length, "blobs");
+  return TRUE;
+}
+
+static guint64
+live_bytes (GsStore *store, GsSegment *segment)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&store->segments_lock);
+
+  return segment->live;
+}
+
+/* Counts can only be compared if nothing was committed meanwhile. */
+static void
+compare_counts (Verify *v)
+{
+  GHashTableIter iter;
+  gpointer number, sum;
+
+  for (guint i = 0; i < v->bodies->len; i++)
+    {
+      const Body *body = &g_array_index (v->bodies, Body, i);
+      guint found = GPOINTER_TO_UINT (g_hash_table_lookup (v->refs, &body->id));
+      RookStoreFault fault = { .blob = body->id };
+
+      if (found != body->refs)
+        report (v, &fault, "blob %" G_GUINT64_FORMAT ": shared by %u, counted as %u", body->id, found, body->refs);
+    }
+  g_hash_table_iter_init (&iter, v->live);
+  while (g_hash_table_iter_next (&iter, &number, &sum))
+    {
+      g_autoptr (GsSegment) segment = gs_segment_find (v->store, GPOINTER_TO_UINT (number));
+
+      guint64 counted = segment != NULL ? live_bytes (v->store, segment) : 0;
+
+      if (segment != NULL && counted != *(guint64 *) sum)
+        report (v, NULL, "%s: %" G_GUINT64_FORMAT " bytes alive, counted as %" G_GUINT64_FORMAT, segment->name,
+                *(guint64 *) sum, counted);
+    }
+}
+
+static guint64
+durable_sequence (GsStore *store)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&store->lock);
+
+  return store->sequence;
+}
+
+static gboolean
+verify_all (Verify *v, GError **error)
+{
+  guint64 before;
+
+  progress (v, 0, "first copy");
+  if (!verify_copy (v, 0, error))
+    return FALSE;
+  progress (v, 10, "second copy");
+  if (!verify_copy (v, 1, error))
+    return FALSE;
+  progress (v, 20, "blobs");
+  before = durable_sequence (v->store);
+  if (!gs_scan (v->store, GS_TABLE_BLOBS, verify_blob, damaged_blob, v, error))
+    return FALSE;
+  if (before == durable_sequence (v->store))
+    compare_counts (v);
+  progress (v, 100, "done");
+  return TRUE;
+}
+
+gboolean
+gs_verify (GsStore *store, RookStoreReport func, gpointer data, RookStoreProgress progress_func, gpointer progress_data,
+           GError **error)
+{
+  g_autoptr (GHashTable) refs = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  g_autoptr (GHashTable) live = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  g_autoptr (GArray) bodies = g_array_new (FALSE, FALSE, sizeof (Body));
+  g_autofree Verify *v = g_new0 (Verify, 1);
+  gboolean ok;
+
+  *v = (Verify){ .store = store,
+                 .report = func,
+                 .data = data,
+                 .progress = progress_func,
+                 .progress_data = progress_data,
+                 .refs = refs,
+                 .live = live,
+                 .bodies = bodies };
+  gs_upkeep_begin (store);
+  ok = verify_all (v, error);
+  gs_upkeep_end (store);
+  return ok;
+}
