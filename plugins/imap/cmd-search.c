@@ -160,8 +160,8 @@ imap_cmd_search (ImapSession *session, ImapParser *arguments, gpointer data G_GN
   const GArray *ranges;
 
   imap_session_set_call_data (session, self, search_free);
-  if (!imap_parse_space (arguments, &error)
-      || (self->program = imap_search_parse (arguments, session->view, &error)) == NULL)
+  if (!imap_parse_space (arguments, &error) || (self->program = imap_search_parse (arguments, &error)) == NULL
+      || !imap_search_bind (self->program, session->view, &error))
     {
       imap_session_fail (session, error);
       return;

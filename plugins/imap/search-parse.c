@@ -8,7 +8,6 @@
 
 typedef struct {
   ImapParser *parser;
-  RookView *view;
   const char *charset; /* (nullable) */
 } Context;
 
@@ -20,6 +19,26 @@ struct Key {
   guint a, b;       /* flags set and unset, or the order of dates */
   const char *name; /* of a field */
 };
+
+void
+imap_search_node_free (ImapSearchNode *node)
+{
+  if (node == NULL)
+    return;
+  g_clear_pointer (&node->children, g_ptr_array_unref);
+  g_clear_pointer (&node->set, g_array_unref);
+  g_free (node->name);
+  g_free (node->text);
+  g_free (node);
+}
+
+void
+imap_search_free (ImapSearch *self)
+{
+  imap_search_node_free (self->root);
+  g_free (self->charset);
+  g_free (self);
+}
 
 static gboolean parse_key (Context *context, GPtrArray *children, GError **error);
 
@@ -95,12 +114,8 @@ parse_keyword (Context *context, const Key *key, ImapSearchNode *node, GError **
 static gboolean
 parse_uids (Context *context, const Key *key G_GNUC_UNUSED, ImapSearchNode *node, GError **error)
 {
-  g_autoptr (GArray) set = NULL;
-
-  if (!imap_parse_space (context->parser, error) || !imap_parse_sequence_set (context->parser, &set, error))
-    return FALSE;
-  node->set = imap_sequence_resolve (set, context->view, TRUE, error);
-  return node->set != NULL;
+  node->uids = TRUE;
+  return imap_parse_space (context->parser, error) && imap_parse_sequence_set (context->parser, &node->set, error);
 }
 
 /* One key for NOT, two for OR. */
@@ -179,13 +194,8 @@ parse_word (Context *context, ImapSearchNode *node, GError **error)
 static gboolean
 parse_numbers (Context *context, ImapSearchNode *node, GError **error)
 {
-  g_autoptr (GArray) set = NULL;
-
   node->kind = IMAP_KEY_SET;
-  if (!imap_parse_sequence_set (context->parser, &set, error))
-    return FALSE;
-  node->set = imap_sequence_resolve (set, context->view, FALSE, error);
-  return node->set != NULL;
+  return imap_parse_sequence_set (context->parser, &node->set, error);
 }
 
 static gboolean
@@ -243,10 +253,10 @@ parse_charset (ImapParser *parser, char **out_charset, GError **error)
 }
 
 ImapSearch *
-imap_search_parse (ImapParser *parser, RookView *view, GError **error)
+imap_search_parse (ImapParser *parser, GError **error)
 {
   g_autoptr (ImapSearch) self = g_new0 (ImapSearch, 1);
-  Context context = { .parser = parser, .view = view };
+  Context context = { .parser = parser };
 
   self->root = g_new0 (ImapSearchNode, 1);
   self->root->kind = IMAP_KEY_AND;

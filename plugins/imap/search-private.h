@@ -10,7 +10,7 @@ typedef enum {
   IMAP_KEY_AND,
   IMAP_KEY_OR,
   IMAP_KEY_NOT,
-  IMAP_KEY_SET,     /* of sequence numbers, resolved */
+  IMAP_KEY_SET,     /* set */
   IMAP_KEY_FLAGS,   /* flags_set and flags_unset; ALL has none */
   IMAP_KEY_KEYWORD, /* name */
   IMAP_KEY_LARGER,
@@ -25,7 +25,8 @@ typedef enum {
 typedef struct {
   ImapSearchKind kind;
   GPtrArray *children; /* (owned) (nullable) (element-type ImapSearchNode) */
-  GArray *set;         /* (owned) (nullable) (element-type ImapRange) */
+  GArray *set;         /* (owned) (nullable) (element-type ImapRange) as written; once bound, of sequence numbers */
+  gboolean uids;       /* the set was written in UIDs */
   RookFlags flags_set, flags_unset;
   char *name; /* (owned) (nullable) */
   char *text; /* (owned) (nullable) folded */

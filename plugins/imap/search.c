@@ -6,24 +6,28 @@
 
 #include <string.h>
 
-void
-imap_search_node_free (ImapSearchNode *node)
+static gboolean
+bind_node (ImapSearchNode *node, RookView *view, GError **error)
 {
-  if (node == NULL)
-    return;
-  g_clear_pointer (&node->children, g_ptr_array_unref);
-  g_clear_pointer (&node->set, g_array_unref);
-  g_free (node->name);
-  g_free (node->text);
-  g_free (node);
+  if (node->set != NULL)
+    {
+      GArray *set = imap_sequence_resolve (node->set, view, node->uids, error);
+
+      if (set == NULL)
+        return FALSE;
+      g_array_unref (node->set);
+      node->set = set;
+    }
+  for (guint i = 0; node->children != NULL && i < node->children->len; i++)
+    if (!bind_node (node->children->pdata[i], view, error))
+      return FALSE;
+  return TRUE;
 }
 
-void
-imap_search_free (ImapSearch *self)
+gboolean
+imap_search_bind (ImapSearch *self, RookView *view, GError **error)
 {
-  imap_search_node_free (self->root);
-  g_free (self->charset);
-  g_free (self);
+  return bind_node (self->root, view, error);
 }
 
 /* A set among the keys that must all hold. */

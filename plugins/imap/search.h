@@ -11,8 +11,10 @@
 
 typedef struct ImapSearch ImapSearch;
 
-/* CHARSET and all keys up to the end. @view: for sets of sequence numbers and UIDs. Errors: %IMAP_PARSE_ERROR. */
-ImapSearch *imap_search_parse (ImapParser *parser, RookView *view, GError **error);
+/* CHARSET and all keys up to the end. Errors: %IMAP_PARSE_ERROR. */
+ImapSearch *imap_search_parse (ImapParser *parser, GError **error);
+/* Finds out which messages of @view its sets mean; before it is judged. Errors: as imap_sequence_resolve(). */
+gboolean imap_search_bind (ImapSearch *search, RookView *view, GError **error);
 void imap_search_free (ImapSearch *search);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ImapSearch, imap_search_free)
 
