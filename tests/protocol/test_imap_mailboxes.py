@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""IMAP commands on mailboxes as such: LIST, CREATE, DELETE, RENAME, subscriptions, STATUS."""
+
+import re
+
+import pytest
+
+
+def names(responses, verb=b"LIST"):
+    found = []
+    for response in responses:
+        match = re.fullmatch(rb'\* ' + verb + rb' \(([^)]*)\) "(.)" (.*)', response)
+        assert match, response
+        found.append(match.group(3).decode().strip('"'))
+    return found
+
+
+def test_inbox_is_there_at_first_login(imap):
+    wire = imap("bob")
+    assert names(wire.ok('LIST "" *')) == ["INBOX"]
+
+
+def test_root_of_the_hierarchy(imap):
+    assert imap().ok('LIST "" ""') == [b'* LIST (\\Noselect) "/" ""']
+
+
+def test_namespace(imap):
+    assert imap().ok("NAMESPACE") == [b'* NAMESPACE (("" "/")) (("Other Users/" "/")) (("Shared Folders/" "/"))']
+
+
+def test_create_list_delete(imap):
+    wire = imap()
+    wire.ok("CREATE one")
+    wire.ok("CREATE one/two")
+    assert wire.ok('LIST "" one*') == [b'* LIST (\\HasChildren) "/" one', b'* LIST (\\HasNoChildren) "/" one/two']
+    wire.ok("DELETE one/two")
+    wire.ok("DELETE one")
+    assert wire.ok('LIST "" one*') == []
+
+
+def test_missing_parents_are_made(imap):
+    wire = imap()
+    wire.ok("CREATE p/q/r/")
+    assert names(wire.ok('LIST "" p*')) == ["p", "p/q", "p/q/r"]
+
+
+@pytest.mark.parametrize("pattern, expected", [
+    ("%", ["INBOX", "t"]),
+    ("t/%", ["t/a", "t/b"]),
+    ("t/*", ["t/a", "t/a/x", "t/b"]),
+    ("t/%/%", ["t/a/x"]),
+    ("*x", ["t/a/x"]),
+    ("inbox", ["INBOX"]),
+    ("nothing", []),
+])
+def test_list_patterns(server, imap, pattern, expected):
+    wire = imap("carol")
+    for name in ("t", "t/a", "t/a/x", "t/b"):
+        wire.command(f"CREATE {name}")
+    assert names(wire.ok(f'LIST "" {pattern}')) == expected
+
+
+def test_list_with_reference(imap):
+    wire = imap()
+    wire.ok("CREATE ref/a")
+    assert names(wire.ok('LIST "ref/" %')) == ["ref/a"]
+
+
+def test_names_in_modified_utf7(imap):
+    wire = imap()
+    wire.ok('CREATE "Entw&APw-rfe &- mehr"')
+    assert wire.ok('LIST "" Entw*') == [b'* LIST (\\HasNoChildren) "/" "Entw&APw-rfe &- mehr"']
+    wire.ok('SELECT "Entw&APw-rfe &- mehr"')
+    assert wire.command("CREATE Entw&APx")[1] == b"NO [CANNOT] Invalid mailbox name"
+
+
+@pytest.mark.parametrize("name", ["/a", "a//b", '""', '"a\x01b"', "a/" + "b/" * 60 + "c", "x" * 1100])
+def test_bad_names_are_refused(imap, name):
+    assert imap().command(f"CREATE {name}")[1].startswith(b"NO [CANNOT]")
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "..", "~root", "/etc/passwd"])
+def test_paths_are_only_names(server, imap, name):
+    wire = imap()
+    wire.command(f"CREATE {name}")
+    wire.command(f"SELECT {name}")
+    assert not (server.directory / "etc").exists()
+    wire.ok("NOOP")
+
+
+def test_errors_have_their_codes(imap):
+    wire = imap()
+    assert wire.command("CREATE inbox")[1].startswith(b"NO [ALREADYEXISTS]")
+    assert wire.command("DELETE inbox")[1].startswith(b"NO [CANNOT]")
+    assert wire.command("SELECT none")[1] == b"NO [NONEXISTENT] Mailbox does not exist"
+    assert wire.command("DELETE none")[1].startswith(b"NO [NONEXISTENT]")
+    assert wire.command("RENAME none some")[1].startswith(b"NO [NONEXISTENT]")
+    assert wire.command("STATUS none (MESSAGES)")[1].startswith(b"NO [NONEXISTENT]")
+    assert wire.append("none", b"Subject: x\r\n\r\n").startswith(b"NO [TRYCREATE]")
+
+
+def test_rename_takes_children_along(imap):
+    wire = imap()
+    wire.ok("CREATE old/child")
+    wire.ok("RENAME old new")
+    assert names(wire.ok('LIST "" new*')) == ["new", "new/child"]
+    assert wire.ok('LIST "" old*') == []
+
+
+def test_rename_of_inbox_leaves_it_empty(imap):
+    wire = imap("bob")
+    wire.append("INBOX", b"Subject: x\r\n\r\n")
+    wire.ok("RENAME INBOX saved")
+    assert wire.ok("STATUS saved (MESSAGES)") == [b"* STATUS saved (MESSAGES 1)"]
+    assert wire.ok("STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 0)"]
+
+
+def test_subscriptions(imap):
+    wire = imap()
+    wire.ok("CREATE sub/a")
+    wire.ok("SUBSCRIBE sub/a")
+    assert wire.ok('LSUB "" sub*') == [b'* LSUB () "/" sub/a']
+    assert wire.ok('LSUB "" %') == [b'* LSUB (\\Noselect) "/" sub']
+    wire.ok("UNSUBSCRIBE sub/a")
+    assert wire.ok('LSUB "" *') == []
+
+
+def test_a_subscription_outlives_its_mailbox(imap):
+    wire = imap()
+    wire.ok("CREATE gone")
+    wire.ok("SUBSCRIBE gone")
+    wire.ok("DELETE gone")
+    assert wire.ok('LSUB "" gone') == [b'* LSUB (\\Noselect) "/" gone']
+    wire.ok("UNSUBSCRIBE gone")
+
+
+def test_status(imap):
+    wire = imap()
+    wire.ok("CREATE counted")
+    for flags in ("()", "(\\Seen)", "()"):
+        wire.append("counted", b"Subject: x\r\n\r\n", flags)
+    status = wire.ok("STATUS counted (UNSEEN MESSAGES UIDNEXT UIDVALIDITY RECENT)")[0]
+    assert re.fullmatch(rb"\* STATUS counted \(UNSEEN 2 MESSAGES 3 UIDNEXT 4 UIDVALIDITY \d+ RECENT 3\)", status)
+    assert wire.command("STATUS counted (FOO)")[1] == b"BAD Unknown STATUS item"
+    assert wire.command("STATUS counted ()")[1].startswith(b"BAD ")
+
+
+def test_uidvalidity_grows_when_a_name_comes_again(imap):
+    wire = imap()
+
+    def uidvalidity():
+        wire.ok("CREATE again")
+        status = wire.ok("STATUS again (UIDVALIDITY)")[0]
+        wire.ok("DELETE again")
+        return int(re.search(rb"UIDVALIDITY (\d+)", status).group(1))
+
+    assert uidvalidity() < uidvalidity()
+
+
+def test_users_do_not_see_each_others_mailboxes(imap):
+    imap("alice").ok("CREATE secret")
+    wire = imap("bob")
+    assert "Other Users/alice/secret" not in names(wire.ok('LIST "" *'))
+    assert wire.command('SELECT "Other Users/alice/secret"')[1].startswith(b"NO [NONEXISTENT]")
+
+
+def test_everything_is_there_after_a_restart(make_server):
+    from rookery_wire import ImapWire
+    server = make_server()
+    with ImapWire(server.port("imap")) as wire:
+        wire.login().ok("CREATE kept")
+        wire.ok("SUBSCRIBE kept")
+        wire.append("kept", b"Subject: x\r\n\r\nbody\r\n", "(\\Flagged $Forwarded)")
+    server.restart()
+    with ImapWire(server.port("imap")) as wire:
+        wire.login()
+        assert names(wire.ok('LSUB "" *'), b"LSUB") == ["kept"]
+        wire.ok("SELECT kept")
+        fetched = wire.ok("FETCH 1 (FLAGS BODY.PEEK[TEXT])")[0]
+        assert b"\\Flagged" in fetched and b"$Forwarded" in fetched and b"{6}\r\nbody\r\n" in fetched
