@@ -5,7 +5,10 @@ Starts it on free loopback ports with a configuration, a certificate and users o
 at the end insists that it stops cleanly: exit status 0 on SIGTERM, no sanitizer report and no critical warning.
 What a protocol says is not known here; see rookery_wire.py for reading and writing lines.
 
-    server = Server(tmp_path, config={"limits": {"line": "1K"}, "listener lmtp": None})
+Run by root, as in CI, the harness starts the server as the user nobody (and not as root that drops its rights, for the
+leak sanitizer cannot look at such a process); Server(as_root=True) is for the tests that are about just that.
+
+    server = Server(config={"limits": {"line": "1K"}, "listener lmtp": None})
     with server:
         server.port("imap"), server.path("lmtp"), server.ctl("status"), server.reload({"log": {"level": "debug"}})
 
@@ -13,6 +16,8 @@ Environment: ROOKERY_BUILD_DIR (default: build/ in the source tree), ROOKERY_SLO
 sanitizers and valgrind), ROOKERY_KEEP (leave the scratch directories), ROOKERY_WRAPPER (a command before rookeryd).
 """
 
+import atexit
+import functools
 import json
 import os
 import pwd
@@ -34,6 +39,7 @@ LIB = SOURCE / "tests" / "lib"
 PASSWORD = "pass"
 USERS = ("alice", "bob", "carol", "admin")
 REALM = "example.org"
+UNPRIVILEGED = "nobody"
 
 # What no run may leave on standard error.
 BAD_OUTPUT = re.compile(
@@ -79,10 +85,30 @@ def built(*names):
     raise HarnessError(f"{BUILD} has no {names[0]}: build first, or set ROOKERY_BUILD_DIR")
 
 
+@functools.cache
+def programs():
+    """The folder from which nobody can run rookeryd: the build directory, or a copy if that is out of reach."""
+    built(".libs/rookeryd", "rookeryd")
+    if os.geteuid() != 0 or subprocess.run(
+            ["setpriv", "--reuid", UNPRIVILEGED, "--clear-groups", "test", "-r", str(BUILD / "core/.libs/librookery-core.so")]
+    ).returncode == 0:
+        return BUILD
+    copy = Path(tempfile.mkdtemp(prefix="rook-programs-"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    for folder in (".libs", "core/.libs", "plugins/.libs"):
+        (copy / folder).mkdir(parents=True)
+        for pattern in ("rookeryd", "*.so", "*.so.*"):
+            for source in (BUILD / folder).glob(pattern):
+                shutil.copy2(source, copy / folder / source.name)
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(0o755)
+    return copy
+
+
 def child_environment(extra=()):
     """For programs of the build directory: the built library first, sanitizers strict."""
     environment = dict(os.environ)
-    libraries = [str(BUILD / "core" / ".libs"), environment.get("LD_LIBRARY_PATH", "")]
+    libraries = [str(programs() / "core" / ".libs"), environment.get("LD_LIBRARY_PATH", "")]
     environment["LD_LIBRARY_PATH"] = ":".join(part for part in libraries if part)
     options = {
         "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:handle_abort=1",
@@ -129,10 +155,9 @@ def write_config(path, groups):
 class Server:
     """One rookeryd. `config` changes the default settings (see merge()); `users` get PASSWORD."""
 
-    def __init__(self, directory=None, config=None, users=USERS, environment=None, plugins=None, **popen):
-        self.owns_directory = directory is None
-        # Paths of UNIX sockets must be short, which pytest's are not always.
-        self.directory = Path(directory or tempfile.mkdtemp(prefix="rook-"))
+    def __init__(self, config=None, users=USERS, environment=None, plugins=None, as_root=False, **popen):
+        # Paths of UNIX sockets must be short, and reachable for nobody, which pytest's are not.
+        self.directory = Path(tempfile.mkdtemp(prefix="rook-"))
         self.run_directory = Path(tempfile.mkdtemp(prefix="rook-run-"))
         self.state_directory = self.directory / "state"
         self.spool = self.directory / "spool"
@@ -143,6 +168,9 @@ class Server:
         self.environment = dict(environment or {})
         self.popen = popen
         self.as_root = as_root
+        self.user = UNPRIVILEGED if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        if os.geteuid() == 0 and not as_root:
+            self.popen = {"user": self.user, "group": pwd.getpwnam(self.user).pw_gid, "extra_groups": [], **popen}
         self.plugins = plugins
         self.process = None
         self.changes = config
@@ -153,11 +181,12 @@ class Server:
 
     def default_config(self):
         """Everything on loopback; plain text is allowed there, since most tests are not about TLS."""
-        user = pwd.getpwuid(os.geteuid()).pw_name
         groups = {
             "server": {
                 "state-directory": self.state_directory, "run-directory": self.run_directory,
-                "plugin-directory": BUILD / "plugins" / ".libs", "user": user, "workers": 2,
+                "plugin-directory": programs() / "plugins" / ".libs", "user": self.user, "workers": 2,
+                # Else the process may not be looked at, not even by its own leak sanitizer.
+                "core-dumps": True,
             },
             "partition default": {"path": self.spool},
             "tls": {"certificate": self.certificate, "private-key": self.key},
@@ -190,6 +219,10 @@ class Server:
         for user in self.users:
             self.add_user(user)
         self.configure(self.changes)
+        self.log_path.touch()
+        if os.geteuid() == 0:
+            for path in (self.directory, self.run_directory, *self.directory.rglob("*")):
+                shutil.chown(path, self.user)
         self.prepared = True
 
     def configure(self, changes=None):
@@ -201,6 +234,8 @@ class Server:
         run_quietly("/usr/sbin/saslpasswd2", "-p", "-c", "-f", str(self.sasldb), "-u", realm, user,
                     input=password.encode())
         self.sasldb.chmod(0o600)
+        if os.geteuid() == 0:
+            shutil.chown(self.sasldb, self.user)
 
     def port(self, listener):
         return self.ports[listener]
@@ -211,13 +246,18 @@ class Server:
 
     # --- life
 
+    def program(self):
+        linked = programs() / ".libs" / "rookeryd"
+        return str(linked if linked.exists() else programs() / "rookeryd")
+
     def start(self, wait=True):
         self.prepare()
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         notify.bind(str(self.run_directory / "notify.sock"))
+        (self.run_directory / "notify.sock").chmod(0o666)
         environment = child_environment({"NOTIFY_SOCKET": str(self.run_directory / "notify.sock"), **self.environment})
         command = shlex.split(os.environ.get("ROOKERY_WRAPPER", "")) + [
-            str(built(".libs/rookeryd", "rookeryd")), "--config", str(self.config_path)]
+            self.program(), "--config", str(self.config_path)]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=environment, cwd=self.directory, **self.popen)
@@ -283,8 +323,7 @@ class Server:
             self.kill()
         if not os.environ.get("ROOKERY_KEEP"):
             shutil.rmtree(self.run_directory, ignore_errors=True)
-            if self.owns_directory:
-                shutil.rmtree(self.directory, ignore_errors=True)
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self):
         return self if self.process else self.start()
@@ -343,9 +382,8 @@ class Server:
     def check_config(self):
         """rookeryd --check-config on the configuration as it is written now. Returns the finished process."""
         self.prepare()
-        return subprocess.run([str(built(".libs/rookeryd", "rookeryd")), "--config", str(self.config_path),
-                               "--check-config"], capture_output=True, text=True, env=child_environment(),
-                              timeout=60 * SLOW)
+        return subprocess.run([self.program(), "--config", str(self.config_path), "--check-config"], capture_output=True,
+                              text=True, env=child_environment(), timeout=60 * SLOW, **self.popen)
 
     def resident_kib(self):
         """Memory in use now."""

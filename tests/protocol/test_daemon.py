@@ -21,3 +21,16 @@ def test_unknown_option_is_a_usage_error():
     done = rookeryd("--no-such-option")
     assert done.returncode == 2
     assert "no-such-option" in done.stderr
+
+
+def test_starts_and_stops_cleanly_without_any_plugin(make_server):
+    make_server(plugins=[], config={"tls": None, "auth": None, "partition default": None})
+
+
+def test_unknown_group_is_reported_with_file_and_line(make_server):
+    server = make_server(plugins=[], start=False)
+    server.prepare()
+    server.config_path.write_text("[server]\nworkers=1\n\n[sever]\nworkers=2\n")
+    done = server.check_config()
+    assert done.returncode == 1
+    assert f"{server.config_path}:4:" in done.stdout + done.stderr

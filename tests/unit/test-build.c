@@ -32,7 +32,7 @@ test_version_is_known (void)
 int
 main (int argc, char **argv)
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/build/struct/has-only-members-within-its-size", test_struct_has_member);
   g_test_add_func ("/build/version/is-known-without-an-include", test_version_is_known);
   return g_test_run ();

@@ -253,7 +253,7 @@ test_plugin (void)
 int
 main (int argc, char **argv)
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/directory/local/says-here-and-agrees", test_local);
   g_test_add_func ("/directory/plugin/takes-over-and-its-answers-are-checked", test_plugin);
   return g_test_run ();

@@ -509,7 +509,7 @@ test_cursors_are_kept (void)
 int
 main (int argc, char **argv)
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/event/type/each-has-a-name-of-its-own", test_every_type_has_a_name);
   g_test_add_func ("/event/publish/in-order-and-never-inside", test_in_order_and_never_inside_publish);
   g_test_add_func ("/event/subscribe/only-what-was-asked-for", test_only_what_was_asked_for);

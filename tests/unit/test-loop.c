@@ -518,7 +518,7 @@ test_lock_taken_twice_aborts (void)
 int
 main (int argc, char **argv)
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/loop/new/one-worker-a-core-by-default", test_one_worker_a_core);
   g_test_add_func ("/loop/current/is-the-calling-threads-worker", test_current_is_the_calling_threads);
   g_test_add_func ("/loop/quit/from-any-thread", test_quit_from_any_thread);

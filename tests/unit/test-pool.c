@@ -237,7 +237,7 @@ test_limits_change_live (void)
 int
 main (int argc, char **argv)
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/loop/pool/done-on-the-calling-worker", test_done_on_the_calling_worker);
   g_test_add_func ("/loop/pool/full-says-no-at-once", test_full_says_no_at_once);
   g_test_add_func ("/loop/pool/without-queue-takes-what-threads-can", test_no_queue_still_runs);

@@ -155,7 +155,7 @@ test_after_a_standstill (void)
 int
 main (int argc, char **argv)
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/loop/wheel/never-early-and-late-by-20-ms-or-a-hundredth", test_every_length_in_time);
   g_test_add_func ("/loop/wheel/each-of-many-fires-once", test_many_at_random);
   g_test_add_func ("/loop/wheel/a-stopped-timer-is-not-called", test_stopped_is_not_called);
