@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The plugin's object. Sessions and whatever is asynchronous hold references to it, so it may outlive the plugin's fini.
+ * The plugin's object: settings, and the tables of commands and capabilities with what others added.
  */
 #include "imap/imap.h"
 
@@ -16,7 +16,7 @@ typedef struct {
 
 struct RookImap {
   gatomicrefcount references;
-  RookPlugin *plugin; /* (owned) (nullable) */
+  RookPlugin *plugin; /* (unowned) (nullable) whoever outlives it holds a reference: each session does */
   RookMutex lock;     /* protects what follows */
   ImapLimits limits;
   GHashTable *commands;    /* (owned) name, ImapEntry */
@@ -137,7 +137,7 @@ imap_new (RookPlugin *plugin, RookConfigGroup *config)
 
   g_atomic_ref_count_init (&self->references);
   rook_mutex_init (&self->lock);
-  self->plugin = plugin != NULL ? rook_plugin_ref (plugin) : NULL;
+  self->plugin = plugin;
   if (config != NULL)
     read_limits (&self->limits, config);
   self->commands = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) imap_entry_unref);
@@ -162,16 +162,12 @@ imap_ref (RookImap *self)
 void
 imap_unref (RookImap *self)
 {
-  RookPlugin *plugin = self->plugin;
-
   if (!g_atomic_ref_count_dec (&self->references))
     return;
   g_hash_table_unref (self->commands);
   g_ptr_array_unref (self->capabilities);
   rook_mutex_clear (&self->lock);
   g_free (self);
-  if (plugin != NULL)
-    rook_plugin_unref (plugin);
 }
 
 void

@@ -31,6 +31,7 @@ session_open (RookConnection *connection, gpointer data)
 
   self->references = 1;
   self->imap = imap_ref (data);
+  rook_plugin_ref (imap_get_plugin (self->imap));
   self->server = rook_connection_get_server (connection);
   self->connection = connection;
   imap_get_limits (self->imap, &self->limits);
@@ -51,6 +52,8 @@ imap_session_ref (ImapSession *self)
 void
 imap_session_unref (ImapSession *self)
 {
+  RookPlugin *plugin = imap_get_plugin (self->imap);
+
   g_assert (self->references > 0);
   if (--self->references > 0)
     return;
@@ -63,6 +66,7 @@ imap_session_unref (ImapSession *self)
   imap_input_clear (&self->input);
   imap_unref (self->imap);
   g_free (self);
+  rook_plugin_unref (plugin);
 }
 
 gboolean

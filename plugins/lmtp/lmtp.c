@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Settings of the plugin. Sessions hold references, so this may outlive the plugin's fini.
+ * Settings of the plugin.
  */
 #include "lmtp/lmtp.h"
 
@@ -11,7 +11,7 @@
 
 struct Lmtp {
   gatomicrefcount references;
-  RookPlugin *plugin; /* (owned) */
+  RookPlugin *plugin; /* (unowned) each session holds a reference */
   RookMutex lock;     /* protects what follows */
   LmtpLimits limits;
   GStrv trusted; /* (owned) */
@@ -87,7 +87,7 @@ lmtp_new (RookPlugin *plugin, RookConfigGroup *config, GError **error)
   self = g_new0 (Lmtp, 1);
   g_atomic_ref_count_init (&self->references);
   rook_mutex_init (&self->lock);
-  self->plugin = rook_plugin_ref (plugin);
+  self->plugin = plugin;
   read_settings (self, config);
   for (guint i = 0; i < LMTP_N_COMMANDS; i++)
     self->latency[i] =
@@ -106,14 +106,17 @@ lmtp_ref (Lmtp *self)
 void
 lmtp_unref (Lmtp *self)
 {
-  RookPlugin *plugin = self->plugin;
-
   if (!g_atomic_ref_count_dec (&self->references))
     return;
   g_strfreev (self->trusted);
   rook_mutex_clear (&self->lock);
   g_free (self);
-  rook_plugin_unref (plugin);
+}
+
+RookPlugin *
+lmtp_get_plugin (Lmtp *self)
+{
+  return self->plugin;
 }
 
 void

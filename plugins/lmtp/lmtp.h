@@ -27,6 +27,7 @@ Lmtp *lmtp_new (RookPlugin *plugin, RookConfigGroup *config, GError **error);
 Lmtp *lmtp_ref (Lmtp *self);
 void lmtp_unref (Lmtp *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Lmtp, lmtp_unref)
+RookPlugin *lmtp_get_plugin (Lmtp *self);
 void lmtp_reconfigure (Lmtp *self, RookConfigGroup *config);
 void lmtp_get_limits (Lmtp *self, LmtpLimits *out_limits);
 /* Whether the peer may send mail without having authenticated. */

@@ -44,6 +44,7 @@ session_open (RookConnection *connection, gpointer data)
 
   self->references = 1;
   self->lmtp = lmtp_ref (data);
+  rook_plugin_ref (lmtp_get_plugin (self->lmtp));
   self->server = rook_connection_get_server (connection);
   self->connection = connection;
   self->command = -1;
@@ -65,6 +66,8 @@ lmtp_session_ref (LmtpSession *self)
 void
 lmtp_session_unref (LmtpSession *self)
 {
+  RookPlugin *plugin = lmtp_get_plugin (self->lmtp);
+
   g_assert (self->references > 0);
   if (--self->references > 0)
     return;
@@ -76,6 +79,7 @@ lmtp_session_unref (LmtpSession *self)
   g_free (self->lhlo);
   lmtp_unref (self->lmtp);
   g_free (self);
+  rook_plugin_unref (plugin);
 }
 
 void
