@@ -196,6 +196,16 @@ call (Options *options, GVariant **out_result, char **out_message)
   return status;
 }
 
+/* Whoever looks at the list of processes would see it. */
+static gboolean
+has_password (const Options *options)
+{
+  const char *const *words = (const char *const *) options->words->pdata;
+
+  return strcmp (words[0], "user") == 0 && words[1] != NULL && options->words->len > 4
+         && (strcmp (words[1], "add") == 0 || strcmp (words[1], "passwd") == 0);
+}
+
 static int
 run (Options *options)
 {
@@ -205,6 +215,11 @@ run (Options *options)
 
   if (options->local && is_describe (options))
     return print_description (options);
+  if (has_password (options))
+    {
+      g_printerr ("rookctl: a password is asked for or read from standard input, never given as an argument\n");
+      return ROOKCTL_USAGE;
+    }
   status = call (options, &result, &message);
   if (status == ROOKCTL_OK)
     print_result (options, result);

@@ -14,11 +14,6 @@
 
 G_BEGIN_DECLS
 
-/* Until control is there. */
-#pragma weak rook_control_add
-#pragma weak rook_control_call_done
-#pragma weak rook_control_call_fail
-
 /* --- settings.c: `[auth]` as a struct ------------------------------------------------------------------------------ */
 
 typedef enum { ROOK_AUTH_SASLAUTHD, ROOK_AUTH_SASLDB, ROOK_AUTH_CHECKER } RookAuthBackend;

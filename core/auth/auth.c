@@ -5,6 +5,7 @@
  */
 #include "auth/auth-internal.h"
 
+#include "control/control-private.h"
 #include "rookery/server.h"
 
 G_DEFINE_QUARK (rook - auth - error - quark, rook_auth_error)
@@ -46,6 +47,22 @@ rook_auth_new_with (RookLoop *loop, RookAuthSettings *settings, RookLog *log, Ro
   return auth;
 }
 
+/* For `rookctl status`. */
+static GVariant *
+describe (gpointer data)
+{
+  RookAuth *auth = data;
+  g_autoptr (RookAuthSettings) settings = rook_auth_get_settings (auth);
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "backend", "s", settings->backend_name);
+  g_variant_dict_insert (&dict, "checks-running", "u", rook_pool_get_running (auth->pool));
+  g_variant_dict_insert (&dict, "checks-waiting", "u", rook_pool_get_queued (auth->pool));
+  g_variant_dict_insert (&dict, "failures-remembered", "u", rook_throttle_get_size (auth->throttle));
+  return g_variant_dict_end (&dict);
+}
+
 RookAuth *
 rook_auth_new (RookServer *server)
 {
@@ -55,8 +72,8 @@ rook_auth_new (RookServer *server)
                                        rook_server_get_metrics (server));
 
   auth->server = server;
-  if (rook_server_get_control (server) != NULL)
-    rook_auth_add_verbs (auth, rook_server_get_control (server));
+  rook_auth_add_verbs (auth, rook_server_get_control (server));
+  rook_control_add_status (rook_server_get_control (server), "auth", describe, auth);
   return auth;
 }
 
@@ -83,6 +100,8 @@ wait_for_work (RookAuth *auth)
 void
 rook_auth_free (RookAuth *auth)
 {
+  if (auth->server != NULL)
+    rook_control_remove_status (rook_server_get_control (auth->server), "auth");
   rook_pool_free (auth->admin_pool);
   rook_pool_free (auth->local_pool);
   rook_pool_free (auth->pool);
