@@ -5,7 +5,7 @@ EXTRA_DIST += %D%/README.md
 if ENABLE_EXAMPLE
 # The plugin without its registration: what unit tests link. Append sources and headers here.
 noinst_LTLIBRARIES += plugins/example/libexample.la
-plugins_example_libexample_la_SOURCES =
+plugins_example_libexample_la_SOURCES = %D%/notify.c %D%/notify.h %D%/session.c
 plugins_example_libexample_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 plugins_example_libexample_la_CFLAGS = $(PLUGIN_CFLAGS)
 
