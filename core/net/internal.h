@@ -50,11 +50,13 @@ typedef struct {
 RookListener *rook_listener_ref (RookListener *listener);
 void rook_listener_unref (RookListener *listener);
 
+typedef struct RookNetWorkers RookNetWorkers;
+
 /* The part of the service on one worker; all of it that worker's own but what is marked. */
 typedef struct {
   RookNet *net;              /* (unowned) */
   RookWorker *worker;        /* (unowned) */
-  gpointer all;              /* (unowned) the reference-counted array that we are in */
+  RookNetWorkers *all;       /* (unowned) what we are in */
   gint n_connections;        /* atomic: with those on their way here */
   RookNetSettings *settings; /* (owned) */
   RookTlsStore *tls;         /* (owned) for outbound connections */
@@ -63,6 +65,11 @@ typedef struct {
   gboolean scheduled_invoked;
   guint8 *buffer; /* (owned) (nullable) of ROOK_READ_DATA bytes, for whoever reads now */
 } RookNetWorker;
+
+struct RookNetWorkers {
+  gint ref_count; /* atomic */
+  RookNetWorker list[];
+};
 
 typedef struct {
   RookCounter *bytes_in, *bytes_out, *handshakes, *handshakes_resumed, *handshakes_failed, *delayed;
@@ -82,7 +89,8 @@ struct RookNet {
   gint n_accepted;                               /* atomic: accepted connections that are not over */
   gint64 next_id;                                /* atomic */
   guint n_workers;                               /* with the main worker, which is the last */
-  RookNetWorker *workers;                        /* (owned) */
+  RookNetWorkers *all_workers;                   /* (owned) */
+  RookNetWorker *workers;                        /* the list in it */
 
   /* Main worker only: */
   RookNetSettings *settings; /* (owned) */

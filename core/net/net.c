@@ -160,13 +160,20 @@ rook_net_get_quietest_worker (RookNet *net)
   return best;
 }
 
-/* The array of workers stays until the last invocation that knows it has gone. */
+/* The workers' parts stay until the last invocation that knows them has gone. */
+static void
+unref_workers (RookNetWorkers *all)
+{
+  if (g_atomic_int_dec_and_test (&all->ref_count))
+    g_free (all);
+}
+
 static void
 worker_release (gpointer data)
 {
   RookNetWorker *worker = data;
 
-  g_atomic_rc_box_release (worker->all);
+  unref_workers (worker->all);
 }
 
 static void
@@ -193,7 +200,7 @@ rook_net_worker_wake (RookNetWorker *worker)
   if (worker->scheduled_invoked)
     return;
   worker->scheduled_invoked = TRUE;
-  g_atomic_rc_box_acquire (worker->all);
+  g_atomic_int_inc (&worker->all->ref_count);
   rook_worker_invoke (worker->worker, run_scheduled, worker, worker_release);
 }
 
@@ -372,13 +379,15 @@ static void
 add_workers (RookNet *net)
 {
   net->n_workers = rook_loop_get_n_workers (net->loop) + 1;
-  net->workers = g_atomic_rc_box_alloc0 (net->n_workers * sizeof (RookNetWorker));
+  net->all_workers = g_malloc0 (sizeof (RookNetWorkers) + net->n_workers * sizeof (RookNetWorker));
+  net->all_workers->ref_count = 1;
+  net->workers = net->all_workers->list;
   for (guint i = 0; i < net->n_workers; i++)
     {
       RookNetWorker *worker = &net->workers[i];
 
       worker->net = net;
-      worker->all = net->workers;
+      worker->all = net->all_workers;
       worker->worker =
           i + 1 < net->n_workers ? rook_loop_get_worker (net->loop, i) : rook_loop_get_main_worker (net->loop);
       worker->settings = rook_net_settings_ref (net->settings);
@@ -480,7 +489,7 @@ rook_net_free (RookNet *net)
       g_free (net->workers[i].buffer);
     }
   rook_listeners_free (net->listeners);
-  g_atomic_rc_box_release (net->workers);
+  unref_workers (net->all_workers);
   g_hash_table_unref (net->protocols);
   rook_tally_free (net->by_address);
   rook_tally_free (net->by_user);

@@ -128,7 +128,7 @@ choose_protocol (SSL *ssl, const guchar **out, guchar *out_length, const guchar 
 
   if (alpn == NULL)
     return SSL_TLSEXT_ERR_NOACK;
-  for (guint i = 0; i + 1 + offered[i] <= length; i += 1 + offered[i])
+  for (guint i = 0; i < length && i + 1 + offered[i] <= length; i += 1 + offered[i])
     if (offered[i] == want && memcmp (offered + i + 1, alpn, want) == 0)
       {
         *out = offered + i + 1;

@@ -266,7 +266,11 @@ test_any_address (void)
 
     client_send (client, "WHO\r\n");
     client_expect (client, "HELLO");
-    g_assert_true (g_str_has_suffix (client_read_line (client), " 127.0.0.1"));
+    {
+      g_autofree char *who = client_read_line (client);
+
+      g_assert_true (g_str_has_suffix (who, " 127.0.0.1"));
+    }
     address.sin6_port = htons (rook_net_get_port (fixture.net, "one"));
     if (fd >= 0) /* the machine may have no IPv6 */
       g_assert_true (connect (fd, (struct sockaddr *) &address, sizeof address) == 0 || errno == EADDRNOTAVAIL);

@@ -637,8 +637,11 @@ test_connect_by_name (void)
   g_assert_cmpint (
       reason_for (&fixture, (RookConnectSpec){ .host = "localhost", .port = rook_net_get_port (fixture.net, "plain") }),
       ==, -2);
-  g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "no.such.name.invalid", .port = 1 }), ==,
-                   ROOK_NET_ERROR_RESOLVE);
+  /* longer than a label may be: no name server is asked */
+  g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "a234567890123456789012345678901234567890"
+                                                                    "123456789012345678901234567890.invalid",
+                                                            .port = 1 }),
+                   ==, ROOK_NET_ERROR_RESOLVE);
   fixture_stop (&fixture);
 }
 
@@ -667,8 +670,7 @@ test_connect_times_out (void)
   g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "127.0.0.1",
                                                             .port = rook_net_get_port (fixture.net, "plain"),
                                                             .tls = ROOK_TLS_IMPLICIT,
-                                                            .tls_no_verify = TRUE,
-                                                            .connect_timeout_ms = 200 }),
+                                                            .tls_no_verify = TRUE }),
                    ==, ROOK_NET_ERROR_TLS); /* it greets in clear */
   {
     struct sockaddr_in address = { .sin_family = AF_INET };

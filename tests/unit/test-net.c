@@ -652,7 +652,11 @@ test_proxy_is_no_command_elsewhere (void)
     client_expect (client, "HELLO");
     client_send (client, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nWHO\r\n");
     client_expect (client, "WHAT");
-    g_assert_true (g_str_has_prefix (client_read_line (client), "127.0.0.1 "));
+    {
+      g_autofree char *who = client_read_line (client);
+
+      g_assert_true (g_str_has_prefix (who, "127.0.0.1 "));
+    }
   }
   fixture_stop (&fixture);
 }
