@@ -120,6 +120,14 @@ rook_mail_ref_settings (RookMail *mail)
   return rook_mail_settings_ref (mail->settings);
 }
 
+guint64
+rook_mail_get_max_message_size (RookMail *mail)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+
+  return mail->settings->max_message_size;
+}
+
 RookPartition *
 rook_mail_find_partition (RookMail *mail, const char *name)
 {

@@ -24,6 +24,7 @@ void rook_mail_reconfigure (RookMail *mail, RookConfig *config);
 gboolean rook_mail_open_stores (RookMail *mail, GError **error);
 /* Ends what can be ended and closes the stores; everything asked for later is UNAVAILABLE. Blocks. */
 void rook_mail_close_stores (RookMail *mail);
+guint64 rook_mail_get_max_message_size (RookMail *mail);
 /* For tests: a backend that no plugin registered, in place of mailbox/storage. Before opening. */
 void rook_mail_set_backend (RookMail *mail, const RookStorageBackend *backend, gpointer data);
 /* Whether a storage backend (a plugin's) of that name is in use. */

@@ -5,10 +5,11 @@
  * For each recipient: find the mailbox, let the filters that plugins registered have their say (in order of priority),
  * suppress duplicates, append. A message to many recipients is stored once. Answers come one a recipient.
  *
- * Addresses: a route (`@a,@b:`) is dropped, `<>` around is allowed, the local part is taken in lower case
+ * Addresses: a route (`@a,@b:`) is dropped, `<>` around is allowed, the user name is taken in lower case
  * (delivery/lower-case). `user` and `user+detail` (in any domain; `user@domain` is tried first if there is such a user)
  * go to that user's INBOX or folder; a folder that is missing, or where the sender lacks `p`, means the INBOX, which
- * needs no right. `+shared/box` (mailbox/separator) goes to a shared mailbox, which needs `p`.
+ * needs no right. `+shared/box` goes to a shared mailbox, which needs `p`. Folders and shared mailboxes are named as
+ * administrators name them (mailbox/separator).
  *
  * Duplicates: two messages with equal Message-ID and equal text of Date delivered to one mailbox are one (delivery/
  * suppress-duplicates); a message that lacks either never matches. The second is answered OK, once the first is safe.

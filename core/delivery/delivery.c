@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The delivery service itself: settings, metrics, life.
+ */
+#include "delivery/delivery-private.h"
+
+static const RookConfigKey delivery_keys[] = {
+  { .name = "lower-case",
+    .type = ROOK_CONFIG_BOOLEAN,
+    .default_value = "true",
+    .change = ROOK_CONFIG_LIVE,
+    .help = "Recipients' user names are taken in lower case." },
+  { .name = "suppress-duplicates",
+    .type = ROOK_CONFIG_BOOLEAN,
+    .default_value = "true",
+    .change = ROOK_CONFIG_LIVE,
+    .help =
+        "A message with the Message-ID and Date of one that was delivered to the same mailbox before is accepted and "
+        "not stored again." },
+  { .name = NULL },
+};
+
+const RookConfigSchema rook_delivery_schemas[] = {
+  { .struct_size = sizeof (RookConfigSchema),
+    .name = "delivery",
+    .keys = delivery_keys,
+    .help = "What happens to mail on its way in." },
+  { .name = NULL },
+};
+
+void
+rook_delivery_reconfigure (RookDelivery *delivery, RookConfig *config)
+{
+  RookConfigGroup *group = rook_config_get_group (config, "delivery", NULL);
+  g_autoptr (RookLocker) locker = rook_locker_new (&delivery->lock);
+
+  delivery->lower_case = rook_config_group_get_boolean (group, "lower-case");
+  delivery->suppress_duplicates = rook_config_group_get_boolean (group, "suppress-duplicates");
+}
+
+static void
+filter_entry_unref (gpointer data)
+{
+  RookFilterEntry *entry = data;
+
+  if (g_atomic_ref_count_dec (&entry->ref))
+    g_free (entry);
+}
+
+RookDelivery *
+rook_delivery_new (RookServer *server)
+{
+  g_autoptr (RookConfig) config = rook_server_get_config (server);
+  RookMetrics *metrics = rook_server_get_metrics (server);
+  RookDelivery *delivery = g_new0 (RookDelivery, 1);
+
+  delivery->server = server;
+  rook_mutex_init (&delivery->lock);
+  delivery->filters = g_ptr_array_new_with_free_func (filter_entry_unref);
+  for (guint i = 0; i < G_N_ELEMENTS (delivery->results); i++)
+    delivery->results[i] =
+        rook_metrics_counter (metrics, "delivery.recipients", "result",
+                              rook_delivery_status_get_name ((RookDeliveryStatus) i), "recipients answered, by result");
+  delivery->time = rook_metrics_histogram (metrics, "delivery.time", NULL, NULL, "us",
+                                           "from the whole message to the answer for one recipient");
+  rook_delivery_reconfigure (delivery, config);
+  return delivery;
+}
+
+void
+rook_delivery_free (RookDelivery *delivery)
+{
+  g_ptr_array_unref (delivery->filters);
+  rook_mutex_clear (&delivery->lock);
+  g_free (delivery);
+}

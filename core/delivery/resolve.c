@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From an address to a recipient: whose INBOX, which folder, or which shared mailbox. Creates nothing.
+ */
+#include <string.h>
+
+#include "delivery/delivery-private.h"
+
+typedef struct {
+  RookDelivery *delivery; /* (unowned) */
+  RookMail *mail;         /* (unowned) */
+  RookWorker *worker;
+  RookIdentity *sender; /* (owned) (nullable) */
+  RookResolveCallback callback;
+  gpointer data;
+  RookRecipient *recipient; /* (owned) (nullable) */
+  RookDeliveryStatus status;
+  const char *text; /* (nullable) constant */
+} Resolving;
+
+static void
+answer (gpointer data)
+{
+  Resolving *r = data;
+
+  r->callback (r->status, r->text, r->status == ROOK_DELIVERY_OK ? g_steal_pointer (&r->recipient) : NULL, r->data);
+}
+
+static void
+resolving_free (gpointer data)
+{
+  Resolving *r = data;
+
+  g_clear_pointer (&r->sender, rook_identity_unref);
+  g_clear_pointer (&r->recipient, rook_recipient_free);
+  g_free (r);
+}
+
+static void
+finish (Resolving *r, RookDeliveryStatus status, const char *text)
+{
+  r->status = status;
+  r->text = text;
+  rook_worker_invoke (r->worker, answer, r, resolving_free);
+}
+
+/* --- what there is ---------------------------------------------------------------------------------------------- */
+
+/* The rights of whoever sends: as who they are, or as nobody in particular. */
+static gboolean
+has_right (Resolving *r, const char *mailbox, char right)
+{
+  g_autofree char *rights = NULL;
+
+  if (r->sender != NULL)
+    rights = rook_mail_get_rights (r->mail, r->sender, mailbox);
+  else
+    {
+      g_autoptr (RookIdentity) nobody = rook_identity_new ("anonymous", "anonymous", NULL, FALSE);
+
+      rights = rook_mail_get_rights (r->mail, nobody, mailbox);
+    }
+  return rights != NULL && strchr (rights, right) != NULL;
+}
+
+/* The folder that the detail names, in the form that administrators use; %NULL: it can't be one. */
+static char *
+detail_folder (RookMail *mail, const char *user, const char *detail)
+{
+  g_autoptr (RookNamespace) ns = rook_mail_get_namespace (mail, NULL);
+  g_autofree char *inbox = g_strconcat ("user/", user, NULL);
+  g_autofree char *external = rook_namespace_to_external (ns, inbox);
+  g_autofree char *full = NULL;
+
+  if (external == NULL || detail == NULL || *detail == '\0')
+    return NULL;
+  full = g_strdup_printf ("%s%c%s", external, rook_namespace_get_separator (ns), detail);
+  return rook_namespace_to_internal (ns, full, NULL);
+}
+
+static void
+check_user (Resolving *r)
+{
+  g_autofree char *folder = NULL;
+
+  if (!rook_mail_user_may_exist (r->mail, r->recipient->user, ROOK_ENSURE_DELIVERY))
+    {
+      finish (r, ROOK_DELIVERY_UNKNOWN_USER, NULL);
+      return;
+    }
+  folder = detail_folder (r->mail, r->recipient->user, r->recipient->detail);
+  if (folder != NULL && rook_mail_exists (r->mail, folder) && has_right (r, folder, 'p'))
+    {
+      g_free (r->recipient->mailbox);
+      r->recipient->mailbox = g_steal_pointer (&folder);
+    }
+  finish (r, ROOK_DELIVERY_OK, NULL);
+}
+
+static void
+check_shared (Resolving *r)
+{
+  const char *mailbox = r->recipient->mailbox;
+
+  if (!rook_mail_exists (r->mail, mailbox))
+    finish (r, ROOK_DELIVERY_UNKNOWN_USER, NULL);
+  else if (has_right (r, mailbox, 'p'))
+    finish (r, ROOK_DELIVERY_OK, NULL);
+  else
+    finish (r, has_right (r, mailbox, 'l') ? ROOK_DELIVERY_NO_PERMISSION : ROOK_DELIVERY_UNKNOWN_USER, NULL);
+}
+
+static void
+check_here (Resolving *r)
+{
+  if (r->recipient->user != NULL)
+    check_user (r);
+  else
+    check_shared (r);
+}
+
+/* --- where it is ------------------------------------------------------------------------------------------------ */
+
+static void
+located (const RookLocation *location, const GError *error, gpointer data)
+{
+  Resolving *r = data;
+
+  if (location != NULL && !location->local)
+    finish (r, ROOK_DELIVERY_MOVED, "the mailbox lives on another server");
+  else if (error != NULL && !g_error_matches (error, ROOK_DIRECTORY_ERROR, ROOK_DIRECTORY_ERROR_NOT_FOUND))
+    finish (r, ROOK_DELIVERY_TEMPORARY, NULL);
+  else
+    check_here (r);
+}
+
+static void
+locate (Resolving *r)
+{
+  RookDirectoryService *directory = rook_server_get_directory (r->delivery->server);
+
+  if (directory != NULL)
+    rook_directory_locate (directory, r->recipient->mailbox, located, r);
+  else
+    check_here (r);
+}
+
+/* --- taking the address apart ----------------------------------------------------------------------------------- */
+
+static gboolean
+is_shared (Resolving *r, const RookAddress *address)
+{
+  g_autoptr (RookNamespace) ns = NULL;
+
+  if (address->local[0] != '+')
+    return FALSE;
+  ns = rook_mail_get_namespace (r->mail, NULL);
+  r->recipient->mailbox = rook_namespace_to_internal (ns, address->local + 1, NULL);
+  return TRUE;
+}
+
+static char *
+canonical (Resolving *r, const char *user, const char *domain)
+{
+  RookAuth *auth = rook_server_get_auth (r->delivery->server);
+  g_autofree char *full = domain != NULL ? g_strdup_printf ("%s@%s", user, domain) : g_strdup (user);
+  char *name = NULL;
+
+  if (auth == NULL || !rook_auth_canonical_user (auth, full, &name, NULL))
+    return NULL;
+  return name;
+}
+
+/* The user in that domain, if there is one, else the user of that name. */
+static char *
+find_user (Resolving *r, const char *user, const char *domain)
+{
+  char *found = domain != NULL ? canonical (r, user, domain) : NULL;
+  g_autofree char *inbox = found != NULL ? g_strconcat ("user/", found, NULL) : NULL;
+
+  if (inbox != NULL && rook_mail_exists (r->mail, inbox))
+    return found;
+  g_free (found);
+  return canonical (r, user, NULL);
+}
+
+static gboolean
+set_user (Resolving *r, const RookAddress *address)
+{
+  const char *plus = strchr (address->local, '+');
+  g_autofree char *name =
+      plus != NULL ? g_strndup (address->local, (gsize) (plus - address->local)) : g_strdup (address->local);
+  gboolean lower_case;
+
+  rook_mutex_lock (&r->delivery->lock);
+  lower_case = r->delivery->lower_case;
+  rook_mutex_unlock (&r->delivery->lock);
+  if (lower_case)
+    {
+      char *lower = g_utf8_strdown (name, -1);
+
+      g_free (name);
+      name = lower;
+    }
+  r->recipient->user = find_user (r, name, address->domain);
+  r->recipient->detail = plus != NULL && plus[1] != '\0' ? g_strdup (plus + 1) : NULL;
+  if (r->recipient->user != NULL)
+    r->recipient->mailbox = g_strconcat ("user/", r->recipient->user, NULL);
+  return r->recipient->user != NULL;
+}
+
+static void
+resolve (Resolving *r)
+{
+  RookAddress address = { NULL, NULL };
+
+  if (!rook_address_split (r->recipient->address, &address))
+    finish (r, ROOK_DELIVERY_BAD_ADDRESS, NULL);
+  else if (is_shared (r, &address) ? r->recipient->mailbox == NULL : !set_user (r, &address))
+    finish (r, ROOK_DELIVERY_UNKNOWN_USER, NULL);
+  else
+    locate (r);
+  rook_address_clear (&address);
+}
+
+void
+rook_delivery_resolve (RookDelivery *delivery, const RookResolveRequest *request, RookResolveCallback callback,
+                       gpointer data)
+{
+  Resolving *r = g_new0 (Resolving, 1);
+
+  g_return_if_fail (request->address != NULL);
+  r->delivery = delivery;
+  r->mail = rook_server_get_mail (delivery->server);
+  r->worker = rook_worker_current ();
+  r->sender = request->sender != NULL ? rook_identity_ref (request->sender) : NULL;
+  r->callback = callback;
+  r->data = data;
+  r->recipient = g_new0 (RookRecipient, 1);
+  r->recipient->address = g_strdup (request->address);
+  if (request->size > rook_mail_get_max_message_size (r->mail))
+    finish (r, ROOK_DELIVERY_TOO_BIG, NULL);
+  else
+    resolve (r);
+}
