@@ -26,7 +26,7 @@ give_up (Clearing *clearing, const GError *error)
   g_autoptr (GError) ours = rook_mail_error_from_store (clearing->mail, error);
 
   rook_log_event (rook_server_get_log (clearing->mail->server), ROOK_LOG_WARNING, "mailbox.clear-later", "id",
-                  clearing->id, NULL);
+                  clearing->id, "reason", ours->message, NULL);
   clearing_free (clearing);
 }
 

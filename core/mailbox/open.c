@@ -204,7 +204,6 @@ static void
 loaded (RookMailbox *mailbox, GError *error, gpointer data)
 {
   RookMail *mail = mailbox->mail;
-  g_autoptr (GError) owned = error;
   g_autoptr (GPtrArray) waiting = NULL;
 
   (void) data;
@@ -222,6 +221,7 @@ loaded (RookMailbox *mailbox, GError *error, gpointer data)
       opening->error = error != NULL ? g_error_copy (error) : NULL;
       send_answer (opening);
     }
+  g_clear_error (&error);
   rook_mailbox_unref (mailbox);
 }
 
