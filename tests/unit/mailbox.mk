@@ -3,3 +3,6 @@
 check_PROGRAMS += %D%/test-mailbox %D%/test-mailbox-names %D%/test-mailbox-format
 tests_unit_test_mailbox_SOURCES = %D%/test-mailbox.c %D%/mail-fixture.c %D%/mail-fixture.h
 tests_unit_test_mailbox_names_SOURCES = %D%/test-mailbox-names.c %D%/mail-fixture.c %D%/mail-fixture.h
+
+check_PROGRAMS += %D%/test-mailbox-threads
+tests_unit_test_mailbox_threads_SOURCES = %D%/test-mailbox-threads.c %D%/mail-fixture.c %D%/mail-fixture.h

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Many sessions on several workers with one mailbox: numbers never wrong, totals never wrong, everything answered. Under the
+ * thread sanitizer this also shows that locks are where they must be.
+ */
+#include "mail-fixture.h"
+
+#define N_ACTORS 6
+#define N_STEPS 150
+
+typedef struct Actor Actor;
+
+typedef struct {
+  Fixture *f;
+  RookMailbox *mailbox;
+  Actor *actors;
+  gint running;  /* atomic */
+  gint appended; /* atomic */
+} Stage;
+
+struct Actor {
+  Stage *stage;
+  RookWorker *worker;
+  RookView *view;
+  GRand *rand;
+  guint left;
+  GHashTable *known; /* uid -> uid: what this session believes to be there */
+};
+
+static void next_step (Actor *actor);
+
+static void
+actor_ends (Actor *actor)
+{
+  rook_view_free (actor->view);
+  g_hash_table_unref (actor->known);
+  g_rand_free (actor->rand);
+  if (g_atomic_int_dec_and_test (&actor->stage->running))
+    rook_loop_quit (rook_server_get_loop (actor->stage->f->server));
+}
+
+/* The session's numbers agree with what it was told so far, step by step. */
+static void
+apply_changes (Actor *actor, guint old_count)
+{
+  RookViewChanges *changes = rook_view_update (actor->view, g_rand_boolean (actor->rand));
+  guint count = old_count;
+
+  if (changes == NULL)
+    return;
+  for (guint i = 0; i < changes->expunged->len; i++)
+    {
+      guint32 seq = g_array_index (changes->expunged, guint32, i);
+      guint32 uid = g_array_index (changes->expunged_uids, guint32, i);
+
+      g_assert_cmpuint (seq, >=, 1);
+      g_assert_cmpuint (seq, <=, count);
+      g_assert_true (g_hash_table_remove (actor->known, GUINT_TO_POINTER (uid)));
+      count--;
+    }
+  g_assert_cmpuint (changes->exists, >=, count);
+  g_assert_cmpuint (changes->exists, ==, rook_view_get_count (actor->view));
+  for (guint seq = count + 1; seq <= changes->exists; seq++)
+    g_hash_table_add (actor->known, GUINT_TO_POINTER (rook_view_get_uid (actor->view, seq)));
+  g_assert_cmpuint (g_hash_table_size (actor->known), ==, changes->exists);
+  for (guint i = 0; i < changes->changed->len; i++)
+    {
+      RookMessage message;
+
+      g_assert_true (rook_view_get_message (actor->view, g_array_index (changes->changed, guint32, i), &message));
+      g_assert_true (g_hash_table_contains (actor->known, GUINT_TO_POINTER (message.uid)));
+    }
+  rook_view_changes_free (changes);
+}
+
+static void
+append_done (guint32 uidvalidity, guint32 uid, const GError *error, gpointer data)
+{
+  Actor *actor = data;
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (uid, >, 0);
+  g_assert_cmpuint (uidvalidity, >, 0);
+  g_atomic_int_inc (&actor->stage->appended);
+  next_step (actor);
+}
+
+static void
+store_done (GArray *modified, const GError *error, gpointer data)
+{
+  (void) modified;
+  g_assert_no_error (error);
+  next_step (data);
+}
+
+static void
+mail_done (const GError *error, gpointer data)
+{
+  g_assert_no_error (error);
+  next_step (data);
+}
+
+static void
+read_done (GBytes *bytes, const GError *error, gpointer data)
+{
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_bytes_get_size (bytes), ==, strlen (MESSAGE));
+  next_step (data);
+}
+
+static void
+step_append (Actor *actor)
+{
+  g_autoptr (GBytes) message = g_bytes_new_static (MESSAGE, strlen (MESSAGE));
+
+  rook_mailbox_append (
+      actor->stage->mailbox, actor->stage->f->alice,
+      &(RookAppend){ .struct_size = sizeof (RookAppend), .message = message, .event = ROOK_EVENT_MESSAGE_APPEND },
+      append_done, actor);
+}
+
+static void
+step_store (Actor *actor)
+{
+  static const RookFlags flags[] = { ROOK_FLAG_SEEN, ROOK_FLAG_DELETED, ROOK_FLAG_FLAGGED, ROOK_FLAG_ANSWERED };
+  const char *const keywords[] = { g_rand_boolean (actor->rand) ? "one" : "two", NULL };
+  guint32 count = rook_view_get_count (actor->view);
+  guint32 uid = rook_view_get_uid (actor->view, (guint32) g_rand_int_range (actor->rand, 1, (gint) count + 1));
+
+  rook_view_store_flags (actor->view,
+                         &(RookStoreFlags){ .struct_size = sizeof (RookStoreFlags),
+                                            .uids = &uid,
+                                            .n_uids = 1,
+                                            .mode = (RookStoreMode) g_rand_int_range (actor->rand, 0, 3),
+                                            .flags = flags[g_rand_int_range (actor->rand, 0, 4)],
+                                            .keywords = keywords,
+                                            .unchanged_since = G_MAXUINT64,
+                                            .silent = g_rand_boolean (actor->rand) },
+                         store_done, actor);
+}
+
+static void
+next_step (Actor *actor)
+{
+  apply_changes (actor, rook_view_get_count (actor->view));
+  if (actor->left-- == 0)
+    actor_ends (actor);
+  else if (rook_view_get_count (actor->view) == 0 || g_rand_int_range (actor->rand, 0, 3) == 0)
+    step_append (actor);
+  else if (g_rand_int_range (actor->rand, 0, 12) == 0)
+    rook_view_expunge (actor->view, NULL, 0, mail_done, actor);
+  else if (g_rand_boolean (actor->rand))
+    rook_view_read (actor->view, 1, 0, G_MAXSIZE, read_done, actor);
+  else
+    step_store (actor);
+}
+
+static void
+actor_begins (gpointer data)
+{
+  Actor *actor = data;
+
+  actor->view = must_view (actor->stage->mailbox, actor->stage->f->alice);
+  actor->known = g_hash_table_new (NULL, NULL);
+  for (guint seq = 1; seq <= rook_view_get_count (actor->view); seq++)
+    g_hash_table_add (actor->known, GUINT_TO_POINTER (rook_view_get_uid (actor->view, seq)));
+  actor->left = N_STEPS;
+  next_step (actor);
+}
+
+/* What the running totals say is what the records say. */
+static void
+check_totals (Stage *stage)
+{
+  RookMailbox *mailbox = stage->mailbox;
+  RookHeader counted;
+  guint page = 0;
+
+  rook_header_init (&counted, 1);
+  for (; page < mailbox->durable.pages->len; page++)
+    for (guint slot = 0; slot < rook_head_page (&mailbox->durable, page)->n; slot++)
+      {
+        RookRecord record;
+
+        rook_head_get (&mailbox->durable, page, slot, &record);
+        if ((record.flags & ROOK_RECORD_EXPUNGED) == 0)
+          rook_header_count (&counted, &record, mailbox->keywords, 1);
+      }
+  g_assert_cmpuint (mailbox->durable.header.n_records, ==, g_atomic_int_get (&stage->appended));
+  g_assert_cmpuint (mailbox->durable.n_uids, ==, counted.exists);
+  g_assert_cmpuint (mailbox->durable.header.exists, ==, counted.exists);
+  g_assert_cmpuint (mailbox->durable.header.unseen, ==, counted.unseen);
+  g_assert_cmpuint (mailbox->durable.header.deleted, ==, counted.deleted);
+  g_assert_cmpuint (mailbox->durable.header.size, ==, counted.size);
+  g_assert_cmpuint (mailbox->durable.header.sync_crc, ==, counted.sync_crc);
+  g_assert_cmpuint (mailbox->durable.header.sync_crc_annot, ==, counted.sync_crc_annot);
+  g_assert_cmpuint (mailbox->in_flight, ==, 0);
+}
+
+static void
+run_stage (Stage *stage)
+{
+  RookLoop *loop = rook_server_get_loop (stage->f->server);
+  Actor actors[N_ACTORS];
+
+  stage->actors = actors;
+  stage->running = N_ACTORS;
+  for (guint i = 0; i < N_ACTORS; i++)
+    {
+      actors[i] = (Actor){ .stage = stage, .worker = rook_loop_get_worker (loop, i % rook_loop_get_n_workers (loop)) };
+      actors[i].rand = g_rand_new_with_seed ((guint32) g_test_rand_int ());
+      rook_worker_invoke (actors[i].worker, actor_begins, &actors[i], NULL);
+    }
+  while (g_atomic_int_get (&stage->running) > 0)
+    rook_loop_run (loop);
+}
+
+static void
+test_sessions_on_many_workers (void)
+{
+  Stage stage = { .f = fixture_new (NULL) };
+  guint32 before, after;
+
+  stage.mailbox = must_open (stage.f, stage.f->alice, "user/alice");
+  run_stage (&stage);
+  fixture_settle (stage.f);
+  check_totals (&stage);
+  before = stage.mailbox->durable.header.sync_crc;
+  rook_mailbox_unref (stage.mailbox);
+  fixture_restart (stage.f);
+  stage.mailbox = must_open (stage.f, stage.f->alice, "user/alice");
+  check_totals (&stage);
+  after = stage.mailbox->durable.header.sync_crc;
+  g_assert_cmpuint (before, ==, after);
+  rook_mailbox_unref (stage.mailbox);
+  fixture_free (stage.f);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/mailbox/threads/sessions-on-many-workers", test_sessions_on_many_workers);
+  return g_test_run ();
+}
