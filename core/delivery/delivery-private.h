@@ -24,7 +24,7 @@ void rook_delivery_reconfigure (RookDelivery *delivery, RookConfig *config);
 
 /* One registration: constant, reference counted, any thread. */
 typedef struct {
-  gatomicrefcount ref;
+  gint ref;                         /* atomic */
   const RookDeliveryFilter *filter; /* (unowned) constant */
   gpointer data;
   RookPlugin *plugin; /* (unowned) (nullable) who gave it */

@@ -43,7 +43,7 @@ filter_entry_unref (gpointer data)
 {
   RookFilterEntry *entry = data;
 
-  if (g_atomic_ref_count_dec (&entry->ref))
+  if (g_atomic_int_dec_and_test (&entry->ref))
     g_free (entry);
 }
 

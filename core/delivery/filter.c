@@ -12,7 +12,7 @@ release_entry (gpointer data)
   RookFilterEntry *entry = data;
   RookPlugin *plugin = entry->plugin;
 
-  if (g_atomic_ref_count_dec (&entry->ref))
+  if (g_atomic_int_dec_and_test (&entry->ref))
     g_free (entry);
   if (plugin != NULL)
     rook_plugin_unref (plugin);
@@ -28,7 +28,7 @@ rook_delivery_get_filters (RookDelivery *delivery)
     {
       RookFilterEntry *entry = g_ptr_array_index (delivery->filters, i);
 
-      g_atomic_ref_count_inc (&entry->ref);
+      g_atomic_int_inc (&entry->ref);
       if (entry->plugin != NULL)
         rook_plugin_ref (entry->plugin);
       g_ptr_array_add (filters, entry);
@@ -82,7 +82,7 @@ rook_delivery_add_filter (RookDelivery *delivery, RookPlugin *plugin, const Rook
       return FALSE;
     }
   entry = g_new0 (RookFilterEntry, 1);
-  g_atomic_ref_count_init (&entry->ref);
+  g_atomic_int_set (&entry->ref, 1);
   entry->filter = filter;
   entry->data = data;
   entry->plugin = plugin;

@@ -134,7 +134,7 @@ void rook_commit_submit (RookCommit *commit, RookCommitDone done, gpointer data)
 /* --- views ---------------------------------------------------------------------------------------------------------------- */
 
 struct RookView {
-  gatomicrefcount ref;
+  gint ref;               /* atomic */
   RookMailbox *mailbox;   /* (owned) */
   RookIdentity *identity; /* (owned) (nullable) */
   RookWorker *worker;     /* (unowned) */

@@ -21,14 +21,14 @@ typedef struct {
 RookContent *
 rook_content_ref (RookContent *content)
 {
-  g_atomic_ref_count_inc (&content->ref);
+  g_atomic_int_inc (&content->ref);
   return content;
 }
 
 void
 rook_content_unref (RookContent *content)
 {
-  if (!g_atomic_ref_count_dec (&content->ref))
+  if (!g_atomic_int_dec_and_test (&content->ref))
     return;
   g_bytes_unref (content->message);
   g_bytes_unref (content->cache);
@@ -46,7 +46,7 @@ content_new (GBytes *message)
   gsize length, digest_length = sizeof content->guid;
   const guchar *data = g_bytes_get_data (message, &length);
 
-  g_atomic_ref_count_init (&content->ref);
+  g_atomic_int_set (&content->ref, 1);
   content->message = g_bytes_ref (message);
   g_checksum_update (sha1, data, (gssize) length);
   g_checksum_get_digest (sha1, content->guid, &digest_length);

@@ -30,7 +30,7 @@ rook_entry_new (const RookEntry *base)
 {
   RookEntry *entry = g_new0 (RookEntry, 1);
 
-  g_atomic_ref_count_init (&entry->ref);
+  g_atomic_int_set (&entry->ref, 1);
   if (base == NULL)
     return entry;
   entry->id = g_strdup (base->id);
@@ -71,14 +71,14 @@ rook_entry_derive (RookEntry *entry)
 RookEntry *
 rook_entry_ref (RookEntry *entry)
 {
-  g_atomic_ref_count_inc (&entry->ref);
+  g_atomic_int_inc (&entry->ref);
   return entry;
 }
 
 void
 rook_entry_unref (RookEntry *entry)
 {
-  if (!g_atomic_ref_count_dec (&entry->ref))
+  if (!g_atomic_int_dec_and_test (&entry->ref))
     return;
   g_free (entry->id);
   g_free (entry->name);

@@ -10,7 +10,7 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  gatomicrefcount ref;
+  gint ref; /* atomic */
   char *id;
   char *name; /* of a tombstone: its last */
   char *partition;

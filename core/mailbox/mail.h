@@ -18,7 +18,7 @@ G_BEGIN_DECLS
 /* --- settings: immutable, replaced whole at reload ------------------------------------------------------------------ */
 
 typedef struct {
-  gatomicrefcount ref;
+  gint ref; /* atomic */
   char separator;
   gboolean alternative;
   char *other_prefix, *shared_prefix;

@@ -34,7 +34,7 @@ gboolean rook_mail_uses_backend (RookMail *mail, const char *name);
 
 /* Immutable; reference counted; any thread. */
 typedef struct {
-  gatomicrefcount ref;
+  gint ref; /* atomic */
   GBytes *message;
   guint8 guid[20];  /* SHA-1 */
   GBytes *cache;    /* rook_mime_to_cache() */

@@ -79,7 +79,7 @@ page_alloc (guint capacity)
 {
   RookPage *page = g_malloc0 (sizeof (RookPage) + ROOK_PAGE_HEAD + (gsize) capacity * ROOK_RECORD_SIZE);
 
-  g_atomic_ref_count_init (&page->ref);
+  g_atomic_int_set (&page->ref, 1);
   page->capacity = capacity;
   return page;
 }
@@ -147,14 +147,14 @@ rook_page_from_bytes (GBytes *bytes, guint n)
 RookPage *
 rook_page_ref (RookPage *page)
 {
-  g_atomic_ref_count_inc (&page->ref);
+  g_atomic_int_inc (&page->ref);
   return page;
 }
 
 void
 rook_page_unref (RookPage *page)
 {
-  if (g_atomic_ref_count_dec (&page->ref))
+  if (g_atomic_int_dec_and_test (&page->ref))
     g_free (page);
 }
 

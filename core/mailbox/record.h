@@ -64,7 +64,7 @@ void rook_record_decode (const guint8 *bytes, RookRecord *out);
 
 /* Immutable once shared; reference counted. */
 typedef struct {
-  gatomicrefcount ref;
+  gint ref;            /* atomic */
   guint n;             /* records */
   guint capacity;      /* for which there is memory */
   gconstpointer owner; /* the commit that is writing it; only under the mailbox's lock */

@@ -14,7 +14,7 @@ rook_seen_set_new (const char *user)
 {
   RookSeenSet *set = g_new0 (RookSeenSet, 1);
 
-  g_atomic_ref_count_init (&set->ref);
+  g_atomic_int_set (&set->ref, 1);
   set->user = g_strdup (user);
   set->ranges = g_array_new (FALSE, FALSE, sizeof (guint32));
   return set;
@@ -23,14 +23,14 @@ rook_seen_set_new (const char *user)
 RookSeenSet *
 rook_seen_set_ref (RookSeenSet *set)
 {
-  g_atomic_ref_count_inc (&set->ref);
+  g_atomic_int_inc (&set->ref);
   return set;
 }
 
 void
 rook_seen_set_unref (RookSeenSet *set)
 {
-  if (!g_atomic_ref_count_dec (&set->ref))
+  if (!g_atomic_int_dec_and_test (&set->ref))
     return;
   g_free (set->user);
   g_array_unref (set->ranges);

@@ -11,7 +11,7 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  gatomicrefcount ref;
+  gint ref; /* atomic */
   char *user;
   guint64 stamp;  /* the modseq of its last change */
   GArray *ranges; /* (element-type guint32) pairs first, last; ascending, never touching */

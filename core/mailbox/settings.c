@@ -124,7 +124,7 @@ rook_mail_settings_new (RookConfig *config)
   RookConfigGroup *group = rook_config_get_group (config, "mailbox", NULL);
   RookMailSettings *settings = g_new0 (RookMailSettings, 1);
 
-  g_atomic_ref_count_init (&settings->ref);
+  g_atomic_int_set (&settings->ref, 1);
   settings->separator = separators[rook_config_group_get_choice (group, "separator")][0];
   settings->alternative = rook_config_group_get_boolean (group, "alt-namespace");
   settings->other_prefix = g_strdup (rook_config_group_get_string (group, "other-users-prefix"));
@@ -144,14 +144,14 @@ rook_mail_settings_new (RookConfig *config)
 RookMailSettings *
 rook_mail_settings_ref (RookMailSettings *settings)
 {
-  g_atomic_ref_count_inc (&settings->ref);
+  g_atomic_int_inc (&settings->ref);
   return settings;
 }
 
 void
 rook_mail_settings_unref (RookMailSettings *settings)
 {
-  if (!g_atomic_ref_count_dec (&settings->ref))
+  if (!g_atomic_int_dec_and_test (&settings->ref))
     return;
   g_free (settings->other_prefix);
   g_free (settings->shared_prefix);

@@ -11,7 +11,7 @@ rook_uids_new (guint capacity)
 {
   RookUids *uids = g_malloc (sizeof (RookUids) + (gsize) capacity * sizeof (guint32));
 
-  g_atomic_ref_count_init (&uids->ref);
+  g_atomic_int_set (&uids->ref, 1);
   uids->capacity = capacity;
   return uids;
 }
@@ -19,14 +19,14 @@ rook_uids_new (guint capacity)
 RookUids *
 rook_uids_ref (RookUids *uids)
 {
-  g_atomic_ref_count_inc (&uids->ref);
+  g_atomic_int_inc (&uids->ref);
   return uids;
 }
 
 void
 rook_uids_unref (RookUids *uids)
 {
-  if (g_atomic_ref_count_dec (&uids->ref))
+  if (g_atomic_int_dec_and_test (&uids->ref))
     g_free (uids);
 }
 

@@ -10,7 +10,7 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  gatomicrefcount ref;
+  gint ref; /* atomic */
   guint capacity;
   guint32 data[];
 } RookUids;

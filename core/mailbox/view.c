@@ -9,14 +9,14 @@
 RookView *
 rook_view_ref (RookView *view)
 {
-  g_atomic_ref_count_inc (&view->ref);
+  g_atomic_int_inc (&view->ref);
   return view;
 }
 
 void
 rook_view_unref (RookView *view)
 {
-  if (!g_atomic_ref_count_dec (&view->ref))
+  if (!g_atomic_int_dec_and_test (&view->ref))
     return;
   rook_mailbox_unref (view->mailbox);
   g_clear_pointer (&view->identity, rook_identity_unref);
@@ -97,7 +97,7 @@ rook_view_new (RookMailbox *mailbox, RookIdentity *identity, gboolean read_only,
       return NULL;
     }
   view = g_new0 (RookView, 1);
-  g_atomic_ref_count_init (&view->ref);
+  g_atomic_int_set (&view->ref, 1);
   view->mailbox = rook_mailbox_ref (mailbox);
   view->identity = identity != NULL ? rook_identity_ref (identity) : NULL;
   view->worker = rook_worker_current ();

@@ -82,7 +82,7 @@ typedef struct {
 } RookMimeNode;
 
 struct RookMime {
-  gatomicrefcount ref;
+  gint ref; /* atomic */
   guint64 size;
   GArray *nodes;         /* (owned) (element-type RookMimeNode) */
   GStringChunk *strings; /* (owned) type, subtype, encoding of the nodes */

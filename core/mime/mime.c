@@ -20,7 +20,7 @@ rook_mime_alloc (void)
 {
   RookMime *mime = g_new0 (RookMime, 1);
 
-  g_atomic_ref_count_init (&mime->ref);
+  g_atomic_int_set (&mime->ref, 1);
   mime->nodes = g_array_new (FALSE, TRUE, sizeof (RookMimeNode));
   mime->strings = g_string_chunk_new (256);
   mime->headers = g_ptr_array_new_with_free_func (g_free);
@@ -30,14 +30,14 @@ rook_mime_alloc (void)
 RookMime *
 rook_mime_ref (RookMime *mime)
 {
-  g_atomic_ref_count_inc (&mime->ref);
+  g_atomic_int_inc (&mime->ref);
   return mime;
 }
 
 void
 rook_mime_unref (RookMime *mime)
 {
-  if (!g_atomic_ref_count_dec (&mime->ref))
+  if (!g_atomic_int_dec_and_test (&mime->ref))
     return;
   g_array_unref (mime->nodes);
   g_string_chunk_free (mime->strings);
