@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 sys.dont_write_bytecode = True
 
-from rookery_harness import Server  # noqa: E402
+from rookery_harness import Server, free_port  # noqa: E402
 from rookery_wire import ImapWire, Wire  # noqa: E402
 
 
@@ -89,3 +89,9 @@ def rng(request):
 def budget():
     """Seconds that a random test may take (ROOKERY_TEST_SECONDS)."""
     return float(os.environ.get("ROOKERY_TEST_SECONDS", "5"))
+
+
+@pytest.fixture
+def free_port_number():
+    """A TCP port of 127.0.0.1 that nobody uses now."""
+    return free_port()

@@ -257,7 +257,7 @@ struct RookAuthExchange {
   RookAuthPeer peer;               /* (owned) */
   char *mechanism;                 /* (owned) upper case; "LOGIN" in lower case is the plain login command */
   gboolean plain_login;            /* rook_auth_login(): user, password, authzid, no mechanism */
-  char *user, *password, *authzid; /* (owned) (nullable) of a plain login */
+  char *user, *password, *authzid; /* (owned) (nullable) of a plain login, and LOGIN */
 
   /* On the worker. */
   guint holds;      /* its owner, and a layer */

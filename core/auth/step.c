@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define LAYER_BUFFER 65536
+#define MAX_ANSWER 1024
 
 /* What clients may be told, by RookAuthError: never which of two things was wrong. */
 static const char *
@@ -283,6 +284,53 @@ step_login (RookAuthExchange *self)
     authorize_login (self);
 }
 
+/* --- LOGIN --------------------------------------------------------------------------------------------------------- */
+
+/* The answer to a prompt, as a string; %NULL (and failed) if it can be none. */
+static char *
+take_answer (RookAuthExchange *self)
+{
+  gsize length = 0;
+  const char *data = self->input != NULL ? g_bytes_get_data (self->input, &length) : NULL;
+
+  if (length <= MAX_ANSWER && (length == 0 || memchr (data, '\0', length) == NULL))
+    return length > 0 ? g_strndup (data, length) : g_strdup ("");
+  fail (self, ROOK_AUTH_ERROR_PROTOCOL);
+  return NULL;
+}
+
+static void
+prompt (RookAuthExchange *self, const char *text)
+{
+  self->state = ROOK_EXCHANGE_MORE;
+  self->challenge = g_bytes_new_static (text, strlen (text));
+}
+
+/* The mechanism LOGIN is done here and not by libsasl2's plugin, which never frees (nor wipes) a password that came with
+ * a name it can't make canonical: anybody could have the server's memory that way. The name may come with the first
+ * step, as some clients send it. */
+static void
+step_login_mechanism (RookAuthExchange *self)
+{
+  gboolean first = !self->started;
+
+  self->started = TRUE;
+  if (first && self->input == NULL)
+    prompt (self, "Username:");
+  else if (self->user == NULL)
+    {
+      self->user = take_answer (self);
+      if (self->user != NULL)
+        prompt (self, "Password:");
+    }
+  else
+    {
+      self->password = take_answer (self);
+      if (self->password != NULL)
+        step_login (self);
+    }
+}
+
 void
 rook_exchange_run_step (RookAuthExchange *exchange)
 {
@@ -290,6 +338,8 @@ rook_exchange_run_step (RookAuthExchange *exchange)
     return;
   if (exchange->plain_login)
     step_login (exchange);
+  else if (g_str_equal (exchange->mechanism, "LOGIN"))
+    step_login_mechanism (exchange);
   else
     step_mechanism (exchange);
 }

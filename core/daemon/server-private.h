@@ -56,10 +56,6 @@ struct RookServer {
 };
 
 
-/* Until the control service is there. */
-#pragma weak rook_control_add
-#pragma weak rook_control_call_done
-#pragma weak rook_control_call_fail
 
 /* The groups of the daemon itself. */
 extern const RookConfigSchema rook_server_schemas[];

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/config-private.h"
 #include "net/tls-context.h"
 #include "rookery/net.h"
 
@@ -70,6 +71,15 @@ no_passphrase (char *buffer G_GNUC_UNUSED, int size G_GNUC_UNUSED, int writing G
   return -1; /* never ask on a terminal */
 }
 
+/* (nullable) Whom [server] names. */
+static const char *
+get_server_user (RookConfigGroup *group)
+{
+  RookConfigGroup *server = rook_config_get_group (group->config, "server", NULL);
+
+  return server != NULL && server->schema != NULL ? rook_config_group_get_string (server, "user") : NULL;
+}
+
 gboolean
 rook_tls_load_certificate (SSL_CTX *ctx, RookConfigGroup *group, GPtrArray *mistakes)
 {
@@ -87,7 +97,7 @@ rook_tls_load_certificate (SSL_CTX *ctx, RookConfigGroup *group, GPtrArray *mist
                                "%s can't be read as a certificate: %s", certificate, openssl_reason ());
       return FALSE;
     }
-  if (!rook_tls_check_key_file (key, NULL, &error))
+  if (!rook_tls_check_key_file (key, get_server_user (group), &error))
     {
       rook_config_add_mistake (mistakes, group, where, ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
       return FALSE;

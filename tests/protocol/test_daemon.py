@@ -1,14 +1,34 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The daemon as a process: command line, start and stop."""
+"""The daemon as a process: command line, start, stop, what it tells the service manager."""
 
+import os
+import re
+import signal
+import socket
 import subprocess
+import time
 
-from rookery_harness import built, child_environment
+import pytest
+from rookery_harness import SLOW, child_environment, programs
+from rookery_wire import Wire
+
+# A server that has no mail to keep.
+BARE = {"partition default": None, "tls": None, "auth": None}
 
 
-def rookeryd(*arguments):
-    return subprocess.run([built(".libs/rookeryd", "rookeryd"), *arguments], capture_output=True, text=True,
-                          env=child_environment(), timeout=60)
+def rookeryd(*arguments, **options):
+    return subprocess.run([programs() / ".libs/rookeryd", *arguments], capture_output=True, text=True,
+                          env=child_environment(), timeout=60 * SLOW, **options)
+
+
+def run_once(server):
+    """A start that is to fail."""
+    server.prepare()
+    return rookeryd("--config", str(server.config_path), **server.popen)
+
+
+def notify_config(port):
+    return {**BARE, "plugin example": {}, "listener notify": {"protocol": "notify", "address": f"127.0.0.1:{port}"}}
 
 
 def test_version_is_printed():
@@ -23,8 +43,18 @@ def test_unknown_option_is_a_usage_error():
     assert "no-such-option" in done.stderr
 
 
+def test_arguments_are_a_usage_error():
+    assert rookeryd("something").returncode == 2
+
+
+def test_missing_configuration_is_named(tmp_path):
+    done = rookeryd("--config", str(tmp_path / "none.conf"))
+    assert done.returncode == 1
+    assert f"{tmp_path}/none.conf" in done.stderr
+
+
 def test_starts_and_stops_cleanly_without_any_plugin(make_server):
-    make_server(plugins=[], config={"tls": None, "auth": None, "partition default": None})
+    make_server(plugins=[], config=BARE)
 
 
 def test_unknown_group_is_reported_with_file_and_line(make_server):
@@ -34,3 +64,140 @@ def test_unknown_group_is_reported_with_file_and_line(make_server):
     done = server.check_config()
     assert done.returncode == 1
     assert f"{server.config_path}:4:" in done.stdout + done.stderr
+
+
+# --- --check-config
+
+
+def test_check_config_says_good_and_touches_nothing(make_server):
+    server = make_server(start=False, plugins=[], config=BARE)
+    server.prepare()
+    server.state_directory.rmdir()
+    done = server.check_config()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not server.state_directory.exists()
+    assert list(server.spool.iterdir()) == []
+
+
+def test_check_config_prints_every_mistake_with_file_and_line(make_server):
+    server = make_server(start=False, plugins=["nosuch"], config={
+        "server": {"workers": "many", "drain-timeout": "forever"},
+        "log": {"colour": "red"},
+        "listener broken": {"protocol": "imap", "address": "nowhere", "tls": "none"},
+        "tls": {"certificate": "/nonexistent.pem"},
+        "nonsense": {"a": 1},
+    })
+    done = server.check_config()
+    assert done.returncode == 1
+    text = server.config_path.read_text().splitlines()
+    for line in ("workers=many", "drain-timeout=forever", "colour=red", "address=nowhere", "certificate=/nonexistent.pem",
+                 "[nonsense]", "[plugin nosuch]"):
+        assert f"{server.config_path}:{text.index(line) + 1}: " in done.stderr, f"{line}:\n{done.stderr}"
+
+
+def test_start_with_mistakes_is_refused_with_status_1(make_server):
+    server = make_server(start=False, plugins=[], config={**BARE, "server": {"workers": "many"}})
+    done = run_once(server)
+    assert done.returncode == 1
+    assert "workers" in done.stderr
+
+
+def test_plugin_that_cannot_be_loaded_does_not_hold_the_rest_up(make_server, free_port_number):
+    server = make_server(plugins=["nosuch"], config=notify_config(free_port_number))
+    plugins = {plugin["name"]: plugin for plugin in server.ctl("plugin", "list", as_json=True)}
+    assert plugins["example"]["state"] == "running"
+    assert plugins["nosuch"]["state"] == "failed"
+    assert "nosuch.so: No such file" in plugins["nosuch"]["reason"]
+
+
+def test_required_plugin_that_cannot_be_loaded_refuses_the_start(make_server):
+    server = make_server(start=False, plugins=[], config={**BARE, "plugin nosuch": {"required": True}})
+    done = run_once(server)
+    assert done.returncode == 3
+    assert "plugin 'nosuch' is required and failed" in done.stderr
+
+
+def test_port_in_use_refuses_the_start_and_is_named(make_server):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        server = make_server(start=False, plugins=[], config=notify_config(port))
+        done = run_once(server)
+    assert done.returncode == 3
+    assert f"127.0.0.1:{port}" in done.stderr
+
+
+# --- stop
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_stops_it_cleanly(make_server, number):
+    server = make_server(plugins=[], config=BARE)
+    server.process.send_signal(number)
+    assert server.process.wait(20 * SLOW) == 0
+    server.check_log()
+
+
+def test_idle_session_is_told_at_the_stop(make_server, free_port_number):
+    server = make_server(plugins=[], config=notify_config(free_port_number))
+    with Wire(free_port_number) as wire:
+        wire.expect(r"\+OK .* notify")
+        server.process.send_signal(signal.SIGTERM)
+        wire.expect(b"* BYE going down")
+    assert server.process.wait(20 * SLOW) == 0
+
+
+def test_second_signal_ends_the_wait(make_server):
+    server = make_server(plugins=[], config=BARE)
+    server.process.send_signal(signal.SIGTERM)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(10 * SLOW) == 0
+
+
+# --- the service manager
+
+
+def receive(manager, seconds=10):
+    manager.settimeout(seconds * SLOW)
+    return manager.recv(4096).decode().split("\n")
+
+
+@pytest.fixture
+def manager(tmp_path):
+    """A socket like systemd's, with a short path."""
+    path = f"\0rookery-test-{os.getpid()}-{time.monotonic_ns()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(path)
+        yield receiver, "@" + path[1:]
+
+
+def run_managed(server, path, **more):
+    server.prepare()
+    with open(server.log_path, "ab") as log:
+        server.process = subprocess.Popen(
+            [programs() / ".libs/rookeryd", "--config", str(server.config_path)], stdout=log, stderr=log,
+            env=child_environment({"NOTIFY_SOCKET": path, **more}), **server.popen)
+
+
+def test_manager_is_told_ready_reloading_stopping(make_server, manager):
+    receiver, path = manager
+    server = make_server(start=False, plugins=[], config=BARE)
+    run_managed(server, path)
+    ready = receive(receiver)
+    assert "READY=1" in ready and f"MAINPID={server.process.pid}" in ready
+    server.process.send_signal(signal.SIGHUP)
+    reloading = receive(receiver)
+    assert "RELOADING=1" in reloading
+    assert any(re.fullmatch(r"MONOTONIC_USEC=\d+", line) for line in reloading)
+    assert "READY=1" in receive(receiver)
+    server.process.send_signal(signal.SIGTERM)
+    assert "STOPPING=1" in receive(receiver)
+
+
+def test_watchdog_is_fed(make_server, manager):
+    receiver, path = manager
+    server = make_server(start=False, plugins=[], config=BARE)
+    run_managed(server, path, WATCHDOG_USEC="300000")
+    assert any("WATCHDOG=1" in receive(receiver) for _ in range(3))
+    assert "WATCHDOG=1" in receive(receiver)

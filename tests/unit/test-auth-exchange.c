@@ -93,6 +93,27 @@ test_mechanism_login (void)
   assert_user (&answer, "alice");
 }
 
+/* Some clients send the name at once. What can be no answer ends it. */
+static void
+test_mechanism_login_odd (void)
+{
+  g_autoptr (AuthFixture) fixture = with_alice ("");
+  g_autoptr (RookAuthExchange) at_once = auth_fixture_exchange (fixture, PEER_TLS, "LOGIN");
+  g_autoptr (RookAuthExchange) nul = auth_fixture_exchange (fixture, PEER_TLS, "LOGIN");
+  g_autoptr (RookAuthExchange) bad_name = auth_fixture_exchange (fixture, PEER_TLS, "LOGIN");
+  g_auto (Answer) answer = { 0 };
+
+  auth_fixture_step (fixture, at_once, "alice", -1, &answer);
+  g_assert_nonnull (answer.challenge);
+  auth_fixture_step (fixture, at_once, "wrong", -1, &answer);
+  assert_failed (&answer, ROOK_AUTH_ERROR_FAILED);
+  auth_fixture_step (fixture, nul, "al\0ice", 6, &answer);
+  assert_failed (&answer, ROOK_AUTH_ERROR_PROTOCOL);
+  auth_fixture_step (fixture, bad_name, "a/b", -1, &answer);
+  auth_fixture_step (fixture, bad_name, "secret", -1, &answer);
+  assert_failed (&answer, ROOK_AUTH_ERROR_FAILED);
+}
+
 static void
 test_privacy_first (void)
 {
@@ -153,6 +174,7 @@ main (int argc, char **argv)
   g_test_add_func ("/auth/exchange/login-command", test_login_command);
   g_test_add_func ("/auth/exchange/unknown-user-and-wrong-password-look-the-same", test_same_answer);
   g_test_add_func ("/auth/exchange/mechanism-login", test_mechanism_login);
+  g_test_add_func ("/auth/exchange/mechanism-login-odd", test_mechanism_login_odd);
   g_test_add_func ("/auth/exchange/no-password-without-privacy", test_privacy_first);
   g_test_add_func ("/auth/exchange/loopback-if-allowed", test_loopback_if_allowed);
   g_test_add_func ("/auth/exchange/acting-as-another", test_proxy);

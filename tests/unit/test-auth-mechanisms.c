@@ -199,12 +199,13 @@ test_scram_hides_who_exists (void)
   g_autoptr (AuthFixture) fixture = with_users ("");
   g_autofree char *alice = scram_challenge (fixture, "alice"), *nobody = scram_challenge (fixture, "nobody");
   g_autofree char *again = scram_challenge (fixture, "nobody");
+  g_auto (Answer) answer = { 0 };
 
   g_assert_cmpuint (strlen (alice), ==, strlen (nobody));
   /* A user's salt is the same each time; one that changed would tell. */
   g_assert_cmpstr (strstr (nobody, ",s="), ==, strstr (again, ",s="));
   g_assert_cmpstr (strstr (alice, ",s="), !=, strstr (nobody, ",s="));
-  g_assert_cmpuint (attempt (fixture, PEER_CLEAR, "SCRAM-SHA-256", "nobody", "x", "", &(Answer){ 0 }), ==, 1);
+  g_assert_cmpuint (attempt (fixture, PEER_CLEAR, "SCRAM-SHA-256", "nobody", "x", "", &answer), ==, 1);
 }
 
 /* --- security layers ----------------------------------------------------------------------------------------------- */

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Reload: a new configuration, all or nothing."""
+
+import signal
+
+import pytest
+from rookery_harness import free_port
+from rookery_wire import Wire
+
+
+@pytest.fixture
+def notify(make_server):
+    """A server with the example plugin, and its port."""
+    port = free_port()
+    groups = {"partition default": None, "tls": None, "auth": None, "plugin example": {},
+              "listener notify": {"protocol": "notify", "address": f"127.0.0.1:{port}"}}
+    return make_server(plugins=[], config=groups), port, groups
+
+
+def states(server):
+    return {plugin["name"]: plugin["state"] for plugin in server.ctl("plugin", "list", as_json=True)}
+
+
+def refused(port):
+    try:
+        Wire(port).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
+def test_plugin_is_switched_off_and_on(notify):
+    server, port, groups = notify
+    with Wire(port) as wire:
+        wire.expect(r"\+OK .*")
+        assert "stopped example" in server.reload({**groups, "plugin example": {"enabled": False}})
+        wire.expect(b"* BYE going down")
+        wire.expect_close()
+    assert refused(port)
+    assert states(server) == {"example": "disabled"}
+    assert "started example" in server.reload(groups)
+    with Wire(port) as wire:
+        wire.expect(r"\+OK .*")
+
+
+def test_sighup_reloads(notify):
+    server, port, groups = notify
+    server.configure({**groups, "plugin example": {"enabled": False}})
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_log(r"server\.reloaded")
+    assert refused(port)
+
+
+def test_mistakes_are_all_told_and_nothing_changes(notify):
+    server, port, groups = notify
+    with Wire(port) as wire:
+        wire.expect(r"\+OK .*")
+        done = server.reload({**groups, "plugin example": {"enabled": False}, "log": {"level": "loud", "nonsense": 1},
+                              "plugin nosuch": {}}, check=False)
+        assert done.returncode != 0
+        for word in ("nothing was changed", "loud", "nonsense", "nosuch.so", f"{server.config_path}:"):
+            assert word in done.stderr
+        wire.send("PING")
+        wire.expect(b"+OK")
+    assert states(server) == {"example": "running"}
+    assert server.log().count("server.reload-refused") >= 3
+
+
+def test_key_that_takes_a_restart_is_refused_by_name(notify):
+    server, _, groups = notify
+    done = server.reload({**groups, "server": {"workers": 3}}, check=False)
+    assert done.returncode != 0
+    assert "server/workers has changed" in done.stderr and "restart" in done.stderr
+
+
+def test_live_key_disturbs_nobody(notify):
+    server, port, groups = notify
+    with Wire(port) as wire:
+        wire.expect(r"\+OK .*")
+        assert "reconfigured example" in server.reload({**groups, "plugin example": {"idle-timeout": "20m"}})
+        wire.send("PING")
+        wire.expect(b"+OK")
+
+
+def test_restart_key_starts_the_plugin_anew(notify):
+    server, port, groups = notify
+    with Wire(port) as wire:
+        wire.expect(r"\+OK .*")
+        assert "restarted example" in server.reload({**groups, "plugin example": {"allow-from": "192.0.2.0/24"}})
+        wire.expect(b"* BYE going down")
+    with Wire(port) as wire:
+        wire.expect(b"* BYE not from there")
+
+
+def test_plugin_that_refuses_its_settings_keeps_its_old_ones(notify):
+    server, port, groups = notify
+    done = server.reload({**groups, "plugin example": {"allow-from": "no network at all"}}, check=False)
+    assert done.returncode != 0
+    assert "no network at all" in done.stderr
+    assert states(server) == {"example": "running"}
+    with Wire(port) as wire:
+        wire.expect(r"\+OK .*")
+
+
+def test_two_plugins_with_one_protocol_are_refused(notify):
+    server, port, groups = notify
+    done = server.reload({**groups, "plugin second": {"module": "example"}}, check=False)
+    assert done.returncode != 0
+    assert "plugin 'second'" in done.stderr and "already" in done.stderr
+    assert states(server) == {"example": "running"}
+    with Wire(port) as wire:
+        wire.expect(r"\+OK .*")
+
+
+def test_listener_comes_and_goes(notify):
+    server, port, groups = notify
+    other = free_port()
+    more = {**groups, "listener other": {"protocol": "notify", "address": f"127.0.0.1:{other}"}}
+    with Wire(port) as wire:
+        wire.expect(r"\+OK .*")
+        server.reload(more)
+        with Wire(other) as second:
+            second.expect(r"\+OK .*")
+        server.reload(groups)
+        assert refused(other)
+        wire.send("PING")
+        wire.expect(b"+OK")
+
+
+def test_listener_that_cannot_be_bound_refuses_the_reload(notify):
+    server, port, groups = notify
+    with Wire(port) as wire:
+        wire.expect(r"\+OK .*")
+        taken = wire.socket.getsockname()[1]
+        done = server.reload({**groups, "plugin example": {"enabled": False},
+                              "listener other": {"protocol": "notify", "address": f"127.0.0.1:{taken}"}}, check=False)
+        assert done.returncode != 0
+        assert str(taken) in done.stderr
+        wire.send("PING")
+        wire.expect(b"+OK")
+
+
+def test_disable_and_enable_last_until_the_next_reload(notify):
+    server, port, groups = notify
+    server.ctl("plugin", "disable", "example")
+    assert refused(port) and states(server) == {"example": "disabled"}
+    server.ctl("reload")
+    assert states(server) == {"example": "running"}
+    server.reload({**groups, "plugin example": {"enabled": False}})
+    server.ctl("plugin", "enable", "example")
+    with Wire(port) as wire:
+        wire.expect(r"\+OK .*")
+    done = server.ctl("plugin", "disable", "stranger", check=False)
+    assert done.returncode != 0 and "has no [plugin stranger]" in done.stderr
+
+
+def test_many_reloads_at_once_are_all_answered(notify):
+    import threading
+
+    server, port, groups = notify
+    outcomes = []
+    threads = [threading.Thread(target=lambda: outcomes.append(server.ctl("reload", check=False).returncode))
+               for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == [0] * 12
+    with Wire(port) as wire:
+        wire.expect(r"\+OK .*")
+
+
+def test_stop_during_a_reload_is_clean(notify):
+    server, port, groups = notify
+    server.configure({**groups, "plugin example": {"enabled": False}})
+    server.process.send_signal(signal.SIGHUP)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
