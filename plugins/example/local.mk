@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-EXTRA_DIST += %D%/README.md
+# Its source is for reading and copying: see data/plugin.mk.
+examplesourcedir = $(docdir)/example
+dist_examplesource_DATA = %D%/README.md %D%/example-plugin.c %D%/notify.c %D%/notify.h %D%/session.c data/plugin.mk
 
 if ENABLE_EXAMPLE
 # The plugin without its registration: what unit tests link. Append sources and headers here.

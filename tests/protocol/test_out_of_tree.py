@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A plugin by others: built with nothing but what is installed, dropped in, used, taken away."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from rookery_harness import BUILD, Server, child_environment, free_port, programs
+from rookery_wire import Wire
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """What `make install` puts in place, under a root of its own. Returns it and the prefix in it."""
+    root = tmp_path_factory.mktemp("root")
+    done = subprocess.run(["make", "-C", str(BUILD), "install", f"DESTDIR={root}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    # Where it lies is not where it was made for.
+    original = next(root.rglob("rookery-1.pc"))
+    moved = tmp_path_factory.mktemp("pkgconfig") / "rookery-1.pc"
+    lines = original.read_text().splitlines()
+    moved.write_text("\n".join(re.sub(r"^(\w+=)/", rf"\1{root}/", line) for line in lines) + "\n")
+    yield root, moved
+
+
+@pytest.fixture
+def outside(installed, tmp_path):
+    """A copy of the example as it is installed, under another name, and built."""
+    root, pc = installed
+    source = tmp_path / "mine"
+    shutil.copytree(next(root.rglob("plugin.mk")).parent, source)
+    plugin = source / "example-plugin.c"
+    plugin.write_text(plugin.read_text().replace('.name = "example"', '.name = "mine"'))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("C_INCLUDE", "CPATH"))}
+    environment.update(PKG_CONFIG_PATH=str(pc.parent))
+    if "-fsanitize" in (BUILD / "Makefile").read_text():
+        flags = next(line.split("=", 1)[1].strip() for line in (BUILD / "Makefile").read_text().splitlines()
+                     if line.startswith("ROOK_LDFLAGS ="))
+        environment["LDFLAGS"] = " ".join(flag for flag in flags.split() if flag.startswith("-fsanitize"))
+    done = subprocess.run(["make", "-f", "plugin.mk", "NAME=mine"], cwd=source, env=environment, capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning" not in done.stderr
+    return source / "mine.so"
+
+
+def test_makefile_is_short(installed):
+    makefile = next(installed[0].rglob("plugin.mk"))
+    assert len(makefile.read_text().splitlines()) <= 11
+
+
+def test_headers_stand_alone(installed, tmp_path):
+    root, pc = installed
+    flags = subprocess.run(["pkg-config", "--cflags", "rookery-1"], capture_output=True, text=True, check=True,
+                           env={**os.environ, "PKG_CONFIG_PATH": str(pc.parent)})
+    for header in sorted((next(root.rglob("rookery-1")) / "rookery").glob("*.h")):
+        source = tmp_path / f"{header.stem}.c"
+        source.write_text(f'#include "rookery/{header.name}"\n')
+        done = subprocess.run(["cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", str(source),
+                               *flags.stdout.split()], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_plugin_is_dropped_in_used_and_taken_away(outside):
+    port = free_port()
+    with Server(plugins=[], config={"partition default": None, "tls": None, "auth": None}) as server:
+        server.stop()
+        # A plugin directory of this test's own.
+        directory = server.directory / "plugins"
+        shutil.copytree(programs() / "plugins" / ".libs", directory, ignore=shutil.ignore_patterns("*.la*", "*.o"))
+        groups = {**server.changes, "server": {"plugin-directory": directory}}
+        server.configure(groups)
+        server.start()
+        assert server.ctl("plugin", "list", as_json=True) == []
+
+        shutil.copy(outside, directory / "mine.so")
+        (directory / "mine.so").chmod(0o644)
+        snippet = server.directory / "conf.d" / "50-mine.conf"
+        snippet.write_text(f"[plugin mine]\n[listener mine]\nprotocol=notify\naddress=127.0.0.1:{port}\n")
+        snippet.chmod(0o644)
+        assert "started mine" in server.ctl("reload")
+        with Wire(port) as wire:
+            wire.expect(r"\+OK .* notify")
+            wire.send("PING")
+            wire.expect(b"+OK")
+            assert server.ctl("notify", "status", as_json=True) == {"messages": 0, "watchers": 0}
+
+            snippet.unlink()
+            assert "stopped mine" in server.ctl("reload")
+            wire.expect(b"* BYE going down")
+        (directory / "mine.so").unlink()
+        assert server.ctl("plugin", "list", as_json=True) == []
+        assert server.ctl("notify", "status", check=False).returncode != 0
+        assert "mine.so" not in Path(f"/proc/{server.process.pid}/maps").read_text()

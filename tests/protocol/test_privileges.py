@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Root no more: what a server that starts as root is once it serves, and what it refuses to start with."""
+
+import os
+import pwd
+import re
+from pathlib import Path
+
+import pytest
+from rookery_harness import Server, free_port
+from rookery_wire import Wire
+from test_daemon import BARE, run_once
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+NOBODY = pwd.getpwnam("nobody")
+BIND_SERVICE = 1 << 10
+
+
+@pytest.fixture
+def low_port():
+    """One that only root may bind."""
+    for port in range(700, 1000):
+        try:
+            Wire(port).close()
+        except ConnectionRefusedError:
+            return port
+    pytest.skip("no port below 1024 is free")
+
+
+def notify_groups(*addresses, **listener):
+    return {**BARE, "plugin example": {}, "listener notify": {"protocol": "notify", "address": list(addresses), **listener}}
+
+
+def tasks(server):
+    for task in Path(f"/proc/{server.process.pid}/task").iterdir():
+        yield (task / "status").read_text()
+
+
+def field(status, name):
+    return re.search(rf"^{name}:\s+(.*)$", status, re.M).group(1).split()
+
+
+def test_every_thread_is_the_user_and_cannot_go_back(low_port):
+    with Server(as_root=True, plugins=[], config=notify_groups(f"127.0.0.1:{low_port}")) as server:
+        with Wire(low_port) as wire:
+            wire.expect(r"\+OK .*")
+        for status in tasks(server):
+            assert set(field(status, "Uid")) == {str(NOBODY.pw_uid)}
+            assert set(field(status, "Gid")) == {str(NOBODY.pw_gid)}
+            assert int(field(status, "CapEff")[0], 16) & ~BIND_SERVICE == 0
+            assert int(field(status, "CapPrm")[0], 16) & ~BIND_SERVICE == 0
+            assert field(status, "NoNewPrivs") == ["1"]
+
+
+def test_low_port_comes_back_at_a_reload(low_port):
+    groups = notify_groups(f"127.0.0.1:{low_port}")
+    with Server(as_root=True, plugins=[], config=groups) as server:
+        server.reload({**groups, "plugin example": {"enabled": False}})
+        server.reload(groups)
+        with Wire(low_port) as wire:
+            wire.expect(r"\+OK .*")
+
+
+def test_what_it_makes_is_the_users(free_port_number):
+    server = Server(as_root=True, plugins=[])
+    server.changes = notify_groups(server.path("watch"), **{"socket-mode": "0660"})
+    server.prepare()
+    server.state_directory.rmdir()
+    with server:
+        for path in (server.state_directory, server.path("watch"), server.run_directory / "control.sock"):
+            assert path.stat().st_uid == NOBODY.pw_uid, path
+        assert server.state_directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_key_of_root_is_read_before_the_drop(free_port_number):
+    server = Server(as_root=True, plugins=[])
+    server.changes = {**notify_groups(f"127.0.0.1:{free_port_number}", tls="implicit"),
+                      "tls": {"certificate": server.directory / "localhost.crt",
+                              "private-key": server.directory / "localhost.key"}}
+    server.prepare()
+    os.chown(server.key, 0, 0)
+    with server:
+        with Wire(free_port_number, tls=server.certificate) as wire:
+            wire.expect(r"\+OK .*")
+        server.wait_log(r"server\.reload-will-fail .*localhost\.key")
+
+
+def refusal(server):
+    done = run_once(server)
+    server.cleanup()
+    return done.returncode, done.stderr
+
+
+def test_foreign_state_directory_is_refused_by_name():
+    server = Server(as_root=True, plugins=[], config=BARE)
+    server.prepare()
+    os.chown(server.state_directory, 12345, 12345)
+    status, text = refusal(server)
+    assert status == 1
+    assert f"{server.state_directory}: belongs to user 12345" in text and f"chown {NOBODY.pw_uid} " in text
+
+
+def test_open_state_directory_is_refused_by_name():
+    server = Server(as_root=True, plugins=[], config=BARE)
+    server.prepare()
+    server.state_directory.chmod(0o777)
+    status, text = refusal(server)
+    assert status == 1
+    assert f"chmod 0750 {server.state_directory}" in text
+
+
+def test_key_that_everybody_may_read_is_refused_by_name(free_port_number):
+    server = Server(as_root=True, plugins=[])
+    server.changes = {**notify_groups(f"127.0.0.1:{free_port_number}", tls="implicit"),
+                      "tls": {"certificate": server.directory / "localhost.crt",
+                              "private-key": server.directory / "localhost.key"}}
+    server.prepare()
+    server.key.chmod(0o644)
+    status, text = refusal(server)
+    assert status == 1
+    assert f"{server.key} can be read by everybody (chmod 0600" in text
+
+
+@pytest.mark.parametrize("user", ["root", "nobody-by-that-name"])
+def test_user_that_cannot_be_is_refused(user):
+    status, text = refusal(Server(as_root=True, plugins=[], config={**BARE, "server": {"user": user}}))
+    assert status == 1
+    assert f"'{user}'" in text
+
+
+def test_descriptor_limit_is_raised():
+    with Server(as_root=True, plugins=[], config={**BARE, "server": {"max-open-files": 3000}}) as server:
+        limits = Path(f"/proc/{server.process.pid}/limits").read_text()
+        assert re.search(r"^Max open files\s+3000\s", limits, re.M)
