@@ -176,10 +176,23 @@ rook_services_bind (RookServer *server, GError **error)
   return server->net == NULL || rook_net_bind (server->net, error);
 }
 
+/* Without a plugin that stores, whatever stores nothing serves all the same, and mail is answered "try again later". A
+ * store that is there and can't be opened is another matter. */
 gboolean
 rook_services_open (RookServer *server, GError **error)
 {
-  return server->mail == NULL || rook_mail_open_stores (server->mail, error);
+  g_autoptr (GError) reason = NULL;
+
+  if (server->mail == NULL || rook_mail_open_stores (server->mail, &reason))
+    return TRUE;
+  if (!g_error_matches (reason, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNSUPPORTED))
+    {
+      g_propagate_error (error, g_steal_pointer (&reason));
+      return FALSE;
+    }
+  rook_mail_close_stores (server->mail);
+  rook_log_event (server->log, ROOK_LOG_WARNING, "mail.unavailable", "reason", reason->message, NULL);
+  return TRUE;
 }
 
 void
