@@ -446,6 +446,82 @@ test_metrics (void)
   checker_clear (&checker);
 }
 
+/* --- by a plugin --------------------------------------------------------------------------------------------------- */
+
+static gboolean
+site_init (RookPlugin *self, G_GNUC_UNUSED RookConfigGroup *config, GError **error)
+{
+  Checker *checker = g_new (Checker, 1);
+
+  checker_init (checker);
+  rook_plugin_set_data (self, checker, NULL);
+  return rook_plugin_add_password_checker (self, &site, checker, error);
+}
+
+/* Checks must not come after this. */
+static void
+site_fini (RookPlugin *self)
+{
+  Checker *checker = rook_plugin_get_data (self);
+
+  g_assert_cmpuint (checker->n_inside, ==, 0);
+  checker_clear (checker);
+  g_free (checker);
+}
+
+static const RookPluginDescriptor site_plugin = { .struct_size = sizeof (RookPluginDescriptor),
+                                                  .abi_major = ROOK_ABI_MAJOR,
+                                                  .abi_minor = ROOK_ABI_MINOR,
+                                                  .name = "site",
+                                                  .summary = "Checks passwords",
+                                                  .version = "1",
+                                                  .license = "LGPL-2.1-or-later",
+                                                  .init = site_init,
+                                                  .fini = site_fini };
+
+static gpointer
+release_soon (gpointer data)
+{
+  g_usleep (50000);
+  set_hold (data, FALSE);
+  return NULL;
+}
+
+/* A plugin that goes waits for its checks; who comes later is told to try again. */
+static void
+test_checker_of_plugin (void)
+{
+  RookServer *server = rook_server_new_for_test ("[auth]\nbackend=site\nfailure-delay=0\n[log]\nlevel=error\n");
+  RookPlugins *plugins = rook_server_get_plugins (server);
+  RookPlugin *plugin = rook_plugins_add_static (plugins, &site_plugin, NULL, NULL);
+  Checker *checker = rook_plugin_get_data (plugin);
+  RookAuthPeer peer = auth_peer (PEER_TLS);
+  g_auto (Answer) answer = { 0 }, last = { 0 };
+  RookAuthExchange *exchange;
+  g_autoptr (GError) late = NULL;
+  GThread *thread;
+
+  server_login (server, "wonder", &answer);
+  assert_user (&answer, "alice");
+  g_assert_false (rook_plugin_add_password_checker (plugin, &site, checker, &late));
+  g_assert_error (late, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT);
+
+  set_hold (checker, TRUE);
+  exchange = rook_auth_login_for_peer (rook_server_get_auth (server),
+                                       rook_loop_get_main_worker (rook_server_get_loop (server)), &peer, "alice",
+                                       "wonder", NULL, answer_callback, &last);
+  wait_inside (checker, 1);
+  thread = g_thread_new ("release", release_soon, checker);
+  g_assert_true (rook_plugins_remove_static (plugins, plugin, 10000));
+  g_thread_join (thread);
+  wait_server (server, &last);
+  assert_user (&last, "alice");
+  rook_auth_exchange_free (exchange);
+  server_login (server, "wonder", &answer);
+  assert_failed (&answer, ROOK_AUTH_ERROR_UNAVAILABLE);
+  rook_server_free_for_test (server);
+}
+
 /* An exchange goes on with the settings that it began with; the next has the new ones. */
 static void
 test_reconfigure (void)
@@ -486,6 +562,7 @@ main (int argc, char **argv)
   g_test_add_func ("/auth/service/waits-for-orphans", test_service_waits_for_orphans);
   g_test_add_func ("/auth/delay/holds-answers-back", test_delay);
   g_test_add_func ("/auth/delay/freed-while-held-back", test_freed_while_held_back);
+  g_test_add_func ("/auth/checker/of-a-plugin", test_checker_of_plugin);
   g_test_add_func ("/auth/service/metrics", test_metrics);
   g_test_add_func ("/auth/service/reconfigure", test_reconfigure);
   return g_test_run ();

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Who may log in, as clients and administrators meet it: IMAP over real sockets, users by the real rookctl."""
+
+import base64
+import hashlib
+import hmac
+import ssl
+import subprocess
+import time
+
+import pytest
+
+from rookery_harness import Server, make_certificate, merge
+from rookery_wire import ImapWire
+
+QUIET = {"failure-delay": "0"}
+
+
+def auth_server(**auth):
+    return Server(config={"auth": auth})
+
+
+def plain(user, password, authzid=""):
+    return base64.b64encode(f"{authzid}\0{user}\0{password}".encode()).decode()
+
+
+def auth_words(wire):
+    """What CAPABILITY offers."""
+    untagged = wire.ok("CAPABILITY")
+    return {word for line in untagged for word in line.decode().split()}
+
+
+def attempt(wire, user, password, authzid=""):
+    return wire.command(f"AUTHENTICATE PLAIN {plain(user, password, authzid)}")[1]
+
+
+class Scram:
+    """A client of RFC 5802 and 7677, written down here so that the server is not tested with its own library."""
+
+    def __init__(self, user, password, digest):
+        self.password, self.digest = password.encode(), digest
+        self.bare = f"n={user},r=fyko+d2lbbFgONRv9qkxdawL"
+
+    def first(self):
+        return base64.b64encode(b"n,," + self.bare.encode()).decode()
+
+    def hmac(self, key, text):
+        return hmac.new(key, text, self.digest).digest()
+
+    def final(self, challenge):
+        server = base64.b64decode(challenge).decode()
+        fields = dict(part.split("=", 1) for part in server.split(","))
+        salted = hashlib.pbkdf2_hmac(self.digest, self.password, base64.b64decode(fields["s"]), int(fields["i"]))
+        key = self.hmac(salted, b"Client Key")
+        without_proof = f"c=biws,r={fields['r']}"
+        message = f"{self.bare},{server},{without_proof}".encode()
+        signature = self.hmac(hashlib.new(self.digest, key).digest(), message)
+        proof = bytes(a ^ b for a, b in zip(key, signature))
+        self.expected = base64.b64encode(self.hmac(self.hmac(salted, b"Server Key"), message)).decode()
+        return base64.b64encode(f"{without_proof},p={base64.b64encode(proof).decode()}".encode()).decode()
+
+    def run(self, wire, mechanism):
+        tag = wire.begin(f"AUTHENTICATE {mechanism} {self.first()}")
+        challenge = wire.expect(r"\+ (\S+)").group(1)
+        wire.send(self.final(challenge))
+        line = wire.response()
+        if line.startswith(b"+ "):
+            assert base64.b64decode(line[2:]).decode() == f"v={self.expected}"
+            wire.send("")
+            return wire.finish(tag)[1]
+        return line.split(b" ", 1)[1]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with auth_server(**QUIET) as running:
+        yield running
+
+
+def test_login_and_plain(server):
+    with ImapWire(server.port("imap")) as wire:
+        assert wire.command("LOGIN alice wrong")[1].startswith(b"NO [AUTHENTICATIONFAILED]")
+        assert attempt(wire, "alice", "wrong").startswith(b"NO [AUTHENTICATIONFAILED]")
+        assert attempt(wire, "alice", "pass").startswith(b"OK")
+
+
+def test_mechanisms_of_sasldb(server):
+    with ImapWire(server.port("imap")) as wire:
+        words = auth_words(wire)
+        assert {"AUTH=PLAIN", "AUTH=LOGIN", "AUTH=SCRAM-SHA-256", "AUTH=SCRAM-SHA-1"} <= words
+        assert not {"AUTH=EXTERNAL", "AUTH=ANONYMOUS", "AUTH=NTLM", "AUTH=OTP", "AUTH=SRP", "LOGINDISABLED"} & words
+
+
+@pytest.mark.parametrize("mechanism,digest", [("SCRAM-SHA-256", "sha256"), ("SCRAM-SHA-1", "sha1")])
+def test_scram(server, mechanism, digest):
+    with ImapWire(server.port("imap")) as wire:
+        assert Scram("alice", "wrong", digest).run(wire, mechanism).startswith(b"NO [AUTHENTICATIONFAILED]")
+        assert Scram("nobody", "pass", digest).run(wire, mechanism).startswith(b"NO [AUTHENTICATIONFAILED]")
+        assert Scram("alice", "pass", digest).run(wire, mechanism).startswith(b"OK")
+
+
+def test_unknown_user_and_wrong_password_read_the_same(server):
+    with ImapWire(server.port("imap")) as wire:
+        assert attempt(wire, "alice", "wrong") == attempt(wire, "nobody", "wrong")
+
+
+def test_acting_as_another_is_for_admins(server):
+    with ImapWire(server.port("imap")) as wire:
+        assert attempt(wire, "alice", "pass", "bob").startswith(b"NO [AUTHORIZATIONFAILED]")
+        assert attempt(wire, "admin", "pass", "bob").startswith(b"OK")
+
+
+def test_authzid_equal_to_authcid_is_for_all(server):
+    with ImapWire(server.port("imap")) as wire:
+        assert attempt(wire, "alice", "pass", "alice").startswith(b"OK")
+
+
+@pytest.mark.parametrize("answer", ["*", "=", "AAA", "A A=", "====", "\x01", "a" * 4000],
+                         ids=lambda text: text[:4].encode().hex())
+def test_what_is_no_answer(server, answer):
+    with ImapWire(server.port("imap")) as wire:
+        tag = wire.begin("AUTHENTICATE PLAIN")
+        wire.expect(r"\+ ?")
+        wire.send(answer)
+        assert wire.finish(tag)[1].split()[0] in (b"BAD", b"NO")
+        assert attempt(wire, "alice", "pass").startswith(b"OK")
+
+
+def test_no_password_without_tls():
+    with auth_server(**QUIET, **{"allow-plaintext-on-loopback": False}) as server:
+        with ImapWire(server.port("imap")) as wire:
+            words = auth_words(wire)
+            assert "LOGINDISABLED" in words and not {"AUTH=PLAIN", "AUTH=LOGIN"} & words
+            assert attempt(wire, "alice", "pass").startswith(b"NO [PRIVACYREQUIRED]")
+            assert wire.command("LOGIN alice pass")[1].startswith(b"NO [PRIVACYREQUIRED]")
+            assert Scram("alice", "pass", "sha256").run(wire, "SCRAM-SHA-256").startswith(b"OK")
+        with ImapWire(server.port("imaps"), tls=server.certificate) as wire:
+            assert "AUTH=PLAIN" in auth_words(wire)
+            assert attempt(wire, "alice", "pass").startswith(b"OK")
+
+
+def test_saslauthd_is_offered_no_scram_and_may_be_down(tmp_path):
+    settings = {**QUIET, "backend": "saslauthd", "saslauthd-socket": tmp_path / "none"}
+    with auth_server(**settings) as server, ImapWire(server.port("imap")) as wire:
+        words = auth_words(wire)
+        assert {"AUTH=PLAIN", "AUTH=LOGIN"} <= words and "AUTH=SCRAM-SHA-256" not in words
+        assert attempt(wire, "alice", "pass").startswith(b"NO [UNAVAILABLE]")
+
+
+def client_certificate(directory, name):
+    """One signed by itself. Returns a context that shows it."""
+    certificate, key = make_certificate(directory, name, names=("localhost",))
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(certificate, key)
+    return certificate, context
+
+
+def test_external_is_for_whoever_shows_a_certificate(tmp_path):
+    certificate, context = client_certificate(tmp_path, "alice")
+    server = auth_server(**QUIET)
+    server.prepare()
+    authority = server.directory / "clients.pem"
+    authority.write_bytes(certificate.read_bytes())
+    authority.chmod(0o644)
+    server.configure(merge(server.changes, {"tls": {"client-ca": authority}}))
+    with server:
+        with ImapWire(server.port("imaps"), tls=server.certificate) as wire:
+            assert "AUTH=EXTERNAL" not in auth_words(wire)
+            assert wire.command("AUTHENTICATE EXTERNAL =")[1].startswith(b"NO")
+        with ImapWire(server.port("imaps"), tls=context) as wire:
+            assert "AUTH=EXTERNAL" in auth_words(wire)
+            tag = wire.begin(f"AUTHENTICATE EXTERNAL {base64.b64encode(b'bob').decode()}")
+            assert wire.finish(tag)[1].startswith(b"NO [AUTHORIZATIONFAILED]")
+            assert wire.command("AUTHENTICATE EXTERNAL =")[1].startswith(b"OK")
+
+
+def test_failures_grow_slow_but_only_for_their_user():
+    with auth_server(**{"failure-delay": "400ms"}) as slow, ImapWire(slow.port("imap")) as wire:
+        times = []
+        for _ in range(3):
+            began = time.monotonic()
+            attempt(wire, "alice", "wrong")
+            times.append(time.monotonic() - began)
+        assert times[1] >= 0.4 and times[2] >= 0.8
+        with ImapWire(slow.port("imap")) as other:
+            began = time.monotonic()
+            assert attempt(other, "bob", "pass").startswith(b"OK")
+            assert time.monotonic() - began < 0.4
+
+
+def test_passwords_are_in_no_log(server):
+    with ImapWire(server.port("imap")) as wire:
+        attempt(wire, "alice", "geheimnis17")
+        wire.command("LOGIN alice geheimnis17")
+    server.wait_log(r"auth\.failed.*user=alice.*reason=failed")
+    assert "geheimnis17" not in server.log()
+
+
+# --- rookctl user ...
+
+
+def test_life_of_a_user(server):
+    server.ctl("user", "add", "dora", stdin="first\n")
+    assert "dora" in server.ctl("user", "list").split()
+    with ImapWire(server.port("imap")) as wire:
+        assert attempt(wire, "dora", "first").startswith(b"OK")
+    server.ctl("user", "passwd", "dora", stdin="second\n")
+    with ImapWire(server.port("imap")) as wire:
+        assert attempt(wire, "dora", "first").startswith(b"NO")
+        assert Scram("dora", "second", "sha256").run(wire, "SCRAM-SHA-256").startswith(b"OK")
+    listed = subprocess.run(["/usr/sbin/sasldblistusers2", "-f", server.sasldb], capture_output=True, text=True)
+    assert "dora@example.org: userPassword" in listed.stdout
+    server.ctl("user", "delete", "dora")
+    assert {"user": "dora"} not in server.ctl("user", "list", as_json=True)
+    with ImapWire(server.port("imap")) as wire:
+        assert attempt(wire, "dora", "second").startswith(b"NO")
+
+
+def test_mistakes_with_users(server):
+    assert server.ctl("user", "add", "alice", stdin="x\n", check=False).returncode == 1
+    assert server.ctl("user", "passwd", "nobody", stdin="x\n", check=False).returncode == 1
+    assert server.ctl("user", "delete", "nobody", check=False).returncode == 1
+    assert server.ctl("user", "add", "a/b", stdin="x\n", check=False).returncode == 1
+    assert server.ctl("user", "add", "empty", stdin="\n", check=False).returncode == 1
+
+
+def test_password_is_never_an_argument(server):
+    done = server.ctl("user", "add", "eve", "onthecommandline", check=False)
+    assert done.returncode == 2 and "standard input" in done.stderr
+    assert "eve" not in server.ctl("user", "list").split()
+
+
+def test_users_of_another_backend_are_not_ours():
+    with auth_server(**{"backend": "saslauthd", "sasldb-path": None}) as server:
+        done = server.ctl("user", "add", "eve", stdin="x\n", check=False)
+        assert done.returncode == 1 and "saslauthd" in done.stderr
+
+
+def test_reload_changes_what_is_offered(server):
+    server.reload({**server.changes, "auth": {**QUIET, "mechanisms": ["PLAIN"]}})
+    with ImapWire(server.port("imap")) as wire:
+        assert {word for word in auth_words(wire) if word.startswith("AUTH=")} == {"AUTH=PLAIN"}
+    server.reload(server.changes)
