@@ -4,8 +4,9 @@
  *
  * Passwords are checked by the configured backend (saslauthd, auxprop sasldb, or a checker that a plugin registered),
  * mechanisms by libsasl2. Everything that may block runs on a pool of this service's own, with a queue deadline
- * (ROOK_AUTH_ERROR_UNAVAILABLE), so that a hung saslauthd holds up nobody but those who log in. Failed attempts delay
- * the next answer, by address, and by user from that address.
+ * (ROOK_AUTH_ERROR_UNAVAILABLE), so that a hung saslauthd holds up nobody but those who log in by it. Failed attempts
+ * delay the next answer, good or bad, by address, and by user from that address: what a protocol has to do for that is
+ * to wait for its callback. Attempts are counted and logged here; a protocol logs sessions.
  *
  * Only mechanisms in auth/mechanisms that the backend can complete are offered, plaintext ones only under TLS (or on
  * loopback, if auth/allow-plaintext-on-loopback).
@@ -55,7 +56,10 @@ ROOK_EXPORT gboolean rook_identity_in_group (const RookIdentity *identity, const
 ROOK_EXPORT const char *const *rook_identity_get_groups (const RookIdentity *identity); /* NULL-terminated */
 
 /* Brings a name to its canonical form: surrounding space dropped, domain lower case, default realm dropped; refuses what can
- * be no user (empty, control characters, "/", "..", over 255 bytes...). @out_user: (out) (transfer full) */
+ * be no user: empty, over 255 bytes, not UTF-8, with control characters, "/", "*" or "%", an empty part between dots, a
+ * domain that is not configured (auth/realms, unless auth/virtual-domains), or what access lists have a meaning of their
+ * own for ("anyone", "-x", "group:x"). Any thread, never blocks. Errors: ROOK_AUTH_ERROR_FAILED.
+ * @out_user: (out) (transfer full) */
 ROOK_EXPORT gboolean rook_auth_canonical_user (RookAuth *auth, const char *name, char **out_user, GError **error);
 
 /* --- server side ------------------------------------------------------------------------------------------------- */
@@ -71,7 +75,10 @@ ROOK_EXPORT gboolean rook_auth_allows_plaintext (RookAuth *auth, RookConnection 
  * @identity: (nullable): who it is, when it has succeeded; @challenge may then carry final server data
  * @error: (nullable): why not (#RookAuthError); the exchange is over
  *
- * Of @challenge alone, @identity, and @error exactly one says how it stands. On the worker that asked.
+ * Of @challenge alone, @identity, and @error exactly one says how it stands. On the worker that asked, never inside the
+ * call that asked; the exchange may be freed in it. A mechanism's last words (SCRAM) come as a @challenge that the client
+ * answers with nothing, so that a protocol needs no way to send data with its success. @error's message may be for the
+ * log only: tell clients by the code.
  */
 typedef void (*RookAuthCallback) (GBytes *challenge, RookIdentity *identity, const GError *error, gpointer data);
 
@@ -88,7 +95,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookAuthExchange, rook_auth_exchange_free)
 /* @response: (nullable) raw bytes; %NULL in the first step: no initial response was sent. */
 ROOK_EXPORT void rook_auth_exchange_step (RookAuthExchange *exchange, GBytes *response, RookAuthCallback callback,
                                           gpointer data);
-/* The same for what came over the wire in base64; "*" cancels, "=" is empty if @initial. */
+/* The same for what came over the wire in base64, strictly; "*" cancels, "=" is empty if @initial. More than
+ * auth/maximum-response is ROOK_AUTH_ERROR_PROTOCOL. */
 ROOK_EXPORT void rook_auth_exchange_step_base64 (RookAuthExchange *exchange, const char *response, gboolean initial,
                                                  RookAuthCallback callback, gpointer data);
 
@@ -105,7 +113,9 @@ ROOK_EXPORT RookAuthClient *rook_auth_client_new (RookAuth *auth, RookConnection
                                                   const char *authzid, const char *password, GError **error);
 ROOK_EXPORT void rook_auth_client_free (RookAuthClient *client);
 ROOK_EXPORT const char *rook_auth_client_get_mechanism (RookAuthClient *client);
-/* @challenge: (nullable) %NULL: first step. @out_response: (out) (nullable) (transfer full): what to send. Does not block. */
+/* @challenge: (nullable) %NULL: first step. @out_response: (out) (nullable) (transfer full): what to send; %NULL only in the
+ * first step, of a mechanism in which the server begins. A server that can't take it at once asks with an empty challenge:
+ * send it then, without a step. Does not block. Errors: PROTOCOL, FAILED (a server that does not know the password). */
 ROOK_EXPORT gboolean rook_auth_client_step (RookAuthClient *client, GBytes *challenge, GBytes **out_response,
                                             GError **error);
 
@@ -115,7 +125,8 @@ typedef struct {
   gsize struct_size;
   const char *name; /* what auth/backend names */
   /* Checks a password; may block (runs on the auth pool, several at a time). @realm: "" for the default one.
-   * Returns: %FALSE with ROOK_AUTH_ERROR_FAILED, _UNAVAILABLE or _DISABLED. */
+   * @user: canonical, without its domain. @password: not empty; wipe copies.
+   * Returns: %FALSE with ROOK_AUTH_ERROR_FAILED, _UNAVAILABLE or _DISABLED; anything else is taken as _UNAVAILABLE. */
   gboolean (*check) (gpointer data, const char *service, const char *user, const char *realm, const char *password,
                      GError **error);
 } RookPasswordChecker;
