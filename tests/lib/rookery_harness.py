@@ -189,6 +189,7 @@ class Server:
                 "core-dumps": True,
             },
             "partition default": {"path": self.spool},
+            "mailbox": {"autocreate": "delivery"},
             "tls": {"certificate": self.certificate, "private-key": self.key},
             "auth": {
                 "backend": "sasldb", "sasldb-path": self.sasldb, "default-realm": REALM, "admins": ["admin"],

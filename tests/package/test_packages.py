@@ -119,6 +119,7 @@ class InstalledServer:
         (ROOT / "etc/rookery/conf.d/test.conf").write_text(
             "[tls]\n"
             f"certificate=/etc/rookery/{certificate.name}\nprivate-key=/etc/rookery/{key.name}\n"
+            "[mailbox]\nautocreate=delivery\n"
             "[auth]\nbackend=sasldb\nsasldb-path=/etc/rookery/sasldb2\ndefault-realm=example.org\n")
         in_root("saslpasswd2", "-p", "-c", "-f", "/etc/rookery/sasldb2", "-u", "example.org", "alice",
                 input=PASSWORD.encode())
