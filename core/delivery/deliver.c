@@ -139,13 +139,9 @@ static char *
 duplicate_key (Way *way)
 {
   RookDelivery *delivery = way->request->delivery;
-  gboolean suppress;
 
-  rook_mutex_lock (&delivery->lock);
-  suppress = delivery->suppress_duplicates;
-  rook_mutex_unlock (&delivery->lock);
-  if (!suppress || way->content->message_id == NULL || *way->content->message_id == '\0' || way->content->date == NULL
-      || *way->content->date == '\0')
+  if (!rook_delivery_suppresses_duplicates (delivery) || way->content->message_id == NULL
+      || *way->content->message_id == '\0' || way->content->date == NULL || *way->content->date == '\0')
     return NULL;
   return g_strdup_printf ("%s\n%s", way->content->message_id, way->content->date);
 }
@@ -210,26 +206,14 @@ next_target (Way *way)
 }
 
 /* The folder that the address named is for those who may post there. */
-static gboolean
-may_post (Way *way, const char *mailbox)
-{
-  g_autoptr (RookIdentity) nobody = NULL;
-  g_autofree char *rights = NULL;
-  RookIdentity *identity = way->request->identity;
-
-  if (identity == NULL)
-    identity = nobody = rook_identity_new ("anonymous", "anonymous", NULL, FALSE);
-  rights = rook_mail_get_rights (way->request->mail, identity, mailbox);
-  return rights != NULL && strchr (rights, 'p') != NULL;
-}
-
 static void
 file_by_address (Way *way)
 {
   g_autofree char *inbox = inbox_of (way);
   const char *mailbox = way->item->recipient->mailbox;
 
-  if (inbox != NULL && !g_str_equal (inbox, mailbox) && !may_post (way, mailbox))
+  if (inbox != NULL && !g_str_equal (inbox, mailbox)
+      && !rook_mail_sender_has_right (way->request->mail, way->request->identity, mailbox, 'p'))
     mailbox = inbox;
   rook_delivery_item_file_into (way->item, mailbox, NULL);
 }

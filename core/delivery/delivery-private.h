@@ -47,6 +47,10 @@ struct RookDelivery {
   RookHistogram *time;
 };
 
+/* Settings in force. Any thread. */
+gboolean rook_delivery_takes_lower_case (RookDelivery *delivery);
+gboolean rook_delivery_suppresses_duplicates (RookDelivery *delivery);
+
 /* --- addresses (address.c) ------------------------------------------------------------------------------------------- */
 
 typedef struct {

@@ -38,6 +38,22 @@ rook_delivery_reconfigure (RookDelivery *delivery, RookConfig *config)
   delivery->suppress_duplicates = rook_config_group_get_boolean (group, "suppress-duplicates");
 }
 
+gboolean
+rook_delivery_takes_lower_case (RookDelivery *delivery)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&delivery->lock);
+
+  return delivery->lower_case;
+}
+
+gboolean
+rook_delivery_suppresses_duplicates (RookDelivery *delivery)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&delivery->lock);
+
+  return delivery->suppress_duplicates;
+}
+
 static void
 filter_entry_unref (gpointer data)
 {

@@ -46,23 +46,6 @@ finish (Resolving *r, RookDeliveryStatus status, const char *text)
 
 /* --- what there is ---------------------------------------------------------------------------------------------- */
 
-/* The rights of whoever sends: as who they are, or as nobody in particular. */
-static gboolean
-has_right (Resolving *r, const char *mailbox, char right)
-{
-  g_autofree char *rights = NULL;
-
-  if (r->sender != NULL)
-    rights = rook_mail_get_rights (r->mail, r->sender, mailbox);
-  else
-    {
-      g_autoptr (RookIdentity) nobody = rook_identity_new ("anonymous", "anonymous", NULL, FALSE);
-
-      rights = rook_mail_get_rights (r->mail, nobody, mailbox);
-    }
-  return rights != NULL && strchr (rights, right) != NULL;
-}
-
 /* The folder that the detail names, in the form that administrators use; %NULL: it can't be one. */
 static char *
 detail_folder (RookMail *mail, const char *user, const char *detail)
@@ -89,7 +72,8 @@ check_user (Resolving *r)
       return;
     }
   folder = detail_folder (r->mail, r->recipient->user, r->recipient->detail);
-  if (folder != NULL && rook_mail_exists (r->mail, folder) && has_right (r, folder, 'p'))
+  if (folder != NULL && rook_mail_exists (r->mail, folder)
+      && rook_mail_sender_has_right (r->mail, r->sender, folder, 'p'))
     {
       g_free (r->recipient->mailbox);
       r->recipient->mailbox = g_steal_pointer (&folder);
@@ -104,10 +88,13 @@ check_shared (Resolving *r)
 
   if (!rook_mail_exists (r->mail, mailbox))
     finish (r, ROOK_DELIVERY_UNKNOWN_USER, NULL);
-  else if (has_right (r, mailbox, 'p'))
+  else if (rook_mail_sender_has_right (r->mail, r->sender, mailbox, 'p'))
     finish (r, ROOK_DELIVERY_OK, NULL);
   else
-    finish (r, has_right (r, mailbox, 'l') ? ROOK_DELIVERY_NO_PERMISSION : ROOK_DELIVERY_UNKNOWN_USER, NULL);
+    finish (r,
+            rook_mail_sender_has_right (r->mail, r->sender, mailbox, 'l') ? ROOK_DELIVERY_NO_PERMISSION
+                                                                          : ROOK_DELIVERY_UNKNOWN_USER,
+            NULL);
 }
 
 static void
@@ -190,12 +177,8 @@ set_user (Resolving *r, const RookAddress *address)
   const char *plus = strchr (address->local, '+');
   g_autofree char *name =
       plus != NULL ? g_strndup (address->local, (gsize) (plus - address->local)) : g_strdup (address->local);
-  gboolean lower_case;
 
-  rook_mutex_lock (&r->delivery->lock);
-  lower_case = r->delivery->lower_case;
-  rook_mutex_unlock (&r->delivery->lock);
-  if (lower_case)
+  if (rook_delivery_takes_lower_case (r->delivery))
     {
       char *lower = g_utf8_strdown (name, -1);
 

@@ -54,6 +54,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookContent, rook_content_unref)
 void rook_mailbox_append_content (RookMailbox *mailbox, RookIdentity *identity, RookContent *content,
                                   const RookAppend *append, RookAppendCallback callback, gpointer data);
 
+/* Whether whoever sends mail (NULL: nobody in particular) has @right on the mailbox. Memory only, any thread. */
+gboolean rook_mail_sender_has_right (RookMail *mail, RookIdentity *sender, const char *name, char right);
+
 /* The flag or keyword that @name is: a system flag's bit is added to *@flags (%TRUE), else it is a keyword (%FALSE). */
 gboolean rook_flag_from_name (const char *name, RookFlags *flags);
 

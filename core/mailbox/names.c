@@ -202,6 +202,19 @@ rook_mail_get_rights (RookMail *mail, RookIdentity *identity, const char *name)
   return rook_rights_to_text (rights);
 }
 
+gboolean
+rook_mail_sender_has_right (RookMail *mail, RookIdentity *sender, const char *name, char right)
+{
+  g_autoptr (RookEntry) entry = rook_mail_ref_entry (mail, name);
+  const char letter[] = { right, '\0' };
+  RookRights rights = 0, wanted = 0;
+
+  if (entry != NULL)
+    rights = sender != NULL ? rook_entry_get_rights (entry, sender) : rook_entry_get_anonymous_rights (entry);
+  g_assert (rook_rights_parse (letter, &wanted));
+  return (rights & wanted) == wanted;
+}
+
 char *
 rook_mail_get_acl (RookMail *mail, RookIdentity *identity, const char *name, GError **error)
 {
