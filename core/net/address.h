@@ -39,7 +39,7 @@ typedef enum { ROOK_PLACE_TCP, ROOK_PLACE_UNIX, ROOK_PLACE_SYSTEMD } RookPlaceKi
 typedef struct {
   RookPlaceKind kind;
   char *host;   /* (owned) TCP: numeric, or "*"; UNIX: the path; systemd: the name */
-  guint16 port; /* TCP only */
+  guint16 port; /* TCP; systemd: which of those with that name */
   gboolean has_port;
 } RookPlace;
 

@@ -306,9 +306,11 @@ rook_connection_start (gpointer data)
   self->idle_ms = settings->idle_ms;
   self->login_due = rook_connection_now (self) + settings->login_ms;
   self->phase = ROOK_PHASE_PROXY;
+  self->running = TRUE;
   rook_connection_watch (self);
   if (self->error == NULL && !proxied)
     rook_connection_accept (self);
+  self->running = FALSE;
   rook_connection_run (self);
 }
 

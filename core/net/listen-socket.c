@@ -24,8 +24,10 @@ rook_listen_socket_key (const RookListener *listener, const RookPlace *place)
 
   if (place->kind == ROOK_PLACE_UNIX)
     return g_strdup (place->host);
-  if (place->kind == ROOK_PLACE_SYSTEMD)
+  if (place->kind == ROOK_PLACE_SYSTEMD && place->port == 0)
     return g_strconcat ("systemd:", place->host, NULL);
+  if (place->kind == ROOK_PLACE_SYSTEMD)
+    return g_strdup_printf ("systemd:%s %u", place->host, place->port);
   if (place->has_port && place->port > 0)
     return g_strdup_printf (v6 ? "[%s]:%u" : "%s:%u", place->host, place->port);
   return g_strdup_printf (v6 ? "[%s]:%s %s" : "%s:%s %s", place->host, place->has_port ? "any" : "default",
@@ -253,6 +255,14 @@ rook_listen_take_systemd_sockets (void)
   return sockets;
 }
 
+guint
+rook_listen_count_systemd_sockets (RookListeners *listeners, const char *name)
+{
+  GArray *list = g_hash_table_lookup (listeners->systemd, name);
+
+  return list != NULL ? list->len : 0;
+}
+
 /* A copy of the descriptor: the socket itself stays systemd's and ours, whatever the configuration becomes. */
 static gboolean
 take_systemd (RookListenSocket *self, GError **error)
@@ -266,7 +276,7 @@ take_systemd (RookListenSocket *self, GError **error)
       errno = ENOENT;
       return fail (self, "find it among the sockets that systemd handed over (LISTEN_FDS)", error);
     }
-  self->fd = fcntl (g_array_index (list, int, 0), F_DUPFD_CLOEXEC, FIRST_SYSTEMD_FD);
+  self->fd = fcntl (g_array_index (list, int, self->place.port), F_DUPFD_CLOEXEC, FIRST_SYSTEMD_FD);
   if (self->fd >= 0 && getsockopt (self->fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM)
     return TRUE;
   errno = self->fd < 0 ? errno : ENOTSOCK;

@@ -228,6 +228,9 @@ plan_place (RookListeners *self, RookConfigGroup *group, RookListener *listener,
       place.host = g_strdup ("::");
     }
   plan_socket (self, group, listener, &place, mistakes);
+  if (place.kind == ROOK_PLACE_SYSTEMD) /* one name may stand for several, as with ListenStream= given twice */
+    while (++place.port < rook_listen_count_systemd_sockets (self, place.host))
+      plan_socket (self, group, listener, &place, mistakes);
 }
 
 void

@@ -48,6 +48,7 @@ void rook_listen_socket_stop (RookListenSocket *socket);
 guint16 rook_listen_socket_get_port (RookListenSocket *socket);
 /* What systemd handed over (LISTEN_FDS), by name; (transfer full) */
 GHashTable *rook_listen_take_systemd_sockets (void);
+guint rook_listen_count_systemd_sockets (RookListeners *listeners, const char *name);
 
 /* 0: not known (yet) */
 guint16 rook_listener_default_port (RookNet *net, const RookListener *listener);

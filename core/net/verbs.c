@@ -6,11 +6,6 @@
 #include "net/listener.h"
 #include "rookery/control.h"
 
-/* Until the control service is there. */
-#pragma weak rook_control_add
-#pragma weak rook_control_call_done
-#pragma weak rook_control_call_fail
-
 typedef struct {
   RookControlCall *call;
   RookMutex lock;  /* guards the rows */
@@ -147,6 +142,6 @@ rook_net_add_verbs (RookNet *net)
 {
   RookControl *control = rook_server_get_control (net->server);
 
-  for (guint i = 0; control != NULL && i < G_N_ELEMENTS (verbs); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
     rook_control_add (control, &verbs[i], net);
 }

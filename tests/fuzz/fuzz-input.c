@@ -61,6 +61,12 @@ run (RookInputMode mode, gsize parameter, const uint8_t *data, size_t size, gsiz
   return out;
 }
 
+static gboolean
+same (const GByteArray *a, const GByteArray *b)
+{
+  return a->len == b->len && (a->len == 0 || memcmp (a->data, b->data, a->len) == 0);
+}
+
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
@@ -77,7 +83,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   whole = run (mode, data[2], data + 3, size - 3, size);
   single = run (mode, data[2], data + 3, size - 3, 1);
   pieces = run (mode, data[2], data + 3, size - 3, cut);
-  g_assert (whole->len == single->len && memcmp (whole->data, single->data, whole->len) == 0);
-  g_assert (whole->len == pieces->len && memcmp (whole->data, pieces->data, whole->len) == 0);
+  g_assert (same (whole, single));
+  g_assert (same (whole, pieces));
   return 0;
 }

@@ -195,7 +195,8 @@ echo_drain (RookConnection *connection, gpointer data)
 
   g_atomic_int_inc (&session->fixture->drains);
   rook_connection_puts (connection, "DRAIN\r\n");
-  rook_connection_close (connection);
+  if (!g_atomic_int_get (&session->fixture->keep_open))
+    rook_connection_close (connection);
 }
 
 static void
@@ -225,7 +226,7 @@ echo_refusal (RookRefusal reason)
     .expired = echo_expired, .drain = echo_drain, .closed = echo_closed                                           \
   }
 
-static const RookProtocol echo_protocol = {
+const RookProtocol echo_protocol = {
   .struct_size = sizeof (RookProtocol),
   .name = "echo",
   .sasl_service = "echo",
@@ -411,6 +412,13 @@ client_expect_eof (Client *self)
 {
   fixture_wait (self->fixture, (client_receive (self), self->eof));
   g_assert_cmpstr (self->input->str, ==, "");
+}
+
+char *
+client_read_all (Client *self)
+{
+  fixture_wait (self->fixture, (client_receive (self), self->eof));
+  return g_strdup (self->input->str);
 }
 
 void

@@ -17,14 +17,16 @@ typedef struct {
   gint expired;        /* atomic: a bit a RookDeadline */
   gint drains;         /* atomic */
   gint last_reason;    /* atomic: RookNetError of the last end, -1: none */
-  gint keep_open;      /* atomic: do not close on expired */
+  gint keep_open;      /* atomic: do not close on expired, or drain */
 } Fixture;
+
+extern const RookProtocol echo_protocol; /* its data is the fixture */
 
 /* A server with @config, the protocols "echo" (with login) and "open" (without), bound and listening. */
 void fixture_start (Fixture *self, const char *config);
 /* Stops it: asserts that every session was closed. */
 void fixture_stop (Fixture *self);
-/* Lets the main worker work until @condition holds (5 s at most). */
+/* Lets the main worker work until @condition holds (10 s at most). */
 #define fixture_wait(self, condition)                              \
   do                                                               \
     {                                                              \
@@ -35,7 +37,6 @@ void fixture_stop (Fixture *self);
     }                                                              \
   while (0)
 void fixture_iterate (Fixture *self);
-char *fixture_path (const char *name); /* a file of tests/unit/net-data or made for this run */
 
 typedef struct {
   Fixture *fixture;
@@ -55,6 +56,8 @@ void client_send_bytes (Client *self, gconstpointer data, gsize length);
 void client_expect (Client *self, const char *line);
 void client_expect_eof (Client *self);
 char *client_read_line (Client *self);
+/* All that comes until the end. */
+char *client_read_all (Client *self);
 /* Reads @n bytes. */
 void client_skip (Client *self, gsize n);
 /* Whether something can be read within @ms. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "config/config-private.h"
+#include "net/listener.h"
 #include <glib/gstdio.h>
 
 #define LISTENER "[listener one]\nprotocol=echo\naddress=127.0.0.1:0\n"
@@ -381,13 +382,14 @@ systemd_child (void)
   address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
   g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
   g_assert_no_errno (listen (fd, 10));
-  for (int i = 3; i < 5; i++)
+  for (int i = 3; i < 6; i++)
     g_assert_cmpint (dup2 (fd, i), ==, i);
   g_setenv ("LISTEN_PID", pid, TRUE);
-  g_setenv ("LISTEN_FDS", "2", TRUE);
-  g_setenv ("LISTEN_FDNAMES", "other:mail", TRUE);
+  g_setenv ("LISTEN_FDS", "3", TRUE);
+  g_setenv ("LISTEN_FDNAMES", "other:mail:mail", TRUE);
   fixture_start (&fixture, "[listener one]\nprotocol=echo\naddress=systemd:mail\n");
   g_assert_null (g_getenv ("LISTEN_FDS"));
+  g_assert_cmpuint (fixture.net->listeners->sockets->len, ==, 2);
   g_assert_cmpint (fcntl (3, F_GETFD), ==, FD_CLOEXEC);
   {
     g_autoptr (Client) client = client_new (&fixture, "one");
@@ -440,6 +442,149 @@ test_check (void)
   fixture_stop (&fixture);
 }
 
+/* --- protocols of plugins ---------------------------------------------------------------------------------------------------- */
+
+static Fixture *plugin_fixture; /* for the plugin's init, which gets nothing of ours */
+static RookProtocol plugin_protocol;
+
+static gboolean
+plugin_init (RookPlugin *self, RookConfigGroup *config G_GNUC_UNUSED, GError **error)
+{
+  return rook_plugin_add_protocol (self, &plugin_protocol, plugin_fixture, error);
+}
+
+static const RookPluginDescriptor descriptor = {
+  .struct_size = sizeof descriptor,
+  .abi_major = ROOK_ABI_MAJOR,
+  .abi_minor = ROOK_ABI_MINOR,
+  .name = "plugged",
+  .summary = "a protocol",
+  .version = "1",
+  .license = "LGPL-2.1-or-later",
+  .init = plugin_init,
+};
+
+static RookPlugin *
+plug_in (Fixture *fixture, const char *protocol, GError **error)
+{
+  plugin_fixture = fixture;
+  plugin_protocol = echo_protocol;
+  plugin_protocol.name = protocol;
+  return rook_plugins_add_static (rook_server_get_plugins (fixture->server), &descriptor, NULL, error);
+}
+
+#define PLUGGED "[listener one]\nprotocol=plugged\naddress=127.0.0.1:%u\n"
+
+/* Its port is there before and after it, and refuses; its sessions are told to finish. */
+static void
+test_plugin_comes_and_goes (void)
+{
+  guint16 port = free_port ();
+  g_autofree char *text = g_strdup_printf (PLUGGED, port);
+  Fixture fixture;
+
+  fixture_start (&fixture, text);
+  for (guint round = 0; round < 5; round++)
+    {
+      RookPlugin *plugin;
+      g_autoptr (GError) error = NULL;
+      g_autoptr (Client) client = NULL;
+
+      g_assert_cmpint (try_connect (port), ==, ECONNREFUSED);
+      plugin = plug_in (&fixture, "plugged", &error);
+      g_assert_no_error (error);
+      client = client_new (&fixture, "one");
+      client_expect (client, "HELLO");
+      g_assert_true (rook_plugins_remove_static (rook_server_get_plugins (fixture.server), plugin, 10000));
+      client_expect (client, "DRAIN");
+      client_expect_eof (client);
+    }
+  fixture_stop (&fixture);
+}
+
+/* A session that does not finish is ended at the deadline. */
+static void
+test_plugin_deadline (void)
+{
+  g_autofree char *text = g_strdup_printf (PLUGGED, free_port ());
+  Fixture fixture;
+  RookPlugin *plugin;
+
+  fixture_start (&fixture, text);
+  g_atomic_int_set (&fixture.keep_open, TRUE);
+  plugin = plug_in (&fixture, "plugged", NULL);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+    g_assert_true (rook_plugins_remove_static (rook_server_get_plugins (fixture.server), plugin, 200));
+    client_expect (client, "DRAIN");
+    client_expect_eof (client);
+    g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_SHUTDOWN);
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_plugin_name_taken (void)
+{
+  g_autoptr (GError) error = NULL;
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  g_assert_null (plug_in (&fixture, "echo", &error));
+  g_assert_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO"); /* the one that was there first */
+  }
+  fixture_stop (&fixture);
+}
+
+/* --- rookctl ------------------------------------------------------------------------------------------------------------------- */
+
+/* The answer to one request to the control socket. */
+static char *
+ask (Fixture *fixture, const char *request)
+{
+  g_autofree char *path = g_build_filename (fixture->server->scratch, "run", "control.sock", NULL);
+  g_autoptr (Client) client = client_new_unix (fixture, path);
+
+  client_send (client, request);
+  return client_read_all (client);
+}
+
+static void
+test_verbs (void)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+    g_autofree char *before = NULL, *closed = NULL, *listeners = NULL, *after = NULL, *missing = NULL;
+
+    client_send (client, "LOGIN alice\r\n");
+    client_expect (client, "HELLO");
+    client_expect (client, "IN");
+    before = ask (&fixture, "connection list\n");
+    g_assert_true (g_str_has_prefix (before, "ok"));
+    g_assert_nonnull (strstr (before, "'c1'"));
+    g_assert_nonnull (strstr (before, "'alice'"));
+    listeners = ask (&fixture, "listener list\n");
+    g_assert_nonnull (strstr (listeners, "'listening'"));
+    closed = ask (&fixture, "connection close c1\n");
+    g_assert_true (g_str_has_prefix (closed, "ok"));
+    client_expect_eof (client);
+    after = ask (&fixture, "connection list\n");
+    g_assert_null (strstr (after, "'c1'"));
+    missing = ask (&fixture, "connection close c1\n");
+    g_assert_true (g_str_has_prefix (missing, "error"));
+  }
+  fixture_stop (&fixture);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -458,5 +603,9 @@ main (int argc, char **argv)
   g_test_add_func ("/net/listener/unix-takes-no-file", test_unix_takes_no_file);
   g_test_add_func ("/net/listener/systemd", test_systemd);
   g_test_add_func ("/net/listener/check", test_check);
+  g_test_add_func ("/net/plugin/comes-and-goes", test_plugin_comes_and_goes);
+  g_test_add_func ("/net/plugin/deadline", test_plugin_deadline);
+  g_test_add_func ("/net/plugin/name-taken", test_plugin_name_taken);
+  g_test_add_func ("/net/verbs/list-and-close", test_verbs);
   return g_test_run ();
 }

@@ -5,10 +5,14 @@
  */
 #include "net-echo.h"
 
+#include <malloc.h>
+
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "net/connection.h"
 
 #define LISTENER "[listener one]\nprotocol=echo\naddress=127.0.0.1:0\n"
 
@@ -661,6 +665,42 @@ test_proxy_is_no_command_elsewhere (void)
   fixture_stop (&fixture);
 }
 
+/* --- cost --------------------------------------------------------------------------------------------------------------------- */
+
+/* What an idle connection that has worked before keeps: no buffers, a struct and a watch. */
+static void
+test_idle_connection_is_small (void)
+{
+#ifdef ROOK_SANITIZED
+  g_test_skip ("a sanitizer's allocator tells nothing");
+#else
+  Client *clients[200];
+  struct mallinfo2 before;
+  gsize each;
+  Fixture fixture;
+
+  fixture_start (&fixture, LISTENER "[limits]\nconnections-per-user=0\n");
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    {
+      if (i == 20) /* tables and read buffers are there */
+        before = mallinfo2 ();
+      clients[i] = client_new (&fixture, "one");
+      client_expect (clients[i], "HELLO");
+      client_send (clients[i], "LOGIN a\r\nECHO x\r\nLIT 5\r\nabcde");
+      client_expect (clients[i], "IN");
+      client_expect (clients[i], "x");
+      client_expect (clients[i], "GOT 5");
+    }
+  each = (mallinfo2 ().uordblks - before.uordblks) / (G_N_ELEMENTS (clients) - 20);
+  g_test_message ("%" G_GSIZE_FORMAT " bytes with the test's own client and session, %" G_GSIZE_FORMAT " our struct",
+                  each, sizeof (RookConnection));
+  g_assert_cmpuint (each, <, 4096);
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    client_free (clients[i]);
+  fixture_stop (&fixture);
+#endif
+}
+
 int
 main (int argc, char **argv)
 {
@@ -693,5 +733,6 @@ main (int argc, char **argv)
   g_test_add_func ("/net/proxy/names-the-peer", test_proxy_names_the_peer);
   g_test_add_func ("/net/proxy/is-required-from-there", test_proxy_is_required_from_there);
   g_test_add_func ("/net/proxy/is-no-command-elsewhere", test_proxy_is_no_command_elsewhere);
+  g_test_add_func ("/net/cost/idle-connection-is-small", test_idle_connection_is_small);
   return g_test_run ();
 }
