@@ -170,7 +170,8 @@ warn_of_reload (RookServer *server)
 {
   g_autoptr (RookPluginPlan) plan = NULL;
   g_autoptr (GPtrArray) mistakes = NULL;
-  g_autoptr (RookConfig) config = rook_daemon_load (server->config_path, server->plugins, NULL, &plan, &mistakes);
+  g_autoptr (RookConfig) config G_GNUC_UNUSED =
+      rook_daemon_load (server->config_path, server->plugins, NULL, &plan, &mistakes);
   g_autofree char *text = NULL;
 
   if (mistakes->len == 0)
@@ -290,7 +291,7 @@ rook_life_check (const char *path)
 {
   g_autoptr (RookPluginPlan) plan = NULL;
   g_autoptr (GPtrArray) mistakes = NULL;
-  g_autoptr (RookConfig) config = rook_daemon_load (path, NULL, NULL, &plan, &mistakes);
+  g_autoptr (RookConfig) config G_GNUC_UNUSED = rook_daemon_load (path, NULL, NULL, &plan, &mistakes);
   g_autofree char *text = NULL;
 
   rook_plugin_plan_check (plan, NULL, mistakes);

@@ -23,7 +23,7 @@ clearing_free (Clearing *clearing)
 static void
 give_up (Clearing *clearing, const GError *error)
 {
-  g_autoptr (GError) ours = rook_mail_error_from_store (clearing->mail, error);
+  g_autoptr (GError) ours G_GNUC_UNUSED = rook_mail_error_from_store (clearing->mail, error);
 
   rook_log_event (rook_server_get_log (clearing->mail->server), ROOK_LOG_WARNING, "mailbox.clear-later", "id",
                   clearing->id, "reason", ours->message, NULL);

@@ -44,7 +44,7 @@ read_fetch (ImapParser *parser)
 static void
 read_search (ImapParser *parser)
 {
-  g_autoptr (ImapSearch) search = imap_search_parse (parser, NULL);
+  g_autoptr (ImapSearch) search G_GNUC_UNUSED = imap_search_parse (parser, NULL);
 }
 
 static void

@@ -104,7 +104,7 @@ fixture_change (Fixture *fixture, const char *groups, const char *const *force)
   RookPluginPlan *plan = NULL;
   g_autoptr (GPtrArray) mistakes = NULL;
   g_autoptr (RookConfig) before = rook_server_get_config (fixture->server);
-  g_autoptr (RookConfig) config = fixture_configure (fixture, groups, force, &plan, &mistakes);
+  g_autoptr (RookConfig) config G_GNUC_UNUSED = fixture_configure (fixture, groups, force, &plan, &mistakes);
   Waiter waiter = { fixture->server->loop, NULL };
 
   g_assert_cmpuint (mistakes->len, ==, 0);

@@ -293,7 +293,7 @@ static void
 test_no_layer (void)
 {
   g_autoptr (AuthFixture) fixture = with_users (ALL);
-  g_autoptr (AuthFixture) without = NULL;
+  g_autoptr (AuthFixture) without G_GNUC_UNUSED = NULL;
   g_autoptr (Client) strong = client_new ("alice", "wonder", "", 128), weak = client_new ("alice", "wonder", "", 0);
   g_autoptr (RookAuthExchange) exchange = auth_fixture_exchange (fixture, PEER_TLS, "PLAIN");
   g_auto (Answer) answer = { 0 };

@@ -58,7 +58,7 @@ static void
 assert_mistakes (const char *text, const char *const *expected)
 {
   g_autoptr (GPtrArray) mistakes = NULL;
-  g_autoptr (RookConfig) config = read_text (text, &mistakes);
+  g_autoptr (RookConfig) config G_GNUC_UNUSED = read_text (text, &mistakes);
 
   for (guint i = 0; i < mistakes->len; i++)
     {
@@ -320,7 +320,7 @@ test_bad_bytes (void)
 {
   static const char nul[] = "[box]\ntext=a\0b\n";
   g_autoptr (GPtrArray) mistakes = NULL;
-  g_autoptr (RookConfig) config = rook_config_read_data ("main.conf", nul, sizeof nul - 1, &mistakes);
+  g_autoptr (RookConfig) config G_GNUC_UNUSED = rook_config_read_data ("main.conf", nul, sizeof nul - 1, &mistakes);
   g_autofree char *line = NULL;
 
   g_assert_cmpuint (mistakes->len, ==, 1);

@@ -240,7 +240,7 @@ count_told (const char *text)
 static void
 test_full_queue (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autofree char *text = NULL;
+  g_autofree char *text G_GNUC_UNUSED = NULL;
   g_autoptr (GPtrArray) mistakes = NULL;
   g_autoptr (RookConfig) config = NULL;
   g_autofree char *setting = g_strdup_printf ("[log]\ntarget=stderr\nqueue=100\nlevel=info\n");
@@ -279,7 +279,7 @@ test_full_queue (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_file_fails (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (RookConfig) config = rook_server_get_config (fixture->server);
+  g_autoptr (RookConfig) config G_GNUC_UNUSED = rook_server_get_config (fixture->server);
   g_autofree char *captured = g_build_filename (fixture->server->scratch, "stderr", NULL);
   g_autofree char *text = NULL;
   int saved = dup (STDERR_FILENO);

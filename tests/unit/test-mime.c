@@ -152,7 +152,7 @@ test_multipart_parts (void)
   g_assert_cmpuint (message->n_parts, ==, 1);
   g_assert_nonnull (inner);
   g_assert_null (rook_mime_get_child (mime, message, 1));
-  g_assert_true (g_str_has_prefix (MULTI + inner->header_offset, "Subject: inner"));
+  g_assert_true (g_str_has_prefix (&MULTI[inner->header_offset], "Subject: inner"));
   g_assert_cmpuint (inner->header_offset, ==, message->body_offset);
   g_assert_cmpuint (inner->n_parts, ==, 2);
 }

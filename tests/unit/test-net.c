@@ -406,7 +406,7 @@ test_deadline_not_taken (void)
   fixture_start (&fixture, LISTENER "[limits]\nlogin-timeout=100ms\n");
   g_atomic_int_set (&fixture.keep_open, TRUE);
   {
-    g_autoptr (Client) client = client_new (&fixture, "one");
+    g_autoptr (Client) client G_GNUC_UNUSED = client_new (&fixture, "one");
 
     fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
     g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_TIMEOUT);

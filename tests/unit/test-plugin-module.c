@@ -161,7 +161,7 @@ plan_order (Fixture *fixture, const char *groups)
 {
   g_autoptr (RookPluginPlan) plan = NULL;
   g_autoptr (GPtrArray) mistakes = NULL;
-  g_autoptr (RookConfig) config = fixture_configure (fixture, groups, NULL, &plan, &mistakes);
+  g_autoptr (RookConfig) config G_GNUC_UNUSED = fixture_configure (fixture, groups, NULL, &plan, &mistakes);
   g_autoptr (GString) text = g_string_new (NULL);
 
   g_assert_cmpuint (mistakes->len, ==, 0);
@@ -179,7 +179,7 @@ plan_mistake (Fixture *fixture, const char *groups, const char *name, RookPlugin
 {
   g_autoptr (RookPluginPlan) plan = NULL;
   g_autoptr (GPtrArray) mistakes = NULL;
-  g_autoptr (RookConfig) config = fixture_configure (fixture, groups, NULL, &plan, &mistakes);
+  g_autoptr (RookConfig) config G_GNUC_UNUSED = fixture_configure (fixture, groups, NULL, &plan, &mistakes);
   RookPlanItem *item = rook_plugin_plan_find (plan, name);
 
   g_assert_nonnull (item);
@@ -253,7 +253,7 @@ count_mistakes (Fixture *fixture, const char *groups, const char *const *except)
 {
   g_autoptr (RookPluginPlan) plan = NULL;
   g_autoptr (GPtrArray) mistakes = NULL;
-  g_autoptr (RookConfig) config = fixture_configure (fixture, groups, NULL, &plan, &mistakes);
+  g_autoptr (RookConfig) config G_GNUC_UNUSED = fixture_configure (fixture, groups, NULL, &plan, &mistakes);
 
   rook_plugin_plan_check (plan, except, mistakes);
   return mistakes->len;
