@@ -124,6 +124,9 @@ class InstalledServer:
         in_root("saslpasswd2", "-p", "-c", "-f", "/etc/rookery/sasldb2", "-u", "example.org", "alice",
                 input=PASSWORD.encode())
         in_root("chown", "rookery", "/etc/rookery/sasldb2")
+        # Readable for a reload too, when the server is root no more.
+        in_root("chgrp", "rookery", f"/etc/rookery/{key.name}")
+        in_root("chmod", "0640", f"/etc/rookery/{key.name}")
         # The snippet is the administrator's to edit: here, the port.
         text = snippet("imap").read_text().replace("address=127.0.0.1:143;[::1]:143", f"address=127.0.0.1:{self.imap_port}")
         assert str(self.imap_port) in text
