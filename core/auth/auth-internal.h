@@ -14,7 +14,7 @@
 
 G_BEGIN_DECLS
 
-/* --- settings.c: `[auth]` as a struct ------------------------------------------------------------------------------ */
+/* --- settings.c: `[auth]` as a struct ----------------------------------------------------------------------------- */
 
 typedef enum { ROOK_AUTH_SASLAUTHD, ROOK_AUTH_SASLDB, ROOK_AUTH_CHECKER } RookAuthBackend;
 
@@ -65,7 +65,7 @@ RookAuthSettings *rook_auth_settings_ref (RookAuthSettings *settings);
 void rook_auth_settings_unref (RookAuthSettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookAuthSettings, rook_auth_settings_unref)
 
-/* --- names.c ------------------------------------------------------------------------------------------------------- */
+/* --- names.c ------------------------------------------------------------------------------------------------------ */
 
 /* See rook_auth_canonical_user(). @length: -1 if NUL-terminated; a NUL byte inside is refused. */
 gboolean rook_auth_canonical (const RookAuthSettings *settings, const char *name, gssize length, char **out_user,
@@ -73,14 +73,14 @@ gboolean rook_auth_canonical (const RookAuthSettings *settings, const char *name
 /* Cuts a canonical name. @out_realm: (out) (transfer full) "" for the default one */
 void rook_auth_split (const char *user, char **out_name, char **out_realm);
 
-/* --- groups.c ------------------------------------------------------------------------------------------------------ */
+/* --- groups.c ----------------------------------------------------------------------------------------------------- */
 
 /* The groups of a canonical user, sorted; may block (NSS, disk): on the pool. (transfer full) NULL-terminated */
 char **rook_auth_groups_of (const RookAuthSettings *settings, const char *user);
 /* Whether a list names @user or one of its groups. */
 gboolean rook_auth_people_have (const RookAuthPeople *people, const char *user, const char *const *groups);
 
-/* --- identity.c ---------------------------------------------------------------------------------------------------- */
+/* --- identity.c --------------------------------------------------------------------------------------------------- */
 
 RookIdentity *rook_identity_new_full (const char *user, const char *authcid, const char *const *groups, gboolean admin,
                                       gboolean proxied);
@@ -89,7 +89,7 @@ RookIdentity *rook_identity_new_full (const char *user, const char *authcid, con
 RookIdentity *rook_auth_authorize (const RookAuthSettings *settings, const char *authcid, const char *user,
                                    GError **error);
 
-/* --- base64.c ------------------------------------------------------------------------------------------------------ */
+/* --- base64.c ----------------------------------------------------------------------------------------------------- */
 
 /* Strict RFC 4648: no white space, right padding, no stray bits. Returns: (nullable) bytes that are wiped when freed. */
 GBytes *rook_auth_base64_decode (const char *text, gsize length);
@@ -97,7 +97,7 @@ GBytes *rook_auth_base64_decode (const char *text, gsize length);
 GBytes *rook_auth_secret_bytes (gconstpointer data, gsize length);
 void rook_auth_wipe_free (char *secret); /* (nullable) a string */
 
-/* --- mechanism.c --------------------------------------------------------------------------------------------------- */
+/* --- mechanism.c -------------------------------------------------------------------------------------------------- */
 
 /* What auth needs to know of a connection, so that it can be tested without one. Strings are owned. */
 typedef struct {
@@ -133,7 +133,7 @@ gboolean rook_auth_plaintext_permitted (const RookAuthSettings *settings, const 
 /* Whether a plain login (IMAP's LOGIN and the like) may be used: PLAIN or LOGIN would be. Errors as above. */
 gboolean rook_auth_login_permitted (const RookAuthSettings *settings, const RookAuthPeer *peer, GError **error);
 
-/* --- sasl.c: libsasl2, once a process ------------------------------------------------------------------------------ */
+/* --- sasl.c: libsasl2, once a process ----------------------------------------------------------------------------- */
 
 /* Starts libsasl2, server and client side, if this is the first call. Returns: whether it runs. */
 gboolean rook_sasl_start (void);
@@ -152,19 +152,19 @@ int rook_sasl_quiet (void *context, int level, const char *message);
 /* One table from libsasl2's results to ours. */
 RookAuthError rook_sasl_error_code (int result);
 
-/* --- decoy.c: users that there are none of -------------------------------------------------------------------------- */
+/* --- decoy.c: users that there are none of ------------------------------------------------------------------------ */
 
 #define ROOK_SASL_DECOY "rookery-decoy"
 #define ROOK_SASL_NOTHING "rookery-nothing"
 int rook_sasl_add_plugins (void);
 
-/* --- saslauthd.c --------------------------------------------------------------------------------------------------- */
+/* --- saslauthd.c -------------------------------------------------------------------------------------------------- */
 
 /* Asks saslauthd over its socket; gives up at its deadline. Blocks: on the pool. Errors: FAILED, DISABLED, UNAVAILABLE. */
 gboolean rook_saslauthd_check (const char *path, guint timeout_ms, const char *user, const char *password,
                                gsize password_length, const char *service, const char *realm, GError **error);
 
-/* --- sasldb.c: the administrator's side ------------------------------------------------------------------------------- */
+/* --- sasldb.c: the administrator's side --------------------------------------------------------------------------- */
 
 typedef enum { ROOK_SASLDB_ADD, ROOK_SASLDB_PASSWORD, ROOK_SASLDB_DELETE } RookSasldbChange;
 /* Durable when it returns. @password: (nullable) for delete. Errors: FAILED (there already, not there), WEAK, UNAVAILABLE;
@@ -174,11 +174,11 @@ gboolean rook_sasldb_change (const RookAuthSettings *settings, RookSasldbChange 
 /* Canonical names, sorted. (transfer full) (nullable) Blocks. */
 char **rook_sasldb_list (const RookAuthSettings *settings, GError **error);
 
-/* --- user-verbs.c: rookctl user ... ------------------------------------------------------------------------------------ */
+/* --- user-verbs.c: rookctl user ... ------------------------------------------------------------------------------- */
 
 void rook_auth_add_verbs (RookAuth *auth, RookControl *control);
 
-/* --- checker.c: those that plugins registered ----------------------------------------------------------------------- */
+/* --- checker.c: those that plugins registered --------------------------------------------------------------------- */
 
 typedef struct RookAuthCheckers RookAuthCheckers;
 RookAuthCheckers *rook_auth_checkers_new (void);
@@ -191,7 +191,7 @@ void rook_auth_checkers_remove (RookAuthCheckers *checkers, const char *name);
 gboolean rook_auth_checkers_check (RookAuthCheckers *checkers, const char *name, const char *service, const char *user,
                                    const char *realm, const char *password, GError **error);
 
-/* --- throttle.c: the growing delay ---------------------------------------------------------------------------------- */
+/* --- throttle.c: the growing delay -------------------------------------------------------------------------------- */
 
 typedef struct RookThrottle RookThrottle;
 RookThrottle *rook_throttle_new (void);
@@ -210,7 +210,7 @@ guint rook_throttle_get_size (RookThrottle *throttle);
 /* "2001:db8:1:2::/64" of an IPv6 address, else the address. (transfer full) */
 char *rook_throttle_network (const char *address);
 
-/* --- auth.c --------------------------------------------------------------------------------------------------------- */
+/* --- auth.c ------------------------------------------------------------------------------------------------------- */
 
 struct RookAuth {
   RookServer *server;         /* (nullable) (unowned) */
@@ -245,7 +245,7 @@ typedef struct {
 } RookAuthAttempt;
 void rook_auth_note (RookAuth *auth, const RookAuthAttempt *attempt);
 
-/* --- exchange.c: the worker's side of an exchange -------------------------------------------------------------------- */
+/* --- exchange.c: the worker's side of an exchange ----------------------------------------------------------------- */
 
 typedef enum { ROOK_EXCHANGE_MORE, ROOK_EXCHANGE_DONE, ROOK_EXCHANGE_FAILED } RookExchangeState;
 
@@ -292,12 +292,12 @@ RookAuthExchange *rook_auth_login_for_peer (RookAuth *auth, RookWorker *worker, 
                                             const char *password, const char *authzid, RookAuthCallback callback,
                                             gpointer data);
 
-/* --- step.c: the pool's side ------------------------------------------------------------------------------------------ */
+/* --- step.c: the pool's side -------------------------------------------------------------------------------------- */
 
 /* One step of @exchange, with its input, to its outcome. Blocks. */
 void rook_exchange_run_step (RookAuthExchange *exchange);
 
-/* --- client.c --------------------------------------------------------------------------------------------------------- */
+/* --- client.c ----------------------------------------------------------------------------------------------------- */
 
 RookAuthClient *rook_auth_client_new_for_peer (RookAuth *auth, const RookAuthPeer *peer, const char *service,
                                                const char *host, const char *const *mechanisms, const char *authcid,

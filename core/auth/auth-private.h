@@ -17,7 +17,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookAuth, rook_auth_free)
 void rook_auth_check (RookConfig *config, GPtrArray *mistakes);
 void rook_auth_reconfigure (RookAuth *auth, RookConfig *config);
 
-/* --- security layers (DIGEST-MD5, GSSAPI) -------------------------------------------------------------------------- */
+/* --- security layers (DIGEST-MD5, GSSAPI) ------------------------------------------------------------------------- */
 
 typedef struct RookAuthLayer RookAuthLayer;
 

@@ -145,7 +145,7 @@ rook_auth_checkers_check (RookAuthCheckers *checkers, const char *name, const ch
   return judge (name, ok, said, error);
 }
 
-/* --- registration by plugins --------------------------------------------------------------------------------------- */
+/* --- registration by plugins -------------------------------------------------------------------------------------- */
 
 typedef struct {
   RookAuthCheckers *checkers; /* (owned) */

@@ -20,7 +20,7 @@ struct RookAuthClient {
   gboolean started, done;
 };
 
-/* --- what libsasl2 asks back --------------------------------------------------------------------------------------- */
+/* --- what libsasl2 asks back -------------------------------------------------------------------------------------- */
 
 static int
 get_simple (void *context, int id, const char **result, unsigned *length)
@@ -57,7 +57,7 @@ get_realm (void *context, G_GNUC_UNUSED int id, const char **offered, const char
   return SASL_OK;
 }
 
-/* --- choice of the mechanism --------------------------------------------------------------------------------------- */
+/* --- choice of the mechanism -------------------------------------------------------------------------------------- */
 
 typedef struct {
   const char *name;
@@ -124,7 +124,7 @@ choose (const RookAuthSettings *settings, const RookAuthPeer *peer, const char *
   return NULL;
 }
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------------ */
 
 static void
 set_password (RookAuthClient *self, const char *password)

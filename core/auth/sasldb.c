@@ -100,7 +100,7 @@ put_in_place (const Change *change, GError **error)
   return sync_path (parent, error);
 }
 
-/* --- with libsasl2 ------------------------------------------------------------------------------------------------- */
+/* --- with libsasl2 ------------------------------------------------------------------------------------------------ */
 
 static sasl_conn_t *
 open_sasl (Change *change, GError **error)
@@ -158,7 +158,7 @@ apply (Change *change, const char *user, const char *password, RookSasldbChange 
   return ok;
 }
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------------ */
 
 static gboolean
 is_good_password (const char *password, GError **error)

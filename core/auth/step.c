@@ -56,7 +56,7 @@ remember_attempted (RookAuthExchange *self, const char *name, gsize length)
     self->attempted = g_strndup (name, MIN (length, 255));
 }
 
-/* --- what libsasl2 asks back --------------------------------------------------------------------------------------- */
+/* --- what libsasl2 asks back -------------------------------------------------------------------------------------- */
 
 static int
 canon_user (G_GNUC_UNUSED sasl_conn_t *conn, void *context, const char *in, unsigned length, unsigned flags,
@@ -132,7 +132,7 @@ proxy_policy (G_GNUC_UNUSED sasl_conn_t *conn, void *context, const char *reques
   return self->identity != NULL ? SASL_OK : SASL_NOAUTHZ;
 }
 
-/* --- the SASL connection ------------------------------------------------------------------------------------------- */
+/* --- the SASL connection ------------------------------------------------------------------------------------------ */
 
 static void
 set_callbacks (RookAuthExchange *self)

@@ -22,7 +22,7 @@ with_users (const char *more)
   return fixture;
 }
 
-/* --- libsasl2's client --------------------------------------------------------------------------------------------- */
+/* --- libsasl2's client -------------------------------------------------------------------------------------------- */
 
 typedef struct {
   sasl_conn_t *sasl;
@@ -131,7 +131,7 @@ attempt (AuthFixture *fixture, PeerKind kind, const char *mechanism, const char 
   return converse (fixture, exchange, client, mechanism, answer);
 }
 
-/* --- SCRAM and other shared secrets -------------------------------------------------------------------------------- */
+/* --- SCRAM and other shared secrets ------------------------------------------------------------------------------- */
 
 static void
 test_secret_mechanism (gconstpointer data)
@@ -208,7 +208,7 @@ test_scram_hides_who_exists (void)
   g_assert_cmpuint (attempt (fixture, PEER_CLEAR, "SCRAM-SHA-256", "nobody", "x", "", &answer), ==, 1);
 }
 
-/* --- security layers ----------------------------------------------------------------------------------------------- */
+/* --- security layers ---------------------------------------------------------------------------------------------- */
 
 static RookAuthLayer *
 digest_layer (AuthFixture *fixture, Client *client, PeerKind kind)
@@ -305,7 +305,7 @@ test_no_layer (void)
   g_assert_false (rook_auth_exchange_get_layer (exchange, &layer));
 }
 
-/* --- EXTERNAL and ANONYMOUS ---------------------------------------------------------------------------------------- */
+/* --- EXTERNAL and ANONYMOUS --------------------------------------------------------------------------------------- */
 
 static void
 external (AuthFixture *fixture, const char *name, const char *response, gssize length, Answer *answer)
@@ -369,7 +369,7 @@ test_not_offered (void)
     }
 }
 
-/* --- not what is expected ------------------------------------------------------------------------------------------ */
+/* --- not what is expected ----------------------------------------------------------------------------------------- */
 
 static void
 base64_step (AuthFixture *fixture, const char *mechanism, const char *text, gboolean initial, Answer *answer)

@@ -12,7 +12,7 @@
 
 #define SITE "backend=site\nfailure-delay=0\n"
 
-/* --- a checker that does as it is told ----------------------------------------------------------------------------- */
+/* --- a checker that does as it is told ---------------------------------------------------------------------------- */
 
 typedef struct {
   RookMutex lock;
@@ -108,7 +108,7 @@ begin_login (AuthFixture *fixture, PeerKind kind, const char *user, const char *
                                    NULL, answer_callback, answer);
 }
 
-/* --- checkers ------------------------------------------------------------------------------------------------------ */
+/* --- checkers ----------------------------------------------------------------------------------------------------- */
 
 static void
 expect_login (AuthFixture *fixture, const char *password, int code)
@@ -199,7 +199,7 @@ test_checker_names (void)
   rook_auth_checkers_unref (checkers);
 }
 
-/* --- what hangs ---------------------------------------------------------------------------------------------------- */
+/* --- what hangs --------------------------------------------------------------------------------------------------- */
 
 static void
 test_queue_deadline (void)
@@ -277,7 +277,7 @@ test_others_go_on (void)
   checker_clear (&checker);
 }
 
-/* --- owners that go away ------------------------------------------------------------------------------------------- */
+/* --- owners that go away ------------------------------------------------------------------------------------------ */
 
 static void
 test_freed_at_work (void)
@@ -349,7 +349,7 @@ test_freed_in_its_callback (void)
   checker_clear (&checker);
 }
 
-/* --- delays -------------------------------------------------------------------------------------------------------- */
+/* --- delays ------------------------------------------------------------------------------------------------------- */
 
 static gint64
 time_login (AuthFixture *fixture, PeerKind kind, const char *user, const char *password)
@@ -400,7 +400,7 @@ test_freed_while_held_back (void)
   checker_clear (&checker);
 }
 
-/* --- in a server --------------------------------------------------------------------------------------------------- */
+/* --- in a server -------------------------------------------------------------------------------------------------- */
 
 static void
 wait_server (RookServer *server, Answer *answer)
@@ -446,7 +446,7 @@ test_metrics (void)
   checker_clear (&checker);
 }
 
-/* --- by a plugin --------------------------------------------------------------------------------------------------- */
+/* --- by a plugin -------------------------------------------------------------------------------------------------- */
 
 static gboolean
 site_init (RookPlugin *self, G_GNUC_UNUSED RookConfigGroup *config, GError **error)

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --- names --------------------------------------------------------------------------------------------------------- */
+/* --- names -------------------------------------------------------------------------------------------------------- */
 
 static void
 expect_name (const RookAuthSettings *settings, const char *name, const char *wanted)
@@ -70,7 +70,7 @@ test_virtual_domains (void)
   expect_name (settings, "alice@mail.example.org", "alice");
 }
 
-/* --- identities ---------------------------------------------------------------------------------------------------- */
+/* --- identities --------------------------------------------------------------------------------------------------- */
 
 static void
 test_identity (void)
@@ -138,7 +138,7 @@ test_authorize (void)
   g_assert_no_errno (g_unlink (path));
 }
 
-/* --- groups -------------------------------------------------------------------------------------------------------- */
+/* --- groups ------------------------------------------------------------------------------------------------------- */
 
 static void
 expect_groups (const RookAuthSettings *settings, const char *user, const char *wanted)
@@ -183,7 +183,7 @@ test_system_groups (void)
   g_assert_null (elsewhere[0]);
 }
 
-/* --- mechanisms ---------------------------------------------------------------------------------------------------- */
+/* --- mechanisms --------------------------------------------------------------------------------------------------- */
 
 static void
 expect_mechanisms (const char *keys, PeerKind kind, const char *wanted)
@@ -286,7 +286,7 @@ test_login_permitted (void)
   rook_auth_peer_clear (&clear);
 }
 
-/* --- base64 -------------------------------------------------------------------------------------------------------- */
+/* --- base64 ------------------------------------------------------------------------------------------------------- */
 
 static void
 expect_decoded (const char *text, const char *wanted)
@@ -335,7 +335,7 @@ test_base64_like_glib (void)
     }
 }
 
-/* --- settings ------------------------------------------------------------------------------------------------------ */
+/* --- settings ----------------------------------------------------------------------------------------------------- */
 
 static void
 expect_mistakes (const char *keys, guint n)

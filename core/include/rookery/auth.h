@@ -55,10 +55,10 @@ ROOK_EXPORT gboolean rook_identity_is_proxied (const RookIdentity *identity);
 ROOK_EXPORT gboolean rook_identity_in_group (const RookIdentity *identity, const char *group);
 ROOK_EXPORT const char *const *rook_identity_get_groups (const RookIdentity *identity); /* NULL-terminated */
 
-/* Brings a name to its canonical form: surrounding space dropped, domain lower case, default realm dropped; refuses what can
- * be no user: empty, over 255 bytes, not UTF-8, with control characters, "/", "*" or "%", an empty part between dots, a
- * domain that is not configured (auth/realms, unless auth/virtual-domains), or what access lists have a meaning of their
- * own for ("anyone", "-x", "group:x"). Any thread, never blocks. Errors: ROOK_AUTH_ERROR_FAILED.
+/* Brings a name to its canonical form: surrounding space dropped, domain lower case, default realm dropped; refuses
+ * what can be no user: empty, over 255 bytes, not UTF-8, with control characters, "/", "*" or "%", an empty part between
+ * dots, a domain that is not configured (auth/realms, unless auth/virtual-domains), or what access lists have a meaning
+ * of their own for ("anyone", "-x", "group:x"). Any thread, never blocks. Errors: ROOK_AUTH_ERROR_FAILED.
  * @out_user: (out) (transfer full) */
 ROOK_EXPORT gboolean rook_auth_canonical_user (RookAuth *auth, const char *name, char **out_user, GError **error);
 
@@ -76,9 +76,9 @@ ROOK_EXPORT gboolean rook_auth_allows_plaintext (RookAuth *auth, RookConnection 
  * @error: (nullable): why not (#RookAuthError); the exchange is over
  *
  * Of @challenge alone, @identity, and @error exactly one says how it stands. On the worker that asked, never inside the
- * call that asked; the exchange may be freed in it. A mechanism's last words (SCRAM) come as a @challenge that the client
- * answers with nothing, so that a protocol needs no way to send data with its success. @error's message may be for the
- * log only: tell clients by the code.
+ * call that asked; the exchange may be freed in it. A mechanism's last words (SCRAM) come as a @challenge that the
+ * client answers with nothing, so that a protocol needs no way to send data with its success. @error's message may be
+ * for the log only: tell clients by the code.
  */
 typedef void (*RookAuthCallback) (GBytes *challenge, RookIdentity *identity, const GError *error, gpointer data);
 
@@ -100,7 +100,8 @@ ROOK_EXPORT void rook_auth_exchange_step (RookAuthExchange *exchange, GBytes *re
 ROOK_EXPORT void rook_auth_exchange_step_base64 (RookAuthExchange *exchange, const char *response, gboolean initial,
                                                  RookAuthCallback callback, gpointer data);
 
-/* A plaintext login (IMAP LOGIN, POP3 USER/PASS, AUTHINFO). Returns: an exchange to free, as above. @authzid: (nullable) */
+/* A plaintext login (IMAP LOGIN, POP3 USER/PASS, AUTHINFO). Returns: an exchange to free, as above.
+ * @authzid: (nullable) */
 ROOK_EXPORT RookAuthExchange *rook_auth_login (RookAuth *auth, RookConnection *connection, const char *user,
                                                const char *password, const char *authzid, RookAuthCallback callback,
                                                gpointer data);
@@ -113,9 +114,10 @@ ROOK_EXPORT RookAuthClient *rook_auth_client_new (RookAuth *auth, RookConnection
                                                   const char *authzid, const char *password, GError **error);
 ROOK_EXPORT void rook_auth_client_free (RookAuthClient *client);
 ROOK_EXPORT const char *rook_auth_client_get_mechanism (RookAuthClient *client);
-/* @challenge: (nullable) %NULL: first step. @out_response: (out) (nullable) (transfer full): what to send; %NULL only in the
- * first step, of a mechanism in which the server begins. A server that can't take it at once asks with an empty challenge:
- * send it then, without a step. Does not block. Errors: PROTOCOL, FAILED (a server that does not know the password). */
+/* @challenge: (nullable) %NULL: first step. @out_response: (out) (nullable) (transfer full): what to send; %NULL only in
+ * the first step, of a mechanism in which the server begins. A server that can't take it at once asks with an empty
+ * challenge: send it then, without a step. Does not block. Errors: PROTOCOL, FAILED (a server that does not know the
+ * password). */
 ROOK_EXPORT gboolean rook_auth_client_step (RookAuthClient *client, GBytes *challenge, GBytes **out_response,
                                             GError **error);
 
