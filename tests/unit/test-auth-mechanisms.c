@@ -7,6 +7,16 @@
 
 #include <string.h>
 
+/* DIGEST-MD5 leaks by way of OpenSSL, whose frames the leak checker's fast way through the stack does not see: its
+ * exception (tests/lib/lsan.supp) needs the slow one. */
+extern const char *__asan_default_options (void) __attribute__ ((visibility ("default")));
+
+const char *
+__asan_default_options (void)
+{
+  return "fast_unwind_on_malloc=0";
+}
+
 #define SASLDB "backend=sasldb\nsasldb-path=@SCRATCH@/sasldb2\nfailure-delay=0\nadmins=boss\n"
 #define ALL "mechanisms=PLAIN;LOGIN;SCRAM-SHA-256;SCRAM-SHA-1;EXTERNAL;CRAM-MD5;DIGEST-MD5;ANONYMOUS\n"
 
