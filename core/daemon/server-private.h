@@ -56,7 +56,6 @@ struct RookServer {
 };
 
 
-
 /* The groups of the daemon itself. */
 extern const RookConfigSchema rook_server_schemas[];
 

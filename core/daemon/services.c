@@ -3,7 +3,8 @@
  * The services of a server, in the order in which they are made: one table for start, stop, schema, check and
  * reconfiguration, so that a new service is one line here and can't be forgotten in one of them.
  *
- * A line's functions may be missing as long as its service is not written: they are weak, and left out when NULL.
+ * Every service has a constructor and a destructor. Not every one has keys, checks or live settings: those functions are
+ * weak, and left out where there are none.
  */
 #include "daemon/server-private.h"
 
@@ -12,14 +13,13 @@
 /* Declares the five functions of a service, as its private header does, and wraps them into one type. */
 #define ROOK_SERVICE(prefix, Type, member)                                               \
   extern const RookConfigSchema rook_##prefix##_schemas[] ROOK_WEAK;                     \
-  extern Type *rook_##prefix##_new (RookServer *server) ROOK_WEAK;                       \
-  extern void rook_##prefix##_free (Type *self) ROOK_WEAK;                               \
+  extern Type *rook_##prefix##_new (RookServer *server);                                 \
+  extern void rook_##prefix##_free (Type *self);                                         \
   extern void rook_##prefix##_check (RookConfig *config, GPtrArray *mistakes) ROOK_WEAK; \
   extern void rook_##prefix##_reconfigure (Type *self, RookConfig *config) ROOK_WEAK;    \
   static void start_##prefix (RookServer *server)                                        \
   {                                                                                      \
-    if (rook_##prefix##_new != NULL)                                                     \
-      server->member = rook_##prefix##_new (server);                                     \
+    server->member = rook_##prefix##_new (server);                                       \
   }                                                                                      \
   static void stop_##prefix (RookServer *server)                                         \
   {                                                                                      \
@@ -159,16 +159,16 @@ rook_services_stop (RookServer *server)
 
 /* --- steps of a start, a stop and a reload that are not everybody's --------------------------------------------------- */
 
-extern gboolean rook_net_bind (RookNet *net, GError **error) ROOK_WEAK;
-extern void rook_net_listen (RookNet *net) ROOK_WEAK;
-extern void rook_net_prepare (RookNet *net, RookConfig *config, GPtrArray *mistakes) ROOK_WEAK;
-extern void rook_net_abandon (RookNet *net) ROOK_WEAK;
-extern void rook_net_drain (RookNet *net) ROOK_WEAK;
-extern void rook_net_abort_all (RookNet *net) ROOK_WEAK;
-extern guint rook_net_get_n_connections (RookNet *net) ROOK_WEAK;
-extern void rook_schedule_drain (RookSchedule *schedule) ROOK_WEAK;
-extern gboolean rook_mail_open_stores (RookMail *mail, GError **error) ROOK_WEAK;
-extern void rook_mail_close_stores (RookMail *mail) ROOK_WEAK;
+extern gboolean rook_net_bind (RookNet *net, GError **error);
+extern void rook_net_listen (RookNet *net);
+extern void rook_net_prepare (RookNet *net, RookConfig *config, GPtrArray *mistakes);
+extern void rook_net_abandon (RookNet *net);
+extern void rook_net_drain (RookNet *net);
+extern void rook_net_abort_all (RookNet *net);
+extern guint rook_net_get_n_connections (RookNet *net);
+extern void rook_schedule_drain (RookSchedule *schedule);
+extern gboolean rook_mail_open_stores (RookMail *mail, GError **error);
+extern void rook_mail_close_stores (RookMail *mail);
 
 gboolean
 rook_services_bind (RookServer *server, GError **error)

@@ -4,7 +4,7 @@
 import signal
 
 import pytest
-from rookery_harness import free_port
+from rookery_harness import BUILD, free_port
 from rookery_wire import Wire
 
 
@@ -176,3 +176,13 @@ def test_stop_during_a_reload_is_clean(notify):
     server.process.send_signal(signal.SIGHUP)
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(20) == 0
+
+
+@pytest.mark.skipif(not (BUILD / "plugins/storage-gdbm.la").exists(), reason="built without a store")
+def test_storage_plugin_in_use_cannot_be_switched_off(make_server):
+    server = make_server()
+    done = server.reload({"plugin storage-gdbm": {"enabled": False}}, check=False)
+    assert done.returncode != 0
+    assert "'storage-gdbm' can't be switched off" in done.stderr and str(server.spool) in done.stderr
+    assert states(server)["storage-gdbm"] == "running"
+    server.deliver("Subject: still stored\n\nHello\n", "alice")

@@ -2,10 +2,11 @@
 /*
  * The server: what holds the services together, and the daemon's life.
  *
- * Start: read and validate the configuration; make loop, log, metrics; bind listeners; drop privileges; load and initialise
- * plugins; open the stores; listen. Stop (SIGTERM, SIGINT): refuse connections, drain sessions (server/drain-timeout),
- * stop jobs, close the stores, finish. SIGHUP and `rookctl reload`: a new configuration, all or nothing. Each service is
- * reached by the accessor in its own header (rook_server_get_loop() ...).
+ * Start: read and validate the configuration, loading the modules of its plugins; make the services; bind listeners;
+ * drop privileges; initialise plugins; open the stores; listen. Stop (SIGTERM, SIGINT): refuse connections, drain
+ * sessions (server/drain-timeout), stop jobs, close the stores, finish; a second signal makes the deadline now. SIGHUP and
+ * `rookctl reload`: a new configuration, all or nothing. Each service is reached by the accessor in its own header
+ * (rook_server_get_loop() ...).
  */
 #pragma once
 
