@@ -190,7 +190,7 @@ test_half_handshake (void)
   static const char hello[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
   Fixture fixture;
 
-  start (&fixture, "[limits]\nlogin-timeout=200ms\n");
+  start (&fixture, "[limits]\nlogin-timeout=1500ms\n");
   {
     g_autoptr (Client) half = client_new (&fixture, "secure");
     g_autoptr (Client) none = client_new (&fixture, "secure");
