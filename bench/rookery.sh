@@ -33,8 +33,10 @@ configure() {
     [ -x "$B/.libs/rookeryd" ] || { echo "$0: $B has no rookeryd: build first, or set ROOKERY_BUILD_DIR" >&2; exit 1; }
     runs_as=$(id -un)
     if [ "$(id -u)" = 0 ]; then runs_as=nobody; fi
+    umask 077
     chmod 755 "$D"
     mkdir -p "$D/state" "$D/spool" "$D/run" "$D/program"
+    chmod 755 "$D/program"
     # The server may run as another user, who need not be able to look into the build directory.
     for file in "$B"/.libs/rookeryd "$B"/core/.libs/librookery-core.so.* "$B"/plugins/.libs/*.so; do
         install -m 755 "$file" "$D/program/"

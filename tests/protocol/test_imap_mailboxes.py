@@ -120,9 +120,9 @@ def test_subscriptions(imap):
     wire.ok("CREATE sub/a")
     wire.ok("SUBSCRIBE sub/a")
     assert wire.ok('LSUB "" sub*') == [b'* LSUB () "/" sub/a']
-    assert wire.ok('LSUB "" %') == [b'* LSUB (\\Noselect) "/" sub']
+    assert b'* LSUB (\\Noselect) "/" sub' in wire.ok('LSUB "" %')
     wire.ok("UNSUBSCRIBE sub/a")
-    assert wire.ok('LSUB "" *') == []
+    assert wire.ok('LSUB "" sub*') == []
 
 
 def test_a_subscription_outlives_its_mailbox(imap):
@@ -174,7 +174,7 @@ def test_everything_is_there_after_a_restart(make_server):
     server.restart()
     with ImapWire(server.port("imap")) as wire:
         wire.login()
-        assert names(wire.ok('LSUB "" *'), b"LSUB") == ["kept"]
+        assert names(wire.ok('LSUB "" *'), b"LSUB") == ["INBOX", "kept"]
         wire.ok("SELECT kept")
         fetched = wire.ok("FETCH 1 (FLAGS BODY.PEEK[TEXT])")[0]
         assert b"\\Flagged" in fetched and b"$Forwarded" in fetched and b"{6}\r\nbody\r\n" in fetched

@@ -195,11 +195,11 @@ def test_fetch_sets_seen_unless_it_peeks(box):
 
 def test_fetch_macros_and_many_items(box):
     fill(box, simple(1))
-    assert re.fullmatch(rb"\* 1 FETCH \(FLAGS \(\\Recent\) INTERNALDATE \"[^\"]+\" RFC822.SIZE 30\)",
+    assert re.fullmatch(rb"\* 1 FETCH \(FLAGS \(\\Recent\) INTERNALDATE \"[^\"]+\" RFC822.SIZE %d\)" % len(simple(1)),
                         box.ok("FETCH 1 FAST")[0])
     fetched = box.ok("FETCH 1 (UID BODY.PEEK[HEADER] FLAGS BODY.PEEK[TEXT] RFC822.SIZE)")[0]
     assert fetched == (b"* 1 FETCH (UID 1 BODY[HEADER] {21}\r\nSubject: number 1\r\n\r\n FLAGS (\\Recent) "
-                       b"BODY[TEXT] {8}\r\nbody 1\r\n RFC822.SIZE 29)").replace(b"29)", b"%d)" % len(simple(1)))
+                       b"BODY[TEXT] {8}\r\nbody 1\r\n RFC822.SIZE %d)" % len(simple(1)))
 
 
 def test_uid_fetch_answers_with_uids(box):
@@ -275,13 +275,13 @@ def test_too_many_keywords(box):
 def test_expunge_numbers_from_the_front(box):
     fill(box, *[simple(i) for i in range(5)])
     box.ok("STORE 2,4:5 +FLAGS.SILENT (\\Deleted)")
-    assert box.ok("EXPUNGE") == [b"* 2 EXPUNGE", b"* 3 EXPUNGE", b"* 3 EXPUNGE"]
+    assert box.ok("EXPUNGE") == [b"* 2 EXPUNGE", b"* 3 EXPUNGE", b"* 3 EXPUNGE", b"* 2 RECENT"]
     assert box.ok("UID SEARCH ALL") == [b"* SEARCH 1 3"]
 
 
 def test_uid_expunge_takes_only_those_named(box):
     fill(box, *[simple(i) for i in range(3)], flags="(\\Deleted)")
-    assert box.ok("UID EXPUNGE 2") == [b"* 2 EXPUNGE"]
+    assert box.ok("UID EXPUNGE 2") == [b"* 2 EXPUNGE", b"* 2 RECENT"]
     assert box.ok("UID SEARCH ALL") == [b"* SEARCH 1 3"]
 
 
@@ -301,7 +301,7 @@ def test_move(box):
     box.ok(f"CREATE {box.name}-moved")
     untagged, tagged = box.command(f"UID MOVE 2 {box.name}-moved")
     assert re.fullmatch(rb"\* OK \[COPYUID \d+ 2 1\] Moved", untagged[0])
-    assert untagged[1:] == [b"* 2 EXPUNGE"]
+    assert untagged[1:] == [b"* 2 EXPUNGE", b"* 2 RECENT"]
     assert tagged == b"OK Completed"
     assert box.command(f"MOVE 1 {box.name}-none")[1].startswith(b"NO [TRYCREATE]")
     assert box.ok("UID SEARCH ALL") == [b"* SEARCH 1 3"]
