@@ -97,7 +97,10 @@ address=127.0.0.1:$LMTP_PORT
 backlog=4096
 $ROOKERY_EXTRA
 CONFIG
-    if [ "$runs_as" != "$(id -un)" ]; then chown -R "$runs_as" "$D"; fi
+    # What it runs must be root's, what it writes its own.
+    if [ "$runs_as" != "$(id -un)" ]; then
+        chown -R "$runs_as" "$D/state" "$D/spool" "$D/run" "$D/sasldb2" "$D/cert.pem" "$D/key.pem"
+    fi
     printf 'IMAP_PORT=%s\nIMAPS_PORT=%s\nLMTP_PORT=%s\n' "$IMAP_PORT" "$IMAPS_PORT" "$LMTP_PORT" >"$D/ports"
 }
 

@@ -28,6 +28,7 @@ class Quickstart:
             if "Ctrl-C stops it" in line:
                 break
         else:
+            self.process.wait(timeout=40 * SLOW)
             raise AssertionError(self.output)
 
     def command(self, word):
