@@ -14,5 +14,7 @@ tools_librookctl_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 
 bin_PROGRAMS += rookctl
 rookctl_SOURCES = %D%/rookctl.c
-rookctl_LDFLAGS = $(AM_LDFLAGS) $(ROOK_PROGRAM_LDFLAGS)
-rookctl_LDADD = tools/librookctl.la core/libcore.la $(CORE_LIBS) $(JSON_LIBS)
+# All of the core has to be in the program, referred to or not: `config describe --local` tells of all its tables.
+rookctl_LDFLAGS = $(AM_LDFLAGS) $(ROOK_PROGRAM_LDFLAGS) -Wl,--whole-archive,core/.libs/libcore.a,--no-whole-archive
+rookctl_LDADD = tools/librookctl.la $(CORE_LIBS) $(JSON_LIBS)
+rookctl_DEPENDENCIES = tools/librookctl.la core/libcore.la

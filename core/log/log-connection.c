@@ -6,13 +6,6 @@
 #include "log/log-private.h"
 #include "rookery/net.h"
 
-/* Until connections and identities are there. */
-#pragma weak rook_connection_get_id
-#pragma weak rook_connection_get_identity
-#pragma weak rook_connection_get_peer_address
-#pragma weak rook_connection_get_protocol
-#pragma weak rook_identity_get_user
-
 void
 rook_log_connection (RookLog *log, RookLogLevel level, RookConnection *connection, const char *event, ...)
 {
