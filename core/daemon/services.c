@@ -167,6 +167,7 @@ extern void rook_net_drain (RookNet *net);
 extern void rook_net_abort_all (RookNet *net);
 extern guint rook_net_get_n_connections (RookNet *net);
 extern void rook_schedule_drain (RookSchedule *schedule);
+extern const char *rook_control_get_problem (RookControl *control);
 extern gboolean rook_mail_open_stores (RookMail *mail, GError **error);
 extern void rook_mail_close_stores (RookMail *mail);
 
@@ -181,8 +182,15 @@ rook_services_bind (RookServer *server, GError **error)
 gboolean
 rook_services_open (RookServer *server, GError **error)
 {
+  const char *problem = server->control != NULL ? rook_control_get_problem (server->control) : NULL;
   g_autoptr (GError) reason = NULL;
 
+  /* Without its socket a server could not be asked to reload, and most likely another one runs. */
+  if (problem != NULL)
+    {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "no control socket: %s", problem);
+      return FALSE;
+    }
   if (server->mail == NULL || rook_mail_open_stores (server->mail, &reason))
     return TRUE;
   if (!g_error_matches (reason, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNSUPPORTED))

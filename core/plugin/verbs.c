@@ -2,6 +2,7 @@
 /*
  * `rookctl plugin list`: every plugin of the configuration and every one that would not go, how it is, and why.
  */
+#include "control/control-private.h"
 #include "plugin/plugin-life.h"
 
 static char *
@@ -66,9 +67,31 @@ static const RookControlVerb verb_list = {
   .run = run_list,
 };
 
+/* For `rookctl status`: name and state of each. */
+static GVariant *
+make_status (gpointer data)
+{
+  RookPlugins *self = data;
+  GVariantBuilder plugins;
+
+  g_variant_builder_init (&plugins, G_VARIANT_TYPE_VARDICT);
+  for (guint i = 0; i < self->current->len; i++)
+    {
+      RookPlugin *plugin = g_ptr_array_index (self->current, i);
+
+      g_variant_builder_add (&plugins, "{sv}", plugin->name,
+                             g_variant_new_string (rook_plugin_state_get_name (plugin->state)));
+    }
+  return g_variant_builder_end (&plugins);
+}
+
 void
 rook_plugins_add_verbs (RookPlugins *self)
 {
-  if (rook_server_get_control (self->server) != NULL)
-    rook_control_add (rook_server_get_control (self->server), &verb_list, self);
+  RookControl *control = rook_server_get_control (self->server);
+
+  if (control == NULL)
+    return;
+  rook_control_add (control, &verb_list, self);
+  rook_control_add_status (control, "plugins", make_status, self);
 }
