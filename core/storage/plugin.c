@@ -25,8 +25,8 @@ rook_plugin_add_storage (RookPlugin *self, const RookStorageBackend *backend, gp
   RookStorage *storage = rook_server_get_storage (rook_plugin_get_server (self));
   Registration *registration;
 
-  if (!rook_plugin_may_register (self, "a storage backend", error) ||
-      !rook_storage_add (storage, self, backend, data, error))
+  if (!rook_plugin_may_register (self, "a storage backend", error)
+      || !rook_storage_add (storage, self, backend, data, error))
     return FALSE;
   registration = g_new (Registration, 1);
   *registration = (Registration){ storage, backend };
