@@ -315,17 +315,25 @@ destroy_batch (gpointer data)
   finish_batch (data);
 }
 
+/* For a thread that waits the batch is over before it is told, so that it can go on at once. */
+static void
+deliver_to_waiter (RookBatch *batch)
+{
+  RookStoreWaiter *waiter = batch->waiter;
+  g_autoptr (GError) error = g_steal_pointer (&batch->error);
+  guint64 position = batch->position;
+
+  finish_batch (batch);
+  rook_store_waiter_answer (waiter, NULL, position, error);
+}
+
 static void
 deliver (RookBatch *batch)
 {
   if (batch->worker != NULL)
-    {
-      rook_worker_invoke (batch->worker, run_callback, batch, destroy_batch);
-      return;
-    }
-  if (batch->waiter != NULL)
-    rook_store_waiter_answer (batch->waiter, NULL, batch->position, batch->error);
-  finish_batch (batch);
+    rook_worker_invoke (batch->worker, run_callback, batch, destroy_batch);
+  else
+    deliver_to_waiter (batch);
 }
 
 /* With the store's lock. */

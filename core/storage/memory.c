@@ -225,24 +225,30 @@ apply_batch (RookMemoryDisk *disk, RookBatch *batch)
 
 /* --- the committer -------------------------------------------------------------------------------------------------- */
 
-/* The batch fails, and with it what was queued behind it. With the lock, which it gives up for completions. */
+/* The batch fails, and with it what was queued behind it; nothing comes in meanwhile. With the lock, which it gives up. */
 static void
 fail_queue (RookMemoryDisk *disk, RookBatch *batch, const GError *error)
 {
-  GQueue failed = disk->queue;
-  g_autoptr (GError) behind = NULL;
+  g_autoptr (GError) behind = g_error_new (ROOK_STORE_ERROR, ROOK_STORE_ERROR_RECOVERING, "a batch before it failed");
+  gboolean unknown;
 
-  g_queue_init (&disk->queue);
-  disk->unknown = error->code == ROOK_STORE_ERROR_UNKNOWN;
-  if (disk->unknown && disk->fail_applied)
+  disk->unknown |= error->code == ROOK_STORE_ERROR_UNKNOWN;
+  unknown = disk->unknown;
+  if (error->code == ROOK_STORE_ERROR_UNKNOWN && disk->fail_applied)
     apply_batch (disk, batch);
   rook_mutex_unlock (&disk->lock);
-  if (error->code == ROOK_STORE_ERROR_UNKNOWN)
-    rook_store_set_state (disk->store, ROOK_STORE_RECOVERING);
-  behind = g_error_new (ROOK_STORE_ERROR, ROOK_STORE_ERROR_RECOVERING, "a batch before it failed");
+  rook_store_set_state (disk->store, ROOK_STORE_RECOVERING);
   rook_batch_complete (batch, 0, error);
-  while ((batch = g_queue_pop_head (&failed)) != NULL)
-    rook_batch_complete (batch, 0, behind);
+  rook_mutex_lock (&disk->lock);
+  while ((batch = g_queue_pop_head (&disk->queue)) != NULL)
+    {
+      rook_mutex_unlock (&disk->lock);
+      rook_batch_complete (batch, 0, behind);
+      rook_mutex_lock (&disk->lock);
+    }
+  rook_mutex_unlock (&disk->lock);
+  if (!unknown)
+    rook_store_set_state (disk->store, ROOK_STORE_OPEN);
   rook_mutex_lock (&disk->lock);
 }
 

@@ -53,15 +53,19 @@ fail_moves (GsStore *store, GQueue *moves)
   rook_mutex_unlock (&store->queue_lock);
 }
 
+/* Nothing comes in from the first failure on until all that was in is failed. */
 static void
 fail_batches (GsStore *store, GQueue *batches, const GError *error)
 {
   RookBatch *batch;
 
   gs_log_notice (store, ROOK_LOG_ERROR, "store.commit", "a commit failed: %s", error->message);
+  rook_store_set_state (store->handle, ROOK_STORE_RECOVERING);
   while ((batch = g_queue_pop_head (batches)) != NULL)
     rook_batch_complete (batch, 0, error);
   fail_queue (store);
+  if (!store->broken)
+    rook_store_set_state (store->handle, ROOK_STORE_OPEN);
 }
 
 /* The frame that failed may be on the disk, or a part of it. A new file whose head says that it begins with the same
@@ -78,27 +82,17 @@ begin_new_log (GsStore *store)
 }
 
 static void
-set_broken (GsStore *store, gboolean broken)
-{
-  rook_mutex_lock (&store->queue_lock);
-  store->broken = broken;
-  rook_mutex_unlock (&store->queue_lock);
-  rook_store_set_state (store->handle, broken ? ROOK_STORE_RECOVERING : ROOK_STORE_OPEN);
-}
-
-static void
 log_failed (GsStore *store, GQueue *batches, const GError *error)
 {
   g_autoptr (GError) unknown = NULL;
 
-  set_broken (store, TRUE);
   if (begin_new_log (store))
     {
       fail_batches (store, batches, error);
-      set_broken (store, FALSE);
       return;
     }
   unknown = g_error_new (ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNKNOWN, "%s", error->message);
+  store->broken = TRUE;
   fail_batches (store, batches, unknown);
 }
 
@@ -224,7 +218,8 @@ mend (GsStore *store)
   fail_queue (store);
   if (begin_new_log (store))
     {
-      set_broken (store, FALSE);
+      store->broken = FALSE;
+      rook_store_set_state (store->handle, ROOK_STORE_OPEN);
       gs_log_notice (store, ROOK_LOG_NOTICE, "store.recovered", "the store takes batches again");
     }
   rook_mutex_lock (&store->queue_lock);

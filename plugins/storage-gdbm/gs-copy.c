@@ -35,7 +35,8 @@ static gboolean
 gdbm_failed (GDBM_FILE dbf, const char *what, GError **error)
 {
   int code = dbf != NULL ? gdbm_last_errno (dbf) : gdbm_errno, os = dbf != NULL ? gdbm_last_syserr (dbf) : errno;
-  gboolean system = gdbm_check_syserr (code) && os != 0;
+  /* A number that is damaged makes GDBM seek to nowhere. */
+  gboolean system = gdbm_check_syserr (code) && os != 0 && os != EINVAL && os != EOVERFLOW;
 
   if (system)
     gs_set_errno (error, os, "%s: %s", what, gdbm_strerror (code));

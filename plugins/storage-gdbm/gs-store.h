@@ -148,14 +148,13 @@ struct GsStore {
   GQueue queue; /* (element-type RookBatch) */
   GQueue moves; /* (element-type GsMove) of compaction */
   gboolean stopping;
-  gboolean broken; /* the log can't be written: refuse until it can */
   pthread_t committer;
 
   /* The committer's own. */
   GsLog log;
   GsSegment *writing[2]; /* (owned reference) (nullable) by class */
   GsReader reader;
-  guint64 refused; /* batches failed since the last that succeeded */
+  gboolean broken; /* the log can't be written: refuse until it can */
 
   /* What everybody looks at. */
   RookMutex lock;

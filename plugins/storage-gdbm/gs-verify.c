@@ -297,6 +297,7 @@ durable_sequence (GsStore *store)
 static gboolean
 verify_all (Verify *v, GError **error)
 {
+  g_autoptr (GError) failed = NULL;
   guint64 before;
 
   progress (v, 0, "first copy");
@@ -307,10 +308,18 @@ verify_all (Verify *v, GError **error)
     return FALSE;
   progress (v, 20, "blobs");
   before = durable_sequence (v->store);
-  if (!gs_scan (v->store, GS_TABLE_BLOBS, verify_blob, damaged_blob, v, error))
-    return FALSE;
-  if (before == durable_sequence (v->store))
-    compare_counts (v);
+  if (gs_scan (v->store, GS_TABLE_BLOBS, verify_blob, damaged_blob, v, &failed))
+    {
+      if (before == durable_sequence (v->store))
+        compare_counts (v);
+    }
+  else if (g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    report (v, NULL, "blobs: %s", failed->message);
+  else
+    {
+      g_propagate_error (error, g_steal_pointer (&failed));
+      return FALSE;
+    }
   progress (v, 100, "done");
   return TRUE;
 }

@@ -60,6 +60,14 @@ expect (Fixture *f, const char *key, const char *value)
   g_assert_cmpstr (found, ==, value);
 }
 
+/* After a failure the store takes batches again once it has recovered. */
+static void
+wait_until_open (Fixture *f)
+{
+  while (rook_store_get_state (f->store) != ROOK_STORE_OPEN)
+    g_usleep (1000);
+}
+
 /* --- what is failed with a batch that fails ---------------------------------------------------------------------------- */
 
 typedef struct {
@@ -129,6 +137,7 @@ test_fails_what_is_behind (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   expect (f, "key 1", NULL);
   expect (f, "key 2", NULL);
   /* and now that the callbacks have returned: */
+  wait_until_open (f);
   g_assert_true (rook_store_commit_wait (f->store, batch_with (f, "key 3", "value"), NULL, NULL));
 }
 

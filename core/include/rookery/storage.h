@@ -290,7 +290,8 @@ ROOK_EXPORT gpointer rook_batch_get_backend_data (RookBatch *batch);
 ROOK_EXPORT void rook_store_reply_value (RookStoreReply *reply, GBytes *bytes); /* (nullable) of get: no such key */
 ROOK_EXPORT void rook_store_reply_error (RookStoreReply *reply, const GError *error);
 /* How a backend completes a batch: in commit order, one at a time, on a thread of its own that holds no lock; never inside
- * commit(). After the first failure every batch that was submitted is failed, in order. @position: 0 on failure. */
+ * commit(). After a failure every batch that was submitted is
+ * failed too, in order: the backend says RECOVERING first, so that none comes in meanwhile, and OPEN afterwards. @position: 0 on failure. */
 ROOK_EXPORT void rook_batch_complete (RookBatch *batch, guint64 position, const GError *error);
 /* How a backend says that its state changed. Any thread. */
 ROOK_EXPORT void rook_store_set_state (RookStore *store, RookStoreState state);
