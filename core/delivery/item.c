@@ -128,6 +128,7 @@ rook_delivery_item_done (RookDeliveryItem *item, RookFilterVerdict verdict, cons
 {
   g_return_if_fail (g_atomic_int_compare_and_exchange (&item->asked, 1, 0));
   item->verdict = verdict;
+  g_free (item->text);
   item->text = g_strdup (text);
   if (item->text != NULL)
     g_strcanon (item->text,

@@ -40,6 +40,7 @@ rook_mail_new (RookServer *server)
 
   mail->server = server;
   rook_mutex_init (&mail->lock);
+  rook_cond_init (&mail->unblocked);
   mail->settings = rook_mail_settings_new (config);
   mail->turns = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   mail->open = g_hash_table_new (g_str_hash, g_str_equal);
@@ -48,7 +49,28 @@ rook_mail_new (RookServer *server)
   add_metrics (mail);
   rook_names_init (mail);
   rook_mail_add_verbs (mail);
+  rook_mail_add_jobs (mail);
   return mail;
+}
+
+gboolean
+rook_mail_begin_blocking (RookMail *mail)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+
+  if (mail->closing)
+    return FALSE;
+  mail->n_blocking++;
+  return TRUE;
+}
+
+void
+rook_mail_end_blocking (RookMail *mail)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+
+  if (--mail->n_blocking == 0)
+    rook_cond_broadcast (&mail->unblocked);
 }
 
 /* Lets go of what nobody uses; says how many somebody still does. */
@@ -60,6 +82,8 @@ drop_idle (RookMail *mail)
 
   rook_mutex_lock (&mail->lock);
   mail->closing = TRUE;
+  while (mail->n_blocking > 0)
+    rook_cond_wait (&mail->unblocked, &mail->lock);
   while ((link = g_queue_pop_head_link (&mail->idle)) != NULL)
     {
       RookMailbox *mailbox = link->data;
@@ -96,6 +120,7 @@ rook_mail_free (RookMail *mail)
   g_hash_table_unref (mail->open);
   g_ptr_array_unref (mail->partitions);
   rook_mail_settings_unref (mail->settings);
+  rook_cond_clear (&mail->unblocked);
   rook_mutex_clear (&mail->lock);
   g_free (mail);
 }

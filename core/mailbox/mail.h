@@ -57,6 +57,8 @@ struct RookMail {
   GQueue idle;               /* of RookMailbox: open, used by nobody, the coldest first */
   guint32 last_uidvalidity;
   gboolean closing;
+  guint n_blocking;   /* threads that are reading a store at length */
+  RookCond unblocked; /* none are */
   /* --- set before the first connection, then constant: */
   GPtrArray *partitions;                  /* (element-type RookPartition) */
   RookStore *state;                       /* (owned) (nullable) */
@@ -134,6 +136,13 @@ void rook_mail_publish (RookMail *mail, RookEventType type, const RookEntry *ent
 /* Around every change, so that durable subscribers can ask later what they missed. */
 RookPosition rook_mail_begin_position (RookMail *mail);
 void rook_mail_end_position (RookMail *mail, RookPosition position);
+
+/* Around work on a pool thread that uses the stores: closing waits for its end. %FALSE: closing already. */
+gboolean rook_mail_begin_blocking (RookMail *mail);
+void rook_mail_end_blocking (RookMail *mail);
+
+/* prune.c: the job that forgets old deliveries. */
+void rook_mail_add_jobs (RookMail *mail);
 
 /* --- recover.c: after the stores are open --------------------------------------------------------------------------- */
 

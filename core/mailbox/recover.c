@@ -14,6 +14,7 @@ typedef struct {
   guint64 since;
   GPtrArray *buried;  /* (nullable) (element-type RookEntry) */
   GPtrArray *changed; /* (nullable) (element-type utf8) */
+  GHashTable *known;  /* (nullable) of changed: its ids (unowned) */
   guint unknown, damaged;
 } Looking;
 
@@ -26,6 +27,18 @@ look_at_entry (Looking *looking, const char *id)
     looking->unknown++;
   else if (entry->deleted)
     g_ptr_array_add (looking->buried, g_steal_pointer (&entry));
+}
+
+static void
+add_changed (Looking *looking, const char *id)
+{
+  char *copy;
+
+  if (g_hash_table_contains (looking->known, id))
+    return;
+  copy = g_strdup (id);
+  g_ptr_array_add (looking->changed, copy);
+  g_hash_table_add (looking->known, copy);
 }
 
 static gboolean
@@ -45,7 +58,7 @@ look_at_header (RookTable table, GBytes *key, GBytes *value, gpointer data)
     }
   looking->highest = MAX (looking->highest, header.change);
   if (looking->changed != NULL && header.change > looking->since)
-    g_ptr_array_add (looking->changed, g_steal_pointer (&id));
+    add_changed (looking, id);
   else if (looking->buried != NULL)
     look_at_entry (looking, id);
   return TRUE;
@@ -86,18 +99,28 @@ look_at_names (Looking *looking)
       RookEntry *entry = value;
 
       looking->highest = MAX (looking->highest, entry->change);
-      if (looking->changed != NULL && entry->change > looking->since
-          && !g_ptr_array_find_with_equal_func (looking->changed, entry->id, g_str_equal, NULL))
-        g_ptr_array_add (looking->changed, g_strdup (entry->id));
+      if (looking->changed != NULL && entry->change > looking->since)
+        add_changed (looking, entry->id);
     }
 }
 
 static char **
 changed_since (RookPosition position, gpointer data)
 {
-  Looking looking = { .mail = data, .since = position, .changed = g_ptr_array_new_with_free_func (g_free) };
+  g_autoptr (GHashTable) known = g_hash_table_new (g_str_hash, g_str_equal);
+  Looking looking = {
+    .mail = data, .known = known, .since = position, .changed = g_ptr_array_new_with_free_func (g_free)
+  };
+  gboolean whole;
 
-  if (!look_everywhere (&looking))
+  if (!rook_mail_begin_blocking (looking.mail))
+    {
+      g_ptr_array_unref (looking.changed);
+      return NULL;
+    }
+  whole = look_everywhere (&looking);
+  rook_mail_end_blocking (looking.mail);
+  if (!whole)
     {
       g_ptr_array_unref (looking.changed);
       return NULL;

@@ -11,9 +11,6 @@
 #include "mailbox/mail.h"
 #include "mailbox/record.h"
 
-/* Until the registry of backends is there. */
-#pragma weak rook_store_open
-
 #define META_FORMAT "format"
 #define META_PARTITION_PREFIX "partition/"
 #define STATE_FORMAT 1

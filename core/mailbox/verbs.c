@@ -5,11 +5,6 @@
 #include "mailbox/mail.h"
 #include "rookery/control.h"
 
-/* Until the control service is there. */
-#pragma weak rook_control_add
-#pragma weak rook_control_call_done
-#pragma weak rook_control_call_fail
-
 static void
 add_to_list (const RookMailboxInfo *info, gpointer data)
 {
