@@ -146,7 +146,8 @@ check_empty (GsStore *store, GError **error)
     {
       const char *name = g_ptr_array_index (names, i);
 
-      if (!begun || !is_ours (name))
+      /* BEGUN_NAME itself may have been on its way in: before it there was nothing of ours. */
+      if (strcmp (name, BEGUN_NAME ".new") != 0 && (!begun || !is_ours (name)))
         {
           g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY,
                        "%s holds %s and is not a store: it is not touched", store->path, name);

@@ -442,6 +442,24 @@ test_foreign_directory_not_touched (Fixture *f, gconstpointer data G_GNUC_UNUSED
   nftw (other, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* Cut off at its very first file, the making of a store begins anew. */
+static void
+test_making_cut_at_once_begins_anew (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *fresh = g_dir_make_tmp ("rook-gdbm-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename (fresh, "initialising.new", NULL);
+  RookStoreSpec spec = { .struct_size = sizeof spec, .path = fresh, .create = TRUE };
+  g_autoptr (GError) error = NULL;
+  RookStore *store;
+
+  g_assert_true (g_file_set_contents (file, "", 0, NULL));
+  store = rook_store_open_backend (NULL, &gs_backend, &f->settings, &spec, &error);
+  g_assert_no_error (error);
+  g_assert_false (g_file_test (file, G_FILE_TEST_EXISTS));
+  rook_store_close (store);
+  nftw (fresh, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 /* --- failures ---------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -550,6 +568,7 @@ main (int argc, char **argv)
   TEST ("recovery/second-copy-cut", 3, test_one_copy_is_enough);
   TEST ("verify/sees-a-flipped-copy", 0, test_verify_sees_a_flipped_copy);
   TEST ("open/foreign-directory-not-touched", 0, test_foreign_directory_not_touched);
+  TEST ("open/making-cut-at-once-begins-anew", 0, test_making_cut_at_once_begins_anew);
   TEST ("failure/sync-settled-by-a-new-log", 0, test_failed_sync_is_settled_by_a_new_log);
   TEST ("failure/unknown-while-nothing-can-be-written", 0, test_unknown_while_nothing_can_be_written);
   TEST ("failure/full-disk", 0, test_full_disk_fails_and_goes_on);
