@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-EXTRA_DIST += %D%/README.md
+EXTRA_DIST += %D%/README.md %D%/test_kill.py
 
 if ENABLE_STORAGE_GDBM
 check_PROGRAMS += tests/crash/test-store-kill
