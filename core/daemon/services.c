@@ -136,9 +136,23 @@ rook_services_check (RookConfig *config, GPtrArray *mistakes)
       services[i].check (config, mistakes);
 }
 
+/* G_DEFINE_QUARK sets its variable at first use without a thought for other threads: so each is used before there are any. */
+static void
+name_error_domains (void)
+{
+  rook_auth_error_quark ();
+  rook_config_error_quark ();
+  rook_directory_error_quark ();
+  rook_mail_error_quark ();
+  rook_net_error_quark ();
+  rook_plugin_error_quark ();
+  rook_store_error_quark ();
+}
+
 void
 rook_services_start (RookServer *server)
 {
+  name_error_domains ();
   for (guint i = 0; i < G_N_ELEMENTS (services); i++)
     services[i].start (server);
 }

@@ -135,6 +135,7 @@ imap_new (RookPlugin *plugin, RookConfigGroup *config)
 {
   RookImap *self = g_new0 (RookImap, 1);
 
+  imap_parse_error_quark (); /* before there is more than one thread to use it */
   g_atomic_ref_count_init (&self->references);
   rook_mutex_init (&self->lock);
   self->plugin = plugin;

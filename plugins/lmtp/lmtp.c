@@ -85,6 +85,7 @@ lmtp_new (RookPlugin *plugin, RookConfigGroup *config, GError **error)
   if (!rook_net_check_networks (rook_config_group_get_list (config, "trusted-networks"), error))
     return NULL;
   self = g_new0 (Lmtp, 1);
+  lmtp_envelope_error_quark (); /* before there is more than one thread to use it */
   g_atomic_ref_count_init (&self->references);
   rook_mutex_init (&self->lock);
   self->plugin = plugin;
