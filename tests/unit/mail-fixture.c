@@ -311,3 +311,47 @@ view_text (RookView *view)
     }
   return g_string_free (out, FALSE);
 }
+
+/* --- boxes ------------------------------------------------------------------------------------------------------ */
+
+Box
+box_new (const char *config, guint n_messages)
+{
+  Box box = { .f = fixture_new (config) };
+
+  box.mailbox = must_open (box.f, box.f->alice, "user/alice");
+  for (guint i = 0; i < n_messages; i++)
+    must_append (box.f, box.mailbox, box.f->alice, MESSAGE);
+  box.view = must_view (box.mailbox, box.f->alice);
+  return box;
+}
+
+void
+box_clear (Box *box)
+{
+  g_clear_pointer (&box->view, rook_view_free);
+  g_clear_pointer (&box->mailbox, rook_mailbox_unref);
+  fixture_free (box->f);
+}
+
+void
+assert_view (RookView *view, const char *expected)
+{
+  g_autofree char *text = view_text (view);
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+void
+update (RookView *view, gboolean allow_expunge)
+{
+  RookViewChanges *changes = rook_view_update (view, allow_expunge);
+
+  g_clear_pointer (&changes, rook_view_changes_free);
+}
+
+void
+count (gpointer data)
+{
+  ++*(guint *) data;
+}

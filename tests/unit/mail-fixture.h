@@ -63,6 +63,18 @@ char *view_text (RookView *view);
 /* The code of what a call answered; -1: success. */
 int code_of (const Answer *answer);
 
+/* A mailbox with messages, and a view of it: what most tests begin with. */
+typedef struct {
+  Fixture *f;
+  RookMailbox *mailbox;
+  RookView *view;
+} Box;
+Box box_new (const char *config, guint n_messages);
+void box_clear (Box *box);
+void assert_view (RookView *view, const char *expected); /* as view_text() gives it */
+void update (RookView *view, gboolean allow_expunge);
+void count (gpointer data); /* adds one to the guint at @data: a view's `changed` */
+
 #define MESSAGE "From: a@example.org\r\nSubject: s\r\n\r\nbody\r\n"
 
 G_END_DECLS

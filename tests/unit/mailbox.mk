@@ -6,3 +6,6 @@ tests_unit_test_mailbox_names_SOURCES = %D%/test-mailbox-names.c %D%/mail-fixtur
 
 check_PROGRAMS += %D%/test-mailbox-threads
 tests_unit_test_mailbox_threads_SOURCES = %D%/test-mailbox-threads.c %D%/mail-fixture.c %D%/mail-fixture.h
+
+check_PROGRAMS += %D%/test-mailbox-view
+tests_unit_test_mailbox_view_SOURCES = %D%/test-mailbox-view.c %D%/mail-fixture.c %D%/mail-fixture.h
