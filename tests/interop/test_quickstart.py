@@ -16,12 +16,17 @@ from rookery_harness import BUILD, SLOW, SOURCE, free_port
 pytestmark = pytest.mark.skipif(not all(map(shutil.which, ("curl", "swaks", "openssl"))), reason="needs curl, swaks, openssl")
 
 
+def hear_ctrl_c():
+    """As in a terminal: one who starts us in the background may have left SIGINT ignored, and a shell can't undo that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Quickstart:
     def __init__(self, directory, ports):
         environment = dict(os.environ, ROOKERY_BUILD_DIR=str(BUILD), **ports)
         self.process = subprocess.Popen([str(SOURCE / "scripts" / "quickstart"), "--no-install", directory], text=True,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        env=environment, start_new_session=True)
+                                        env=environment, start_new_session=True, preexec_fn=hear_ctrl_c)
         self.output = ""
         for line in self.process.stdout:
             self.output += line
