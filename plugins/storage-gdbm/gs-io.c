@@ -26,21 +26,44 @@ gs_set_errno (GError **error, int code, const char *format, ...)
                g_strerror (code));
 }
 
+void
+gs_io_init (GsIo *io)
+{
+  *io = (GsIo){ 0 };
+  rook_mutex_init (&io->lock);
+}
+
+void
+gs_io_clear (GsIo *io)
+{
+  rook_mutex_clear (&io->lock);
+}
+
+void
+gs_io_fail (GsIo *io, guint kinds, int error, guint countdown, gboolean forever)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&io->lock);
+
+  io->kinds = kinds;
+  io->error = error;
+  io->countdown = countdown;
+  io->forever = forever;
+}
+
 gboolean
 gs_io_allowed (GsIo *io, GsIoKind kind)
 {
-  gint left;
+  g_autoptr (RookLocker) locker = io != NULL ? rook_locker_new (&io->lock) : NULL;
 
-  if (io == NULL || !(io->kinds & kind) || __atomic_load_n (&io->countdown, __ATOMIC_RELAXED) <= 0)
+  if (io == NULL || !(io->kinds & kind) || io->countdown == 0)
     return TRUE;
-  if (io->forever && __atomic_load_n (&io->countdown, __ATOMIC_RELAXED) == 1)
-    left = 0;
-  else
-    left = __atomic_sub_fetch (&io->countdown, 1, __ATOMIC_RELAXED);
-  if (left > 0)
-    return TRUE;
-  if (io->forever)
-    __atomic_store_n (&io->countdown, 1, __ATOMIC_RELAXED);
+  if (io->countdown > 1)
+    {
+      io->countdown--;
+      return TRUE;
+    }
+  if (!io->forever)
+    io->countdown = 0;
   errno = io->error;
   return FALSE;
 }

@@ -13,13 +13,19 @@ G_BEGIN_DECLS
 
 typedef enum { GS_IO_READ = 1 << 0, GS_IO_WRITE = 1 << 1, GS_IO_SYNC = 1 << 2, GS_IO_NAME = 1 << 3 } GsIoKind;
 
-/* What tests set: the @countdown-th call of one of @kinds fails with @error, and every later one too while @forever. */
+/* What tests set by gs_io_fail(): the @countdown-th call of one of @kinds fails with @error, and with @forever every one
+ * after it. */
 typedef struct {
-  gint countdown; /* atomic; 0: none fails */
+  RookMutex lock;  /* guards what follows */
+  guint countdown; /* 0: none fails */
   guint kinds;
   int error;
   gboolean forever;
 } GsIo;
+
+void gs_io_init (GsIo *io);
+void gs_io_clear (GsIo *io);
+void gs_io_fail (GsIo *io, guint kinds, int error, guint countdown, gboolean forever); /* countdown 0: no more */
 
 /* Errors: FULL for no space, else IO. @format says what was done to what. */
 void gs_set_errno (GError **error, int code, const char *format, ...) G_GNUC_PRINTF (3, 4);

@@ -31,6 +31,16 @@ open_store (Fixture *f)
   g_assert_no_error (error);
 }
 
+/* Until the spare log file is there, whose making would count as a call that may fail. */
+static void
+wait_for_spare (Fixture *f)
+{
+  g_autofree char *path = g_build_filename (f->path, GS_LOG_SPARE, NULL);
+
+  while (!g_file_test (path, G_FILE_TEST_EXISTS))
+    g_usleep (1000);
+}
+
 static void
 close_store (Fixture *f)
 {
@@ -44,6 +54,7 @@ set_up (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   f->settings = gs_default_settings;
   f->settings.log_size = 256 * 1024;
+  gs_io_init (&f->io);
   f->settings.io = &f->io;
   f->path = g_dir_make_tmp ("rook-gdbm-XXXXXX", NULL);
   open_store (f);
@@ -59,10 +70,11 @@ remove_one (const char *path, const struct stat *st G_GNUC_UNUSED, int type G_GN
 static void
 tear_down (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
-  f->io.countdown = 0;
+  gs_io_fail (&f->io, 0, 0, 0, FALSE);
   close_store (f);
   nftw (f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
   g_free (f->path);
+  gs_io_clear (&f->io);
 }
 
 static GBytes *
@@ -465,8 +477,9 @@ test_making_cut_at_once_begins_anew (Fixture *f, gconstpointer data G_GNUC_UNUSE
 static void
 test_failed_sync_is_settled_by_a_new_log (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
+  wait_for_spare (f);
   put (f, "a", "1");
-  f->io = (GsIo){ .kinds = GS_IO_SYNC, .error = EIO, .countdown = 1 };
+  gs_io_fail (&f->io, GS_IO_SYNC, EIO, 1, FALSE);
   g_assert_cmpint (try_put (f, "b", "2"), ==, ROOK_STORE_ERROR_IO);
   wait_until_open (f);
   put (f, "c", "3");
@@ -482,14 +495,15 @@ test_failed_sync_is_settled_by_a_new_log (Fixture *f, gconstpointer data G_GNUC_
 static void
 test_unknown_while_nothing_can_be_written (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
+  wait_for_spare (f);
   put (f, "a", "1");
-  f->io = (GsIo){ .kinds = GS_IO_SYNC, .error = EIO, .countdown = 1, .forever = TRUE };
+  gs_io_fail (&f->io, GS_IO_SYNC, EIO, 1, TRUE);
   g_assert_cmpint (try_put (f, "b", "2"), ==, ROOK_STORE_ERROR_UNKNOWN);
   g_assert_cmpint (rook_store_get_state (f->store), ==, ROOK_STORE_RECOVERING);
   g_assert_cmpint (try_put (f, "c", "3"), ==, ROOK_STORE_ERROR_RECOVERING);
   expect (f, "a", "1");
   expect (f, "b", NULL);
-  f->io.countdown = 0;
+  gs_io_fail (&f->io, 0, 0, 0, FALSE);
   wait_until_open (f);
   put (f, "c", "3");
   expect (f, "b", NULL);
@@ -506,10 +520,11 @@ test_full_disk_fails_and_goes_on (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
   RookBatch *batch;
 
+  wait_for_spare (f);
   put (f, "a", "1");
   batch = batch_with (f, "b", "2");
   rook_batch_blob (batch, ROOK_BLOB_MAIL, NULL, NULL, body);
-  f->io = (GsIo){ .kinds = GS_IO_WRITE, .error = ENOSPC, .countdown = 1 };
+  gs_io_fail (&f->io, GS_IO_WRITE, ENOSPC, 1, FALSE);
   rook_store_commit_wait (f->store, batch, NULL, &error);
   g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_FULL);
   wait_until_open (f);
@@ -525,16 +540,16 @@ test_any_call_may_fail (Fixture *f, gconstpointer data)
   guint kinds = GPOINTER_TO_UINT (data);
   guint64 good = 0;
 
-  for (gint nth = 1; nth < 40; nth++)
+  for (guint nth = 1; nth < 40; nth++)
     {
-      g_autofree char *value = g_strdup_printf ("%d", nth);
+      g_autofree char *value = g_strdup_printf ("%u", nth);
       g_autofree char *expected = NULL;
 
-      f->io = (GsIo){ .kinds = kinds, .error = EIO, .countdown = nth };
+      gs_io_fail (&f->io, kinds, EIO, nth, FALSE);
       if (try_put (f, "key", value) == -1)
-        good = (guint64) nth;
+        good = nth;
       rook_store_checkpoint (f->store, NULL);
-      f->io.countdown = 0;
+      gs_io_fail (&f->io, 0, 0, 0, FALSE);
       wait_until_open (f);
       expected = good > 0 ? g_strdup_printf ("%" G_GUINT64_FORMAT, good) : NULL;
       expect (f, "key", expected);
