@@ -54,6 +54,8 @@ open_copy (GsStore *store, guint index, int mode, GError **error)
   errno = 0;
   if (gs_io_allowed (store->io, mode == GDBM_READER ? GS_IO_READ : GS_IO_WRITE))
     dbf = gdbm_open (path, BLOCK_SIZE, mode | FLAGS, 0600, NULL);
+  else
+    gdbm_errno = GDBM_FILE_OPEN_ERROR; /* as GDBM says it of a call that failed */
   if (dbf == NULL)
     gdbm_failed (NULL, path, error);
   return dbf;

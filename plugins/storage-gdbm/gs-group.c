@@ -31,6 +31,7 @@ struct GsGroup {
   GPtrArray *full;     /* (element-type GsSegment) nobody writes to them after this group */
   guint n_batches;
   guint64 bytes;
+  GError *unread; /* (nullable) the first look-up that failed: what it hides may be there */
 };
 
 static void
@@ -71,6 +72,7 @@ gs_group_free (GsGroup *group)
   g_array_unref (group->adopted);
   g_array_unref (group->unwanted);
   g_ptr_array_unref (group->full);
+  g_clear_error (&group->unread);
   g_free (group);
 }
 
@@ -97,7 +99,8 @@ del (GsGroup *group, const GsKey *key)
   gs_table_delete (group->pending, key->bytes, gs_key_length (key));
 }
 
-/* What can't be read counts as missing: a batch does not fail for one damaged record. It is reported. */
+/* A damaged record counts as missing, and is reported: a batch does not fail for it. One that could not be read may be
+ * there, so the whole group fails (gs_group_write_segments()): else a body could be lost, or counted wrongly. */
 static GBytes *
 look_up (GsGroup *group, const GsKey *key)
 {
@@ -105,7 +108,11 @@ look_up (GsGroup *group, const GsKey *key)
   GBytes *value = NULL;
 
   if (!gs_lookup (group->store, &group->store->reader, group->pending, key->bytes, gs_key_length (key), &value, &error))
-    gs_log_notice (group->store, ROOK_LOG_ERROR, "store.damaged", "%s", error->message);
+    {
+      gs_log_notice (group->store, ROOK_LOG_ERROR, "store.damaged", "%s", error->message);
+      if (group->unread == NULL && !g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+        group->unread = g_steal_pointer (&error);
+    }
   return value;
 }
 
@@ -545,6 +552,11 @@ log_live (GsGroup *group)
 gboolean
 gs_group_write_segments (GsGroup *group, GError **error)
 {
+  if (group->unread != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&group->unread));
+      return FALSE;
+    }
   log_live (group);
   for (guint i = 0; i < group->runs->len; i++)
     if (!write_run (group->store, g_ptr_array_index (group->runs, i), error))

@@ -533,6 +533,35 @@ test_full_disk_fails_and_goes_on (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (count_faults (f), ==, 0);
 }
 
+/* A body that could not be looked up may be there: a batch that shares it fails, and nothing of it is done. */
+static void
+test_unread_source_fails_the_batch (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GBytes) body = bytes_of ("body"), read = NULL;
+  g_autoptr (GError) error = NULL;
+  RookBatch *batch = batch_with (f, "a", "1");
+  RookBlobId source = rook_batch_blob (batch, ROOK_BLOB_MAIL, NULL, NULL, body), copy;
+
+  g_assert_true (rook_store_commit_wait (f->store, batch, NULL, NULL));
+  g_assert_true (rook_store_checkpoint (f->store, NULL)); /* into both copies, out of memory */
+  put (f, "b", "1");
+  g_assert_true (rook_store_checkpoint (f->store, NULL));
+  batch = batch_with (f, "c", "1");
+  rook_batch_share (batch, source, NULL);
+  gs_io_fail (&f->io, GS_IO_READ, EIO, 1, TRUE);
+  g_assert_false (rook_store_commit_wait (f->store, batch, NULL, &error));
+  g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IO);
+  gs_io_fail (&f->io, 0, 0, 0, FALSE);
+  wait_until_open (f);
+  expect (f, "c", NULL);
+  batch = batch_with (f, "c", "2");
+  copy = rook_batch_share (batch, source, NULL);
+  g_assert_true (rook_store_commit_wait (f->store, batch, NULL, NULL));
+  read = rook_store_read_wait (f->store, copy, 0, 100, NULL);
+  g_assert_true (g_bytes_equal (read, body));
+  g_assert_cmpuint (count_faults (f), ==, 0);
+}
+
 /* Each call of the operating system fails once, in turn: no lie, and nothing that was said is lost. */
 static void
 test_any_call_may_fail (Fixture *f, gconstpointer data)
@@ -587,6 +616,7 @@ main (int argc, char **argv)
   TEST ("failure/sync-settled-by-a-new-log", 0, test_failed_sync_is_settled_by_a_new_log);
   TEST ("failure/unknown-while-nothing-can-be-written", 0, test_unknown_while_nothing_can_be_written);
   TEST ("failure/full-disk", 0, test_full_disk_fails_and_goes_on);
+  TEST ("failure/unread-source-fails-the-batch", 0, test_unread_source_fails_the_batch);
   TEST ("failure/any-sync", GS_IO_SYNC, test_any_call_may_fail);
   TEST ("failure/any-write", GS_IO_WRITE, test_any_call_may_fail);
   TEST ("failure/any-name", GS_IO_NAME, test_any_call_may_fail);
