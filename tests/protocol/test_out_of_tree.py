@@ -36,10 +36,11 @@ def outside(installed, tmp_path):
     plugin.write_text(plugin.read_text().replace('.name = "example"', '.name = "mine"'))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("C_INCLUDE", "CPATH"))}
     environment.update(PKG_CONFIG_PATH=str(pc.parent))
-    if "-fsanitize" in (BUILD / "Makefile").read_text():
-        flags = next(line.split("=", 1)[1].strip() for line in (BUILD / "Makefile").read_text().splitlines()
-                     if line.startswith("ROOK_LDFLAGS ="))
-        environment["LDFLAGS"] = " ".join(flag for flag in flags.split() if flag.startswith("-fsanitize"))
+    made = dict(line.split(" = ", 1) for line in (BUILD / "Makefile").read_text().splitlines()
+                if line.startswith(("CC = ", "ROOK_LDFLAGS = ")))
+    sanitizers = [flag for flag in made.get("ROOK_LDFLAGS", "").split() if flag.startswith("-fsanitize")]
+    if sanitizers:  # whose run-time library must be the server's
+        environment.update(CC=made["CC"], LDFLAGS=" ".join(sanitizers))
     done = subprocess.run(["make", "-f", "plugin.mk", "NAME=mine"], cwd=source, env=environment, capture_output=True,
                           text=True)
     assert done.returncode == 0, done.stdout + done.stderr
