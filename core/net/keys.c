@@ -94,7 +94,8 @@ static const RookConfigKey tls_keys[] = {
     .type = ROOK_CONFIG_PATH,
     .help =
         "Certificates of authorities (PEM): clients are asked for a certificate of theirs, and one that does not verify"
-        " ends the handshake. Its name is what EXTERNAL logs in as." },
+        " ends the handshake. Its name is what EXTERNAL logs in as. What counts is the group that the listener names,"
+        " also where a client asks for another group's host name." },
   { .name = "require-client-certificate",
     .type = ROOK_CONFIG_BOOLEAN,
     .default_value = "false",

@@ -88,6 +88,18 @@ serves (const Context *context, const char *host)
   return X509_check_host (certificate, host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
 }
 
+/* Shows another group's certificate. Whom the listener trusts does not change with the name that a client asks for: the
+ * verification mode and the list of authorities are the connection's own, but OpenSSL takes the new context's trust. */
+static void
+show_instead (SSL *ssl, SSL_CTX *other)
+{
+  X509_STORE *trust = NULL;
+
+  SSL_get0_verify_cert_store (ssl, &trust); /* the listener's: see rook_tls_store_new_server() */
+  SSL_set_SSL_CTX (ssl, other);
+  SSL_set1_verify_cert_store (ssl, trust);
+}
+
 /* The name that a client asks for: the listener's own group if it will do, else the first that has it, else the
  * listener's own all the same (a client that knows us by another name may still accept it). */
 static int
@@ -112,7 +124,7 @@ choose_by_name (SSL *ssl, int *alert G_GNUC_UNUSED, void *data)
 
       if (!serves (context, host))
         continue;
-      SSL_set_SSL_CTX (ssl, context->server);
+      show_instead (ssl, context->server);
       return SSL_TLSEXT_ERR_OK;
     }
   return SSL_TLSEXT_ERR_NOACK;
@@ -308,12 +320,25 @@ SSL *
 rook_tls_store_new_server (RookTlsStore *store, const char *group, GError **error)
 {
   Context *context = find (store, group);
+  SSL *ssl;
 
-  if (context != NULL && context->server != NULL)
-    return SSL_new (context->server);
-  g_set_error (error, ROOK_NET_ERROR, ROOK_NET_ERROR_TLS, "[tls%s%s] has no certificate", group != NULL ? " " : "",
-               group != NULL ? group : "");
-  return NULL;
+  if (context == NULL || context->server == NULL)
+    {
+      g_set_error (error, ROOK_NET_ERROR, ROOK_NET_ERROR_TLS, "[tls%s%s] has no certificate", group != NULL ? " " : "",
+                   group != NULL ? group : "");
+      return NULL;
+    }
+  ssl = SSL_new (context->server);
+  if (ssl == NULL)
+    {
+      g_set_error_literal (error, ROOK_NET_ERROR, ROOK_NET_ERROR_TLS, "no memory for TLS");
+      return NULL;
+    }
+  /* The connection's own from the beginning, so that no choice by name (and there may be two of them, if the client has
+   * to say hello again) can put another group's in their place. */
+  SSL_set1_verify_cert_store (ssl, SSL_CTX_get_cert_store (context->server));
+  SSL_set_client_CA_list (ssl, SSL_dup_CA_list (SSL_CTX_get_client_CA_list (context->server)));
+  return ssl;
 }
 
 static SSL_CTX *

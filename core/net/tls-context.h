@@ -26,6 +26,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookTlsStore, rook_tls_store_unref)
 /* @group: (nullable) NULL: [tls] */
 gboolean rook_tls_store_has_certificate (RookTlsStore *store, const char *group);
 RookTlsName rook_tls_store_get_client_name (RookTlsStore *store, const char *group);
+/* The client may be shown another group's certificate, by the name it asks for (SNI); whether it is asked for one of its
+ * own, and who may vouch for that, is what @group says, whatever the name. */
 SSL *rook_tls_store_new_server (RookTlsStore *store, const char *group, GError **error);
 /* Reads the CA file of the group, or the system's, when first called for it: may block (disk). Any thread. */
 SSL *rook_tls_store_new_client (RookTlsStore *store, const char *group, GError **error);

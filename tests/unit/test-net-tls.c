@@ -392,6 +392,65 @@ test_client_certificate_required (void)
   SSL_CTX_free (ctx);
 }
 
+/* Comes to @listener by the name @host, with the certificate @own (nullable). @expected: (nullable) the name that the
+ * session has then; NULL: it is refused. @authority: (nullable) who the client is told may vouch for it. */
+static void
+assert_known_as (Fixture *fixture, const char *listener, const char *host, const char *own, const char *authority,
+                 const char *expected)
+{
+  guint64 failed = rook_counter_get (fixture->net->metrics.handshakes_failed);
+  g_autofree char *answer = g_strconcat ("TLSv1.3 ", expected, NULL);
+  g_autoptr (Client) client = client_new (fixture, listener);
+  SSL_CTX *ctx = client_ctx (NULL);
+  const STACK_OF (X509_NAME) * names;
+  char name[100] = "";
+
+  g_test_message ("%s, %s, %s", listener, host, own != NULL ? own : "no certificate");
+  if (own != NULL)
+    use_certificate (ctx, own);
+  client_start_tls (client, ctx, host);
+  names = SSL_get0_peer_CA_list (client->ssl);
+  if (sk_X509_NAME_num (names) > 0)
+    X509_NAME_get_text_by_NID (sk_X509_NAME_value (names, 0), NID_commonName, name, sizeof name);
+  g_assert_cmpstr (name, ==, authority != NULL ? authority : "");
+  if (expected == NULL)
+    fixture_wait (fixture, rook_counter_get (fixture->net->metrics.handshakes_failed) == failed + 1);
+  else
+    {
+      client_send (client, "TLS\r\n");
+      client_expect (client, "HELLO");
+      client_expect (client, answer);
+    }
+  SSL_CTX_free (ctx);
+}
+
+/* The name that a client asks for chooses what it is shown, never whom the listener trusts. */
+static void
+test_sni_and_client_certificates (void)
+{
+  static const char *const hosts[] = { "a.example", "b.example", "c.example" };
+  Fixture fixture;
+
+  start (&fixture, "[tls]\nclient-ca=%s/b.pem\nrequire-client-certificate=yes\n"
+                   "[tls c]\ncertificate=%s/c.pem\nprivate-key=%s/c.key\nclient-ca=%s/d.pem\nclient-name=dns\n"
+                   "[tls open]\ncertificate=%s/b.pem\nprivate-key=%s/b.key\n"
+                   "[listener other]\nprotocol=echo\naddress=127.0.0.1:0\ntls=implicit\ntls-group=c\n"
+                   "[listener open]\nprotocol=echo\naddress=127.0.0.1:0\ntls=implicit\ntls-group=open\n");
+  for (guint i = 0; i < G_N_ELEMENTS (hosts); i++)
+    {
+      assert_known_as (&fixture, "secure", hosts[i], "b", "b", "b");
+      assert_known_as (&fixture, "secure", hosts[i], "d", "b", NULL);
+      assert_known_as (&fixture, "secure", hosts[i], NULL, "b", NULL);
+      assert_known_as (&fixture, "other", hosts[i], "d", "d", "d.example");
+      assert_known_as (&fixture, "other", hosts[i], "b", "d", NULL);
+      assert_known_as (&fixture, "other", hosts[i], NULL, "d", "-");
+      assert_known_as (&fixture, "open", hosts[i], "b", NULL, "-"); /* not asked for */
+      assert_known_as (&fixture, "open", hosts[i], NULL, NULL, "-");
+    }
+  SHOWN ("other", "b.example", "b");
+  fixture_stop (&fixture);
+}
+
 static RookConfig *
 read_config (const char *text)
 {
@@ -799,6 +858,7 @@ main (int argc, char **argv)
   make_certificate (certificates, "a", "a", "DNS:a.example,IP:127.0.0.1");
   make_certificate (certificates, "b", "b", "DNS:b.example");
   make_certificate (certificates, "c", "c", "DNS:c.example");
+  make_certificate (certificates, "d", "d", "DNS:d.example");
   g_test_add_func ("/net/tls/implicit", test_implicit);
   g_test_add_func ("/net/tls/starttls", test_starttls);
   g_test_add_func ("/net/tls/starttls-injection", test_starttls_injection);
@@ -810,6 +870,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/tls/alpn", test_alpn);
   g_test_add_func ("/net/tls/client-certificate", test_client_certificate);
   g_test_add_func ("/net/tls/client-certificate-required", test_client_certificate_required);
+  g_test_add_func ("/net/tls/sni-does-not-change-whom-is-trusted", test_sni_and_client_certificates);
   g_test_add_func ("/net/tls/reload", test_reload);
   g_test_add_func ("/net/tls/check", test_check);
   g_test_add_func ("/net/connect/plain", test_connect_plain);
