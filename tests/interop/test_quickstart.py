@@ -75,6 +75,12 @@ def test_what_it_prints_works_and_the_mail_stays(directory):
         assert count(demo) == samples + 1
         spoken = demo.paste("openssl", input="a LOGIN alice pass\nb LOGOUT\n")
         assert "a OK" in spoken.stdout
+        added = demo.paste("echo")
+        assert added.returncode == 0, added.stderr
+        second = subprocess.run([str(SOURCE / "scripts" / "quickstart"), "--no-install", directory], capture_output=True,
+                                text=True, timeout=40 * SLOW, env=dict(os.environ, ROOKERY_BUILD_DIR=str(BUILD), **ports))
+        assert second.returncode == 1
+        assert "running already" in second.stderr
     finally:
         assert demo.stop() == 0, demo.output
     demo = Quickstart(directory, ports)
