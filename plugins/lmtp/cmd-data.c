@@ -18,18 +18,27 @@ typedef struct {
   guint indexes[]; /* of the session's recipients */
 } Group;
 
-static void
-write_replies (LmtpSession *session)
+/* What is known of them in their order; FALSE: there are more to come. */
+static gboolean
+print_replies (LmtpSession *session)
 {
   for (; session->answered < session->recipients->len; session->answered++)
     {
       const LmtpRecipient *recipient = session->recipients->pdata[session->answered];
 
       if (recipient->reply == NULL)
-        return;
+        return FALSE;
       if (session->connection != NULL)
         rook_connection_printf (session->connection, "%s\r\n", recipient->reply);
     }
+  return TRUE;
+}
+
+static void
+write_replies (LmtpSession *session)
+{
+  if (!print_replies (session))
+    return;
   lmtp_session_reset (session);
   lmtp_session_done (session);
 }
@@ -88,12 +97,34 @@ deliver_group (LmtpSession *session, GBytes *message, gboolean ignore_quota)
 
 /* --- receiving ------------------------------------------------------------------------------------------------------------ */
 
+/* The message's fault is the answer to all recipients. */
+static void
+set_faults (LmtpSession *session)
+{
+  for (guint i = 0; i < session->recipients->len; i++)
+    ((LmtpRecipient *) session->recipients->pdata[i])->reply = g_strdup (lmtp_reply_for_fault (session->message.fault));
+}
+
+/* The client doesn't come to an end by itself. */
+static void
+give_up (LmtpSession *session)
+{
+  rook_connection_pause (session->connection);
+  set_faults (session);
+  print_replies (session);
+  lmtp_session_close (session, "421 4.7.0 Message without end");
+}
+
 void
 lmtp_data_add (LmtpSession *session, const guint8 *data, gsize length, gboolean last)
 {
   g_autoptr (GBytes) message = NULL;
 
+  if (session->ending)
+    return;
   lmtp_message_add (&session->message, data, length);
+  if (!last && lmtp_message_is_endless (&session->message))
+    give_up (session);
   if (!last)
     return;
   rook_connection_pause (session->connection);
@@ -105,8 +136,7 @@ lmtp_data_add (LmtpSession *session, const guint8 *data, gsize length, gboolean 
       deliver_group (session, message, TRUE);
       return;
     }
-  for (guint i = 0; i < session->recipients->len; i++)
-    ((LmtpRecipient *) session->recipients->pdata[i])->reply = g_strdup (lmtp_reply_for_fault (session->message.fault));
+  set_faults (session);
   write_replies (session);
 }
 

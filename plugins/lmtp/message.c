@@ -45,7 +45,10 @@ void
 lmtp_message_add (LmtpMessage *self, const guint8 *data, gsize length)
 {
   if (self->fault == LMTP_MESSAGE_TOO_BIG)
-    return;
+    {
+      self->swallowed += length;
+      return;
+    }
   if (self->bytes->len + length > self->limit)
     {
       self->fault = LMTP_MESSAGE_TOO_BIG; /* whatever else is wrong with it */
@@ -55,6 +58,12 @@ lmtp_message_add (LmtpMessage *self, const guint8 *data, gsize length)
   check_bytes (self, data, length);
   if (self->fault == LMTP_MESSAGE_OK)
     g_byte_array_append (self->bytes, data, (guint) length);
+}
+
+gboolean
+lmtp_message_is_endless (const LmtpMessage *self)
+{
+  return self->swallowed > LMTP_SWALLOW_MAX;
 }
 
 /* --- the header --------------------------------------------------------------------------------------------------------- */

@@ -6,6 +6,9 @@
 
 #include <glib.h>
 
+/* Bytes beyond the limit that are still read and thrown away, so that a client that means well hears 552. */
+#define LMTP_SWALLOW_MAX (G_GUINT64_CONSTANT (64) << 20)
+
 typedef enum {
   LMTP_MESSAGE_OK,
   LMTP_MESSAGE_TOO_BIG, /* beyond the limit; what came after was thrown away */
@@ -19,12 +22,15 @@ typedef struct {
   guint64 limit;
   LmtpMessageFault fault; /* the first one found */
   gboolean after_cr;
+  guint64 swallowed; /* bytes thrown away since it was too big */
 } LmtpMessage;
 
 /* @trace: what goes in front of the message's own header, with CRLF at its end. */
 void lmtp_message_init (LmtpMessage *self, guint64 limit, const char *trace);
 void lmtp_message_clear (LmtpMessage *self);
 void lmtp_message_add (LmtpMessage *self, const guint8 *data, gsize length);
+/* Whether it is so far beyond its limit that its end is not worth waiting for. */
+gboolean lmtp_message_is_endless (const LmtpMessage *self);
 /* All has come: checks the header, drops an older Return-Path. (transfer full) (nullable) NULL: see fault */
 GBytes *lmtp_message_end (LmtpMessage *self);
 

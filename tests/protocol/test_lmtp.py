@@ -145,6 +145,23 @@ def test_messages_that_are_refused(peer, message, code):
     say(peer, "NOOP", "250 ")
 
 
+def test_a_message_without_end_is_given_up(peer):
+    """Beyond the limit it is thrown away for a while, then refused and the connection closed."""
+    begin(peer, "alice", "bob")
+    say(peer, "DATA", "354 ")
+    line = (b"y" * 998 + b"\r\n") * 1000
+    sent = 0
+    with pytest.raises(OSError):
+        while sent < 200 << 20:
+            peer.send(line)
+            sent += len(line)
+    assert 64 << 20 < sent < 80 << 20
+    for _ in range(2):
+        assert reply(peer)[0].startswith("552 5.2.3")
+    assert reply(peer)[0].startswith("421 4.7.0")
+    peer.expect_close()
+
+
 @pytest.mark.parametrize("end", [b"\n.\n", b"\r\n.\n", b"\n.\r\n", b"\r.\r\n"])
 def test_only_crlf_dot_crlf_ends_a_message(peer, end):
     """SMTP smuggling: what follows is still the message, not a command."""
