@@ -61,6 +61,11 @@ send_challenge (LmtpSession *session, GBytes *challenge)
   const guchar *bytes = g_bytes_get_data (challenge, &length);
   g_autofree char *encoded = length > 0 ? g_base64_encode (bytes, length) : g_strdup ("");
 
+  if (session->draining)
+    {
+      lmtp_session_close (session, LMTP_GOING_DOWN);
+      return;
+    }
   rook_connection_printf (session->connection, "334 %s\r\n", encoded);
   rook_connection_resume (session->connection);
 }

@@ -113,8 +113,8 @@ lmtp_session_done (LmtpSession *self)
     return;
   if (self->bad_commands > self->limits.bad_commands)
     lmtp_session_close (self, "421 4.7.0 Too many bad commands");
-  else if (self->draining && !self->in_mail)
-    lmtp_session_close (self, "421 4.3.2 Server is going down");
+  else if (self->draining)
+    lmtp_session_close (self, LMTP_GOING_DOWN);
   else
     rook_connection_resume (self->connection);
 }
@@ -251,8 +251,8 @@ on_drain (RookConnection *connection G_GNUC_UNUSED, gpointer session)
   LmtpSession *self = session;
 
   self->draining = TRUE;
-  if (self->command < 0 && !self->in_mail) /* else when the message in hand is done */
-    lmtp_session_close (self, "421 4.3.2 Server is going down");
+  if (self->command < 0 || self->line != NULL) /* else when the command or the message in hand is done */
+    lmtp_session_close (self, LMTP_GOING_DOWN);
 }
 
 static void
@@ -274,7 +274,7 @@ refusal (RookRefusal reason)
   switch (reason)
     {
     case ROOK_REFUSAL_SHUTDOWN:
-      return "421 4.3.2 Server is going down\r\n";
+      return LMTP_GOING_DOWN "\r\n";
     case ROOK_REFUSAL_BAD_PROXY:
       return "421 4.7.0 PROXY header expected\r\n";
     default:

@@ -14,6 +14,8 @@
 #include "lmtp/lmtp.h"
 #include "lmtp/message.h"
 
+#define LMTP_GOING_DOWN "421 4.3.2 Server is going down"
+
 typedef struct LmtpSession LmtpSession;
 
 typedef struct {

@@ -3,6 +3,7 @@
 
 import base64
 import re
+import time
 
 import pytest
 
@@ -276,4 +277,38 @@ def test_idle_timeout(make_server):
     with Wire(server.path("lmtp")) as wire:
         reply(wire)
         wire.expect("421 4.4.1 .*")
+        wire.expect_close()
+
+
+@pytest.mark.parametrize("lines", [
+    [("AUTH PLAIN", "334")], [("AUTH LOGIN", "334")],
+    [("MAIL FROM:<a@b>", "250 ")], [("MAIL FROM:<a@b>", "250 "), ("RCPT TO:<alice>", "250 ")],
+])
+def test_a_client_that_waits_does_not_hold_the_server(make_server, lines):
+    """Inside AUTH and before DATA nothing is at work that a stop should wait for."""
+    server = make_server()
+    with Wire(server.path("lmtp")) as wire:
+        reply(wire)
+        say(wire, "LHLO x", "250 ")
+        for line, code in lines:
+            say(wire, line, code)
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < 10
+        wire.expect("421 4.3.2 .*")
+        wire.expect_close()
+
+
+def test_a_message_in_hand_is_taken_before_the_server_stops(make_server):
+    server = make_server()
+    with Wire(server.path("lmtp")) as wire:
+        reply(wire)
+        say(wire, "LHLO x", "250 ")
+        begin(wire, "alice")
+        say(wire, "DATA", "354 ")
+        server.process.terminate()
+        server.wait_log("server.stopping", 10)
+        wire.send(b"Subject: late\r\n\r\nx\r\n.\r\n")
+        assert reply(wire)[0].startswith("250 2.1.5")
+        wire.expect("421 4.3.2 .*")
         wire.expect_close()
