@@ -13,6 +13,7 @@
 #include "rookery/thread.h"
 
 #define TICKET_KEYS_SIZE 80
+#define IDENTITY_SIZE 32 /* SHA-256, and as much as OpenSSL takes for a session id context */
 
 typedef struct {
   char *name;                   /* (owned) (nullable) NULL: [tls] */
@@ -22,6 +23,7 @@ typedef struct {
   char *ca, *certificate, *key; /* (owned) (nullable) for the client side */
   int min_version;
   RookTlsName client_name;
+  guint8 identity[IDENTITY_SIZE]; /* which sessions are ours: see set_identity() */
 } Context;
 
 struct RookTlsStore {
@@ -205,8 +207,38 @@ set_ciphers (SSL_CTX *ctx, RookConfigGroup *group, GPtrArray *mistakes)
                              suites);
 }
 
+/* A session stands for a client that was verified once: it may go on only in the group that did so, and for as long as
+ * that group would verify it in the same way. So the sessions' identity is made of the group's name, the authorities (as
+ * they were read, wherever they come from) and what else decides on a certificate. It is never empty: OpenSSL ends the
+ * handshakes of those who resume where certificates are asked for without one. */
 static void
-set_tickets (SSL_CTX *ctx, RookConfigGroup *group, const Context *before)
+set_identity (SSL_CTX *ctx, Context *context, RookConfigGroup *group)
+{
+  const STACK_OF (X509_OBJECT) *trusted = X509_STORE_get0_objects (SSL_CTX_get_cert_store (ctx));
+  const char *name = context->name != NULL ? context->name : "";
+  const guint8 choices[] = { context->name != NULL, context->client_name,
+                             rook_config_group_get_boolean (group, "require-client-certificate") };
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  gsize size = sizeof context->identity;
+
+  g_checksum_update (sum, choices, sizeof choices);
+  g_checksum_update (sum, (const guchar *) name, strlen (name) + 1);
+  for (int i = 0; i < sk_X509_OBJECT_num (trusted); i++)
+    {
+      X509 *authority = X509_OBJECT_get0_X509 (sk_X509_OBJECT_value (trusted, i));
+      guint8 digest[EVP_MAX_MD_SIZE];
+      guint length = 0;
+
+      if (authority != NULL && X509_digest (authority, EVP_sha256 (), digest, &length) == 1)
+        g_checksum_update (sum, digest, length);
+    }
+  g_checksum_get_digest (sum, context->identity, &size);
+  SSL_CTX_set_session_id_context (ctx, context->identity, sizeof context->identity);
+}
+
+/* The keys of @before (nullable) are gone on with if it trusted the same clients. */
+static void
+set_tickets (SSL_CTX *ctx, const Context *context, RookConfigGroup *group, const Context *before)
 {
   guint8 keys[TICKET_KEYS_SIZE];
   gboolean tickets = rook_config_group_get_boolean (group, "session-tickets");
@@ -215,7 +247,7 @@ set_tickets (SSL_CTX *ctx, RookConfigGroup *group, const Context *before)
   SSL_CTX_set_num_tickets (ctx, tickets ? 1 : 0);
   if (!tickets)
     SSL_CTX_set_options (ctx, SSL_OP_NO_TICKET);
-  else if (before != NULL && before->server != NULL
+  else if (before != NULL && before->server != NULL && memcmp (before->identity, context->identity, IDENTITY_SIZE) == 0
            && SSL_CTX_get_tlsext_ticket_keys (before->server, keys, sizeof keys) == 1)
     SSL_CTX_set_tlsext_ticket_keys (ctx, keys, sizeof keys);
   OPENSSL_cleanse (keys, sizeof keys);
@@ -225,7 +257,6 @@ static SSL_CTX *
 make_server (RookTlsStore *store, Context *context, RookConfigGroup *group, const Context *before, GPtrArray *mistakes)
 {
   SSL_CTX *ctx = new_ctx (TLS_server_method (), context->min_version);
-  const char *id = context->name != NULL ? context->name : "";
 
   if (!rook_tls_load_certificate (ctx, group, mistakes))
     {
@@ -234,8 +265,8 @@ make_server (RookTlsStore *store, Context *context, RookConfigGroup *group, cons
     }
   set_ciphers (ctx, group, mistakes);
   set_client_certificates (ctx, group, mistakes);
-  set_tickets (ctx, group, before);
-  SSL_CTX_set_session_id_context (ctx, (const guchar *) id, MIN (strlen (id), SSL_MAX_SID_CTX_LENGTH));
+  set_identity (ctx, context, group);
+  set_tickets (ctx, context, group, before);
   SSL_CTX_set_tlsext_servername_callback (ctx, choose_by_name);
   SSL_CTX_set_tlsext_servername_arg (ctx, store);
   SSL_CTX_set_alpn_select_cb (ctx, choose_protocol, NULL);

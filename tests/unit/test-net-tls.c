@@ -475,8 +475,9 @@ get_ticket (Fixture *fixture, SSL_CTX *ctx)
   return SSL_get1_session (client->ssl);
 }
 
+/* Whether @session goes on. @name: (nullable) what the client is known as then. */
 static gboolean
-resumes (Fixture *fixture, SSL_CTX *ctx, SSL_SESSION *session)
+resumes (Fixture *fixture, SSL_CTX *ctx, SSL_SESSION *session, const char *name)
 {
   g_autoptr (Client) client = client_new (fixture, "secure");
   SSL *ssl = SSL_new (ctx);
@@ -490,6 +491,12 @@ resumes (Fixture *fixture, SSL_CTX *ctx, SSL_SESSION *session)
     fixture_iterate (fixture);
   g_assert_cmpint (code, ==, 1);
   client_expect (client, "HELLO");
+  client_send (client, "TLS\r\n");
+  {
+    g_autofree char *known = client_read_line (client);
+
+    g_assert_true (name == NULL || g_str_has_suffix (known, name));
+  }
   SSL_shutdown (ssl);
   return SSL_session_reused (ssl);
 }
@@ -503,7 +510,7 @@ test_reload (void)
 
   start (&fixture, "");
   session = get_ticket (&fixture, ctx);
-  g_assert_true (resumes (&fixture, ctx, session));
+  g_assert_true (resumes (&fixture, ctx, session, NULL));
   {
     g_autoptr (RookConfig) config = read_config ("[tls]\ncertificate=%s/b.pem\nprivate-key=%s/b.key\n" LISTENERS);
     g_autoptr (Client) before = client_new (&fixture, "secure");
@@ -516,11 +523,106 @@ test_reload (void)
     client_send (before, "ECHO x\r\n");
     client_expect (before, "HELLO");
     client_expect (before, "x");
-    g_assert_true (resumes (&fixture, ctx, session)); /* the ticket keys have been taken over */
+    g_assert_true (resumes (&fixture, ctx, session, NULL)); /* the ticket keys have been taken over */
   }
   SSL_SESSION_free (session);
   fixture_stop (&fixture);
   SSL_CTX_free (ctx);
+}
+
+static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+
+/* Where certificates are asked for, a session is resumed too, and its client is still known. */
+static void
+test_client_certificate_resumes (void)
+{
+  Fixture fixture;
+
+  start (&fixture, "[tls]\nclient-ca=%s/b.pem\nrequire-client-certificate=yes\n");
+  for (guint i = 0; i < G_N_ELEMENTS (versions); i++)
+    {
+      SSL_CTX *ctx = client_ctx ("a");
+      SSL_SESSION *session;
+
+      use_certificate (ctx, "b");
+      SSL_CTX_set_max_proto_version (ctx, versions[i]);
+      session = get_ticket (&fixture, ctx);
+      g_assert_true (resumes (&fixture, ctx, session, " b"));
+      SSL_SESSION_free (session);
+      SSL_CTX_free (ctx);
+    }
+  fixture_stop (&fixture);
+}
+
+static void
+reload (Fixture *fixture, const char *tls)
+{
+  g_autofree char *text = g_strconcat (TLS_GROUP, tls, "\n" LISTENERS, NULL);
+  g_autoptr (RookConfig) config = read_config (text);
+
+  rook_net_reconfigure (fixture->net, config);
+}
+
+/* The file list.pem: these certificates. */
+static void
+save_list (const char *first, const char *second)
+{
+  g_autofree char *command =
+      g_strdup_printf ("sh -c 'cd %s && cat %s.pem %s.pem >list.pem'", certificates, first, second);
+
+  g_assert_true (g_spawn_command_line_sync (command, NULL, NULL, NULL, NULL));
+}
+
+/* Whether a session of before the reload is resumed after it, by a client with @own (nullable). The file list.pem has
+ * the authorities b and d at first, c and d after. */
+static gboolean
+survives (Fixture *fixture, int version, const char *before, const char *after, const char *own)
+{
+  SSL_CTX *ctx = client_ctx (NULL), *later = client_ctx (NULL);
+  SSL_SESSION *session;
+  gboolean resumed;
+
+  g_test_message ("%s, then %s", before, after);
+  use_certificate (ctx, "b");
+  SSL_CTX_set_max_proto_version (ctx, version);
+  SSL_CTX_set_max_proto_version (later, version);
+  if (own != NULL)
+    use_certificate (later, own);
+  save_list ("b", "d");
+  reload (fixture, before);
+  session = get_ticket (fixture, ctx);
+  g_assert_true (resumes (fixture, ctx, session, NULL));
+  save_list ("c", "d");
+  reload (fixture, after);
+  resumed = resumes (fixture, later, session, NULL);
+  SSL_SESSION_free (session);
+  SSL_CTX_free (ctx);
+  SSL_CTX_free (later);
+  return resumed;
+}
+
+/* A session outlives no trust: whoever was verified in another way shows a certificate again. */
+static void
+test_reload_of_trust (void)
+{
+  static const char list[] = "client-ca=%s/list.pem", only_b[] = "client-ca=%s/b.pem", only_d[] = "client-ca=%s/d.pem";
+  Fixture fixture;
+
+  start (&fixture, "");
+  for (guint i = 0; i < G_N_ELEMENTS (versions); i++)
+    {
+      g_assert_false (survives (&fixture, versions[i], list, list, NULL)); /* the same path, others in it */
+      g_assert_true (survives (&fixture, versions[i], only_b, only_b, NULL));
+      g_assert_true (survives (&fixture, versions[i], "", "ca=%s/b.pem", NULL));
+      g_assert_false (survives (&fixture, versions[i], only_b, only_d, NULL));
+      g_assert_false (survives (&fixture, versions[i], list, only_b, "b")); /* fewer */
+      g_assert_false (survives (&fixture, versions[i], only_b, "", NULL));
+      g_assert_false (survives (&fixture, versions[i], "", only_b, NULL));
+      g_assert_false (survives (&fixture, versions[i], only_b, "client-ca=%s/b.pem\nclient-name=dns", "b"));
+      g_assert_false (
+          survives (&fixture, versions[i], only_b, "client-ca=%s/b.pem\nrequire-client-certificate=yes", "b"));
+    }
+  fixture_stop (&fixture);
 }
 
 static guint
@@ -872,6 +974,8 @@ main (int argc, char **argv)
   g_test_add_func ("/net/tls/client-certificate-required", test_client_certificate_required);
   g_test_add_func ("/net/tls/sni-does-not-change-whom-is-trusted", test_sni_and_client_certificates);
   g_test_add_func ("/net/tls/reload", test_reload);
+  g_test_add_func ("/net/tls/client-certificate-resumes", test_client_certificate_resumes);
+  g_test_add_func ("/net/tls/reload-of-trust-ends-sessions", test_reload_of_trust);
   g_test_add_func ("/net/tls/check", test_check);
   g_test_add_func ("/net/connect/plain", test_connect_plain);
   g_test_add_func ("/net/connect/by-name", test_connect_by_name);
