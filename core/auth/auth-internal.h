@@ -44,7 +44,7 @@ typedef struct {
   char *default_realm; /* (owned) as configured; "" if not */
   char *realm;         /* (owned) the one that names without a domain are in: default_realm, or hostname */
   GHashTable *realms;  /* (owned) set of further domains allowed */
-  gboolean virtual_domains;
+  gboolean virtual_domains, lower_case;
   RookAuthPeople admins, proxyservers;
   gboolean system_groups;
   char *groups_file; /* (owned) (nullable) */
@@ -70,6 +70,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookAuthSettings, rook_auth_settings_unref)
 /* See rook_auth_canonical_user(). @length: -1 if NUL-terminated; a NUL byte inside is refused. */
 gboolean rook_auth_canonical (const RookAuthSettings *settings, const char *name, gssize length, char **out_user,
                               GError **error);
+/* The same with the case of the name's letters as it is given: what backends are asked for. */
+gboolean rook_auth_spelled (const RookAuthSettings *settings, const char *name, gssize length, char **out_user,
+                            GError **error);
 /* Cuts a canonical name. @out_realm: (out) (transfer full) "" for the default one */
 void rook_auth_split (const char *user, char **out_name, char **out_realm);
 

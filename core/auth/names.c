@@ -47,28 +47,42 @@ domain_allowed (const RookAuthSettings *settings, const char *domain)
   return settings->virtual_domains || g_hash_table_contains (settings->realms, domain);
 }
 
+/* @name as it is, or in lower case if that still fits. */
 static gboolean
-canonical_with_domain (const RookAuthSettings *settings, char *name, char *at, char **out_user, GError **error)
+fold (const char *name, gboolean lower, char **out_name)
 {
+  *out_name = lower ? g_utf8_strdown (name, -1) : g_strdup (name);
+  if (strlen (*out_name) <= MAX_NAME)
+    return TRUE;
+  g_clear_pointer (out_name, g_free);
+  return FALSE;
+}
+
+static gboolean
+canonical_with_domain (const RookAuthSettings *settings, char *name, char *at, gboolean lower, char **out_user,
+                       GError **error)
+{
+  g_autofree char *folded = NULL;
   g_autofree char *domain = g_ascii_strdown (at + 1, -1);
 
   *at = '\0';
   if (*name == '\0' || strchr (name, '@') != NULL || strchr (domain, ' ') != NULL || !is_dotted_well (domain))
     return refuse (error);
   g_strchomp (name);
-  if (!is_dotted_well (name) || is_identifier (name))
+  if (!is_dotted_well (name) || is_identifier (name) || !fold (name, lower, &folded))
     return refuse (error);
   if (g_str_equal (domain, settings->realm))
-    *out_user = g_strdup (name);
-  else if (domain_allowed (settings, domain))
-    *out_user = g_strdup_printf ("%s@%s", name, domain);
+    *out_user = g_steal_pointer (&folded);
+  else if (domain_allowed (settings, domain) && strlen (folded) + 1 + strlen (domain) <= MAX_NAME)
+    *out_user = g_strdup_printf ("%s@%s", folded, domain);
   else
     return refuse (error);
   return TRUE;
 }
 
-gboolean
-rook_auth_canonical (const RookAuthSettings *settings, const char *name, gssize length, char **out_user, GError **error)
+static gboolean
+canonical (const RookAuthSettings *settings, const char *name, gssize length, gboolean lower, char **out_user,
+           GError **error)
 {
   g_autofree char *copy = NULL;
   char *text, *at;
@@ -88,11 +102,22 @@ rook_auth_canonical (const RookAuthSettings *settings, const char *name, gssize 
 
   at = strrchr (text, '@');
   if (at != NULL)
-    return canonical_with_domain (settings, text, at, out_user, error);
-  if (!is_dotted_well (text) || is_identifier (text))
+    return canonical_with_domain (settings, text, at, lower, out_user, error);
+  if (!is_dotted_well (text) || is_identifier (text) || !fold (text, lower, out_user))
     return refuse (error);
-  *out_user = g_strdup (text);
   return TRUE;
+}
+
+gboolean
+rook_auth_canonical (const RookAuthSettings *settings, const char *name, gssize length, char **out_user, GError **error)
+{
+  return canonical (settings, name, length, settings->lower_case, out_user, error);
+}
+
+gboolean
+rook_auth_spelled (const RookAuthSettings *settings, const char *name, gssize length, char **out_user, GError **error)
+{
+  return canonical (settings, name, length, FALSE, out_user, error);
 }
 
 void

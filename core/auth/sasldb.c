@@ -178,7 +178,7 @@ rook_sasldb_change (const RookAuthSettings *settings, RookSasldbChange what, con
   g_autofree char *user = NULL;
   gboolean ok;
 
-  if (!rook_auth_canonical (settings, name, -1, &user, NULL))
+  if (!rook_auth_spelled (settings, name, -1, &user, NULL))
     return failed (error, ROOK_AUTH_ERROR_FAILED, "%s can be no user's name here", name);
   if (what != ROOK_SASLDB_DELETE && !is_good_password (password, error))
     return FALSE;
@@ -221,7 +221,7 @@ parse_list (const RookAuthSettings *settings, const char *text)
       if (colon == NULL)
         continue;
       *colon = '\0';
-      if (rook_auth_canonical (settings, *line, -1, &user, NULL))
+      if (rook_auth_spelled (settings, *line, -1, &user, NULL))
         g_hash_table_add (users, user);
       else
         g_hash_table_add (users, g_strdup (*line));

@@ -31,6 +31,11 @@ static const RookConfigKey auth_keys[] = {
     .type = ROOK_CONFIG_BOOLEAN,
     .default_value = "false",
     .help = "Whether users may be of any domain; alice@a.example and alice@b.example are then two people." },
+  { .name = "lower-case",
+    .type = ROOK_CONFIG_BOOLEAN,
+    .default_value = "true",
+    .help = "Whether Alice and alice are one person, whose mailboxes are alice's: at login and for mail that comes in. "
+            "Passwords are looked up under the name as the client spells it." },
   { .name = "admins",
     .type = ROOK_CONFIG_LIST,
     .default_value = "",
@@ -205,6 +210,7 @@ read_realms (RookAuthSettings *self, RookConfigGroup *group, const char *hostnam
   self->hostname = g_ascii_strdown (hostname, -1);
   self->default_realm = g_ascii_strdown (default_realm != NULL ? default_realm : "", -1);
   self->realm = g_strdup (*self->default_realm != '\0' ? self->default_realm : self->hostname);
+  self->lower_case = rook_config_group_get_boolean (group, "lower-case");
   self->virtual_domains = rook_config_group_get_boolean (group, "virtual-domains");
   self->realms = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   for (const char *const *realm = rook_config_group_get_list (group, "realms"); *realm != NULL; realm++)

@@ -69,7 +69,8 @@ canon_user (G_GNUC_UNUSED sasl_conn_t *conn, void *context, const char *in, unsi
     length = (unsigned) strlen (in);
   if ((flags & SASL_CU_AUTHID) != 0)
     remember_attempted (self, in, length);
-  if (!rook_auth_canonical (self->settings, in, length, &user, NULL) || strlen (user) >= out_max)
+  /* As it is spelled: the password is looked up under it. proxy_policy() makes it canonical. */
+  if (!rook_auth_spelled (self->settings, in, length, &user, NULL) || strlen (user) >= out_max)
     return SASL_BADAUTH;
   strcpy (out, user);
   *out_length = (unsigned) strlen (user);
@@ -102,7 +103,7 @@ check_password (G_GNUC_UNUSED sasl_conn_t *conn, void *context, const char *name
   gboolean ok;
 
   g_clear_error (&self->check_error);
-  if (!rook_auth_canonical (self->settings, name, -1, &user, &self->check_error))
+  if (!rook_auth_spelled (self->settings, name, -1, &user, &self->check_error))
     return SASL_BADAUTH;
   if (length == 0 || memchr (password, '\0', length) != NULL)
     {

@@ -41,14 +41,12 @@ struct RookDelivery {
   RookServer *server; /* (unowned) */
   RookMutex lock;     /* guards what follows up to the metrics */
   GPtrArray *filters; /* (element-type RookFilterEntry) by priority */
-  gboolean lower_case;
   gboolean suppress_duplicates;
   RookCounter *results[ROOK_DELIVERY_TEMPORARY + 1];
   RookHistogram *time;
 };
 
 /* Settings in force. Any thread. */
-gboolean rook_delivery_takes_lower_case (RookDelivery *delivery);
 gboolean rook_delivery_suppresses_duplicates (RookDelivery *delivery);
 
 /* --- addresses (address.c) ------------------------------------------------------------------------------------------- */

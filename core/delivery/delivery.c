@@ -5,11 +5,6 @@
 #include "delivery/delivery-private.h"
 
 static const RookConfigKey delivery_keys[] = {
-  { .name = "lower-case",
-    .type = ROOK_CONFIG_BOOLEAN,
-    .default_value = "true",
-    .change = ROOK_CONFIG_LIVE,
-    .help = "Recipients' user names are taken in lower case." },
   { .name = "suppress-duplicates",
     .type = ROOK_CONFIG_BOOLEAN,
     .default_value = "true",
@@ -34,16 +29,7 @@ rook_delivery_reconfigure (RookDelivery *delivery, RookConfig *config)
   RookConfigGroup *group = rook_config_get_group (config, "delivery", NULL);
   g_autoptr (RookLocker) locker = rook_locker_new (&delivery->lock);
 
-  delivery->lower_case = rook_config_group_get_boolean (group, "lower-case");
   delivery->suppress_duplicates = rook_config_group_get_boolean (group, "suppress-duplicates");
-}
-
-gboolean
-rook_delivery_takes_lower_case (RookDelivery *delivery)
-{
-  g_autoptr (RookLocker) locker = rook_locker_new (&delivery->lock);
-
-  return delivery->lower_case;
 }
 
 gboolean

@@ -178,13 +178,6 @@ set_user (Resolving *r, const RookAddress *address)
   g_autofree char *name =
       plus != NULL ? g_strndup (address->local, (gsize) (plus - address->local)) : g_strdup (address->local);
 
-  if (rook_delivery_takes_lower_case (r->delivery))
-    {
-      char *lower = g_utf8_strdown (name, -1);
-
-      g_free (name);
-      name = lower;
-    }
   r->recipient->user = find_user (r, name, address->domain);
   r->recipient->detail = plus != NULL && plus[1] != '\0' ? g_strdup (plus + 1) : NULL;
   if (r->recipient->user != NULL)

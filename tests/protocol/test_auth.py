@@ -242,3 +242,29 @@ def test_reload_changes_what_is_offered(server):
     with ImapWire(server.port("imap")) as wire:
         assert {word for word in auth_words(wire) if word.startswith("AUTH=")} == {"AUTH=PLAIN"}
     server.reload(server.changes)
+
+
+def test_mail_and_login_agree_on_capital_letters():
+    """A password is looked up as it is spelled; whose mail it is has one spelling."""
+    with Server(users=("Dora", "dora", "alice")) as server:
+        server.deliver("Subject: to Dora\n\nx\n", "Dora")
+        for user in ("Dora", "dora"):
+            with ImapWire(server.port("imap")) as wire:
+                wire.login(user)
+                assert b"* 1 EXISTS" in wire.ok("SELECT INBOX"), user
+        with ImapWire(server.port("imap")) as wire:
+            assert wire.command("LOGIN ALICE pass")[1].startswith(b"NO [AUTHENTICATIONFAILED]")
+        for mechanism, digest in (("SCRAM-SHA-1", "sha1"), ("SCRAM-SHA-256", "sha256")):
+            with ImapWire(server.port("imap")) as wire:
+                assert Scram("Dora", "pass", digest).run(wire, mechanism).startswith(b"OK")
+                assert b"* 1 EXISTS" in wire.ok("SELECT INBOX")
+
+
+def test_capital_letters_may_be_told_apart():
+    with Server(config={"auth": {"lower-case": False}}, users=("Dora", "dora")) as server:
+        server.deliver("Subject: to Dora\n\nx\n", "Dora")
+        for user, count in (("Dora", 1), ("dora", 0)):
+            with ImapWire(server.port("imap")) as wire:
+                wire.login(user)
+                wire.command("CREATE INBOX")
+                assert b"* %d EXISTS" % count in wire.ok("SELECT INBOX"), user

@@ -32,14 +32,41 @@ test_names (void)
   g_autoptr (RookAuthSettings) settings = auth_settings ("default-realm=Example.org\nrealms=Two.example\n");
 
   expect_name (settings, "alice", "alice");
-  expect_name (settings, "Alice", "Alice");
+  expect_name (settings, "Alice", "alice");
+  expect_name (settings, "ALICE@Two.example", "alice@two.example");
+  expect_name (settings, "J\xc3\x96RG", "j\xc3\xb6rg");
   expect_name (settings, "  alice ", "alice");
   expect_name (settings, "alice@EXAMPLE.org", "alice");
   expect_name (settings, "alice@two.EXAMPLE", "alice@two.example");
   expect_name (settings, "alice@three.example", NULL);
   expect_name (settings, "a.b", "a.b");
   expect_name (settings, "j\xc3\xb6rg", "j\xc3\xb6rg");
-  expect_name (settings, "DOM\\alice", "DOM\\alice");
+  expect_name (settings, "DOM\\alice", "dom\\alice");
+}
+
+static void
+test_names_case_kept (void)
+{
+  g_autoptr (RookAuthSettings) settings = auth_settings ("lower-case=false\nrealms=two.example\n");
+  g_autoptr (RookAuthSettings) lower = auth_settings ("");
+  g_autofree char *user = NULL;
+
+  expect_name (settings, "Alice", "Alice");
+  expect_name (settings, "Alice@Two.example", "Alice@two.example");
+  g_assert_true (rook_auth_spelled (lower, " Alice ", -1, &user, NULL));
+  g_assert_cmpstr (user, ==, "Alice");
+}
+
+/* A name that grows beyond the limit in lower case is none. */
+static void
+test_names_that_grow (void)
+{
+  g_autoptr (RookAuthSettings) settings = auth_settings ("");
+  g_autoptr (GString) name = g_string_new (NULL);
+
+  for (guint i = 0; i < 127; i++)
+    g_string_append (name, "\xc4\xb0"); /* U+0130, three bytes in lower case */
+  expect_name (settings, name->str, NULL);
 }
 
 static void
@@ -383,6 +410,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/auth/names/one-spelling-a-person", test_names);
+  g_test_add_func ("/auth/names/case-kept", test_names_case_kept);
+  g_test_add_func ("/auth/names/lower-case-within-the-limit", test_names_that_grow);
   g_test_add_func ("/auth/names/what-can-be-no-user", test_bad_names);
   g_test_add_func ("/auth/names/virtual-domains", test_virtual_domains);
   g_test_add_func ("/auth/identity/says-what-it-was-made-of", test_identity);

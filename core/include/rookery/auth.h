@@ -55,8 +55,8 @@ ROOK_EXPORT gboolean rook_identity_is_proxied (const RookIdentity *identity);
 ROOK_EXPORT gboolean rook_identity_in_group (const RookIdentity *identity, const char *group);
 ROOK_EXPORT const char *const *rook_identity_get_groups (const RookIdentity *identity); /* NULL-terminated */
 
-/* Brings a name to its canonical form: surrounding space dropped, domain lower case, default realm dropped; refuses
- * what can be no user: empty, over 255 bytes, not UTF-8, with control characters, "/", "*" or "%", an empty part between
+/* Brings a name to its canonical form, the same at login and for delivery: surrounding space dropped, lower case (the
+ * name unless auth/lower-case is off, the domain always), default realm dropped; refuses what can be no user: empty, over 255 bytes, not UTF-8, with control characters, "/", "*" or "%", an empty part between
  * dots, a domain that is not configured (auth/realms, unless auth/virtual-domains), or what access lists have a meaning
  * of their own for ("anyone", "-x", "group:x"). Any thread, never blocks. Errors: ROOK_AUTH_ERROR_FAILED.
  * @out_user: (out) (transfer full) */
@@ -127,7 +127,7 @@ typedef struct {
   gsize struct_size;
   const char *name; /* what auth/backend names */
   /* Checks a password; may block (runs on the auth pool, several at a time). @realm: "" for the default one.
-   * @user: canonical, without its domain. @password: not empty; wipe copies.
+   * @user: canonical but for its letters' case, which is as the client has it; without its domain. @password: not empty; wipe copies.
    * Returns: %FALSE with ROOK_AUTH_ERROR_FAILED, _UNAVAILABLE or _DISABLED; anything else is taken as _UNAVAILABLE. */
   gboolean (*check) (gpointer data, const char *service, const char *user, const char *realm, const char *password,
                      GError **error);

@@ -5,8 +5,8 @@
  * For each recipient: find the mailbox, let the filters that plugins registered have their say (in order of priority),
  * suppress duplicates, append. A message to many recipients is stored once. Answers come one a recipient.
  *
- * Addresses: a route (`@a,@b:`) is dropped, `<>` around is allowed, the user name is taken in lower case
- * (delivery/lower-case). `user` and `user+detail` (in any domain; `user@domain` is tried first if there is such a user)
+ * Addresses: a route (`@a,@b:`) is dropped, `<>` around is allowed, the user name becomes what the same
+ * name is at login (rook_auth_canonical_user()). `user` and `user+detail` (in any domain; `user@domain` is tried first if there is such a user)
  * go to that user's INBOX or folder; a folder that is missing, or where the sender lacks `p`, means the INBOX, which
  * needs no right. `+shared/box` goes to a shared mailbox, which needs `p`. Folders and shared mailboxes are named as
  * administrators name them (mailbox/separator).
