@@ -14,6 +14,9 @@
 #include "daemon/server-private.h"
 #include "rookery/log.h"
 
+#define PAUSE_MS 100
+#define COMPLAIN_EVERY_MS 10000
+
 typedef struct {
   const char *name;
   RookStatusFunc func;
@@ -24,16 +27,44 @@ struct RookControl {
   RookServer *server; /* (unowned) we are part of it */
   RookWorker *worker; /* (unowned) the main one */
   gint64 started_us;
-  int fd;             /* listening; -1: not */
-  char *path;         /* (owned) */
-  char *problem;      /* (owned) (nullable) */
-  RookWatch *watch;   /* (owned) (nullable) */
+  int fd;           /* listening; -1: not */
+  char *path;       /* (owned) */
+  char *problem;    /* (owned) (nullable) */
+  RookWatch *watch; /* (owned) (nullable) */
+  RookTimer pause;  /* runs while there is no descriptor to accept with */
+  gint64 complained_ms;
   GPtrArray *verbs;   /* (element-type RookVerbEntry) (owned) */
   GPtrArray *clients; /* (element-type RookControlClient) (owned) */
   GPtrArray *sections;
 };
 
 /* --- the socket ---------------------------------------------------------------------------------------------------- */
+
+static void
+on_pause_over (gpointer data)
+{
+  RookControl *control = data;
+
+  rook_watch_set_events (control->watch, ROOK_IO_READ);
+}
+
+/* Whoever is waiting stays in the queue, and the watch would report that again and again: so it rests for a moment. (It
+ * goes on watching for what a listening socket never has: to be added anew it might want memory that is not there.) */
+static void
+accept_failed (RookControl *control, int code)
+{
+  gint64 now = rook_worker_get_now_ms (control->worker);
+
+  if (code != EMFILE && code != ENFILE && code != ENOBUFS && code != ENOMEM)
+    return; /* nobody is there any more (accept(2)); or a signal */
+  rook_watch_set_events (control->watch, ROOK_IO_HANGUP);
+  rook_timer_start (&control->pause, PAUSE_MS);
+  if (control->complained_ms != 0 && now - control->complained_ms < COMPLAIN_EVERY_MS)
+    return;
+  control->complained_ms = now;
+  rook_log_message (rook_server_get_log (control->server), ROOK_LOG_ERROR, "control.no-descriptors",
+                    "control connections have to wait: %s (see server/max-open-files)", g_strerror (code));
+}
 
 static void
 on_connection (RookIo ready G_GNUC_UNUSED, gpointer data)
@@ -45,7 +76,10 @@ on_connection (RookIo ready G_GNUC_UNUSED, gpointer data)
   int fd = accept4 (control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
   if (fd < 0)
-    return;
+    {
+      accept_failed (control, errno);
+      return;
+    }
   client = rook_control_client_new (control, control->worker, fd);
   g_ptr_array_add (control->clients, client);
   if (!rook_control_peer_is_allowed (fd, &uid, &pid))
@@ -154,6 +188,7 @@ rook_control_new (RookServer *server)
   control->verbs = g_ptr_array_new_with_free_func (g_free);
   control->clients = g_ptr_array_new_with_free_func (client_free);
   control->sections = g_ptr_array_new_with_free_func (g_free);
+  rook_timer_init (&control->pause, control->worker, on_pause_over, control);
   rook_control_add_builtin_verbs (control);
   start_listening (control);
   return control;
@@ -162,6 +197,7 @@ rook_control_new (RookServer *server)
 void
 rook_control_free (RookControl *control)
 {
+  rook_timer_stop (&control->pause);
   if (control->watch != NULL)
     {
       rook_watch_free (control->watch);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -323,6 +324,41 @@ static void
 test_many (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   serve (fixture, client_many);
+}
+
+/* A client that there is no descriptor for waits, and the main worker sleeps meanwhile. */
+static void
+client_waits (Fixture *fixture)
+{
+  RookWorker *worker = rook_loop_get_main_worker (rook_server_get_loop (fixture->server));
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct rlimit before, low;
+  g_autofree char *answer = NULL;
+  guint64 wakeups;
+
+  g_strlcpy (address.sun_path, fixture->path, sizeof address.sun_path);
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
+  low = before;
+  low.rlim_cur = 3; /* all taken */
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &low));
+  wakeups = rook_worker_get_wakeups (worker);
+  g_assert_no_errno (connect (fd, (struct sockaddr *) &address, sizeof address));
+  g_assert_cmpint (send (fd, "nothing\n", 8, MSG_NOSIGNAL), ==, 8);
+  g_usleep (500000);
+  wakeups = rook_worker_get_wakeups (worker) - wakeups;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+  answer = read_all (fd);
+  g_assert_cmpstr (answer, ==, "ok\n");
+  g_assert_cmpuint (wakeups, >, 0); /* so accepting was tried */
+  g_assert_cmpuint (wakeups, <, 50);
+}
+
+static void
+test_no_descriptors (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  rook_log_set_level (rook_server_get_log (fixture->server), ROOK_LOG_ERROR);
+  serve (fixture, client_waits);
 }
 
 static void
@@ -660,6 +696,7 @@ main (int argc, char **argv)
   SERVER ("/control/protocol/large-results", test_big);
   SERVER ("/control/limits/64-kib-of-request", test_long_request);
   SERVER ("/control/limits/64-clients", test_many);
+  SERVER ("/control/limits/without-descriptors-clients-wait-and-nothing-spins", test_no_descriptors);
   SERVER ("/control/client/that-goes-away-cancels-its-call", test_leaves);
   SERVER ("/control/socket/mode-0600", test_mode);
   SERVER ("/control/socket/refuses-strangers-by-peer-credentials", test_stranger);
