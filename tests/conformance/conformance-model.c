@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Random operations by several threads against a model kept beside them; then opened anew, everything is compared. The
- * seed is g_test's, so that a failure can be repeated with --seed.
+ * Random operations by several threads against a model kept beside them; then opened anew, everything is compared; and on,
+ * for ROOKERY_TEST_SECONDS. The seed is g_test's, so that a failure can be repeated with --seed.
  */
+#include "../lib/test-budget.h"
 #include "conformance.h"
 
 #include <string.h>
 
 #define N_THREADS 4
+#define N_BATCHES 100 /* of a thread, before it is all compared */
 #define N_KEYS 40
 #define N_BLOBS 60
 
 typedef struct {
   Fixture *f;
-  GRand *rand;     /* (owned) */
-  RookTable table; /* its own */
-  guint n_batches;
+  GRand *rand;                /* (owned) */
+  RookTable table;            /* its own */
   GByteArray *values[N_KEYS]; /* (owned) (nullable) */
   RookBlobId blobs[N_BLOBS];
   guint32 seeds[N_BLOBS]; /* of the body */
@@ -188,7 +189,7 @@ model_run (gpointer data)
 {
   Model *m = data;
 
-  for (guint i = 0; i < m->n_batches; i++)
+  for (guint i = 0; i < N_BATCHES; i++)
     {
       RookBatch *batch = rook_batch_new (m->f->store);
 
@@ -218,14 +219,12 @@ test_random (Fixture *f)
 {
   Model models[N_THREADS];
   GThread *threads[N_THREADS];
+  gint64 end = test_budget_end (0.5);
 
   conformance_open (f);
   for (guint i = 0; i < N_THREADS; i++)
-    models[i] = (Model){ .f = f,
-                         .rand = g_rand_new_with_seed ((guint32) g_test_rand_int ()),
-                         .table = i,
-                         .n_batches = g_test_quick () ? 100 : 2000 };
-  for (int round = 0; round < 3; round++)
+    models[i] = (Model){ .f = f, .rand = g_rand_new_with_seed ((guint32) g_test_rand_int ()), .table = i };
+  for (guint round = 0; round < 3 || g_get_monotonic_time () < end; round++)
     {
       for (guint i = 0; i < N_THREADS; i++)
         threads[i] = g_thread_new ("model", model_run, &models[i]);

@@ -2,8 +2,9 @@
 /*
  * kill -9 of a process that commits from several threads, at random instants, again and again on one store: whatever it was
  * told is durable is there afterwards, whole, and verify finds nothing. Checkpoints and compaction go on meanwhile.
- * `-m slow` runs a thousand rounds.
+ * Goes on for ROOKERY_TEST_SECONDS, half of them with each settings.
  */
+#include "../lib/test-budget.h"
 #include "storage-gdbm/gs-store.h"
 
 #include <ftw.h>
@@ -264,18 +265,18 @@ test_kill (gconstpointer data)
   const GsSettings *settings = data;
   g_autofree char *path = g_dir_make_tmp ("rook-kill-XXXXXX", NULL);
   guint64 acknowledged[N_THREADS] = { 0 }, total = 0;
-  guint rounds = g_test_quick () ? 25 : 500;
+  gint64 end = test_budget_end (0.5);
+  guint rounds = 0;
 
-  for (guint round = 0; round < rounds; round++)
+  for (; rounds < 3 || g_get_monotonic_time () < end; rounds += 3)
     {
-      run_round (path, settings, acknowledged);
-      if (round % 3 == 2 || round + 1 == rounds)
-        {
-          RookStore *store = open_store (path, settings);
+      RookStore *store;
 
-          check_store (store, acknowledged, 3);
-          rook_store_close (store);
-        }
+      for (guint i = 0; i < 3; i++)
+        run_round (path, settings, acknowledged);
+      store = open_store (path, settings);
+      check_store (store, acknowledged, 3);
+      rook_store_close (store);
     }
   for (guint i = 0; i < N_THREADS; i++)
     total += acknowledged[i];
