@@ -62,7 +62,7 @@ count_before_login (RookConnection *self, gsize length)
     return;
   self->before_login += length;
   if (self->before_login > self->home->settings->bytes_before_login)
-    rook_deadline_expire (self, ROOK_DEADLINE_LOGIN, ROOK_NET_ERROR_LIMIT, "too much was sent before login");
+    rook_deadline_expire (self, ROOK_DEADLINE_BYTES, ROOK_NET_ERROR_LIMIT, "too much was sent before login");
 }
 
 /* Returns: whether bytes have come. */

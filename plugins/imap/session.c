@@ -245,7 +245,10 @@ on_drained (RookConnection *connection G_GNUC_UNUSED, gpointer session)
 static void
 on_expired (RookConnection *connection G_GNUC_UNUSED, gpointer session, RookDeadline deadline)
 {
-  imap_session_bye (session, NULL, deadline == ROOK_DEADLINE_LOGIN ? "Login took too long" : "Idle for too long");
+  if (deadline == ROOK_DEADLINE_BYTES)
+    imap_session_bye (session, "LIMIT", "Too much was sent before login");
+  else
+    imap_session_bye (session, NULL, deadline == ROOK_DEADLINE_LOGIN ? "Login took too long" : "Idle for too long");
 }
 
 static void

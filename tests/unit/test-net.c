@@ -441,6 +441,7 @@ test_bytes_before_login (void)
     client_send_bytes (bad, block, 11);
     client_expect (bad, "EXPIRED");
     client_expect_eof (bad);
+    g_assert_cmpint (g_atomic_int_get (&fixture.expired), ==, 1 << ROOK_DEADLINE_BYTES); /* and no other */
   }
   fixture_stop (&fixture);
 }

@@ -44,8 +44,13 @@ typedef enum {
   ROOK_LINE_EIGHT_BIT = 1 << 4 /* a byte over 127 inside */
 } RookLineFlags;
 
-/* ROOK_DEADLINE_LOGIN comes also when more than limits/bytes-before-login came before login. */
-typedef enum { ROOK_DEADLINE_LOGIN, ROOK_DEADLINE_IDLE, ROOK_DEADLINE_WRITE } RookDeadline;
+/* How far a connection may go without what is due. */
+typedef enum {
+  ROOK_DEADLINE_LOGIN, /* limits/login-timeout passed before login */
+  ROOK_DEADLINE_IDLE,  /* nothing came or went for too long */
+  ROOK_DEADLINE_WRITE, /* limits/write-timeout passed before the peer read what it was sent */
+  ROOK_DEADLINE_BYTES /* more than limits/bytes-before-login came before login; as LOGIN never of a protocol with no_login */
+} RookDeadline;
 
 /* Why a connection is turned away before its session opens. */
 typedef enum {
