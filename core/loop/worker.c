@@ -66,9 +66,13 @@ rook_worker_get_now_ms (RookWorker *worker)
 
 /* --- watches --------------------------------------------------------------------------------------------------- */
 
+/* A watch of nothing stays with epoll, edge-triggered: a hang-up wakes the worker once at most, and to ask for something
+ * again is a change, which can't want memory. */
 static guint32
 to_epoll (RookIo events)
 {
+  if (events == ROOK_IO_NONE)
+    return EPOLLET;
   return (events & ROOK_IO_READ ? EPOLLIN : 0) | (events & ROOK_IO_WRITE ? EPOLLOUT : 0);
 }
 
@@ -100,7 +104,7 @@ rook_watch_new (RookWorker *worker, int fd, RookIo events, RookWatchFunc func, g
   g_return_val_if_fail (fd >= 0 && func != NULL, NULL);
   watch = g_new (RookWatch, 1);
   *watch = (RookWatch){ .worker = worker, .fd = fd, .events = events, .func = func, .data = data };
-  if (events != ROOK_IO_NONE && !control (watch, EPOLL_CTL_ADD, events))
+  if (!control (watch, EPOLL_CTL_ADD, events))
     {
       g_free (watch);
       return NULL;
@@ -112,15 +116,12 @@ rook_watch_new (RookWorker *worker, int fd, RookIo events, RookWatchFunc func, g
 void
 rook_watch_set_events (RookWatch *watch, RookIo events)
 {
-  int operation;
-
   g_return_if_fail (watch->worker == current_worker);
   events &= ROOK_IO_READ | ROOK_IO_WRITE | ROOK_IO_HANGUP;
   if (watch->events == events)
     return;
-  operation = watch->events == ROOK_IO_NONE ? EPOLL_CTL_ADD : events == ROOK_IO_NONE ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-  if (!control (watch, operation, events)) /* only adding again can want memory */
-    g_error ("no memory to watch descriptor %d", watch->fd);
+  if (!control (watch, EPOLL_CTL_MOD, events))
+    g_error ("epoll wants memory to change descriptor %d", watch->fd);
   watch->events = events;
 }
 
@@ -130,8 +131,7 @@ rook_watch_free (RookWatch *watch)
   RookWorker *worker = watch->worker;
 
   g_return_if_fail (worker == current_worker);
-  if (watch->events != ROOK_IO_NONE)
-    control (watch, EPOLL_CTL_DEL, ROOK_IO_NONE);
+  control (watch, EPOLL_CTL_DEL, ROOK_IO_NONE);
   __atomic_fetch_sub (&worker->n_watches, 1, __ATOMIC_RELAXED);
   watch->func = NULL;
   watch->events = ROOK_IO_NONE;
