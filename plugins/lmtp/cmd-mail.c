@@ -4,14 +4,17 @@
  */
 #include "lmtp/session.h"
 
-/* Who the message is from, as a trusted client says: counts for the right to post. */
+/* Who the message is from, as the client says: counts for the right to post if the client may say so, else it is as if
+ * it had said AUTH=<> (RFC 4954 5). Only administrators have authenticated. */
 static void
 set_sender (LmtpSession *session)
 {
   RookAuth *auth = rook_server_get_auth (session->server);
   g_autofree char *user = NULL;
 
-  if (session->mail.auth != NULL && rook_auth_canonical_user (auth, session->mail.auth, &user, NULL))
+  if (session->mail.auth == NULL || (session->identity == NULL && !lmtp_believes (session->lmtp, session->connection)))
+    return;
+  if (rook_auth_canonical_user (auth, session->mail.auth, &user, NULL))
     session->sender = rook_identity_new (user, user, NULL, FALSE);
 }
 

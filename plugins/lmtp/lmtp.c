@@ -14,7 +14,7 @@ struct Lmtp {
   RookPlugin *plugin; /* (unowned) each session holds a reference */
   RookMutex lock;     /* protects what follows */
   LmtpLimits limits;
-  GStrv trusted; /* (owned) */
+  GStrv trusted, believed; /* (owned) networks */
   RookHistogram *latency[LMTP_N_COMMANDS];
 };
 
@@ -54,6 +54,11 @@ const RookConfigKey lmtp_keys[] = {
     .type = ROOK_CONFIG_LIST,
     .default_value = "unix;127.0.0.0/8;::1",
     .help = "Who may send mail without authenticating: networks, addresses, and `unix` for UNIX sockets." },
+  { .name = "auth-networks",
+    .type = ROOK_CONFIG_LIST,
+    .default_value = "",
+    .help = "Whose word for a message's sender (AUTH= of MAIL) counts for the right to post, as in trusted-networks. "
+            "Of others it counts if they have authenticated, and is ignored if not." },
   { .name = "over-quota-is-permanent",
     .type = ROOK_CONFIG_BOOLEAN,
     .default_value = "false",
@@ -74,6 +79,15 @@ read_settings (Lmtp *self, RookConfigGroup *config)
   };
   g_strfreev (self->trusted);
   self->trusted = g_strdupv ((char **) rook_config_group_get_list (config, "trusted-networks"));
+  g_strfreev (self->believed);
+  self->believed = g_strdupv ((char **) rook_config_group_get_list (config, "auth-networks"));
+}
+
+static gboolean
+check_networks (RookConfigGroup *config, GError **error)
+{
+  return rook_net_check_networks (rook_config_group_get_list (config, "trusted-networks"), error)
+         && rook_net_check_networks (rook_config_group_get_list (config, "auth-networks"), error);
 }
 
 Lmtp *
@@ -82,7 +96,7 @@ lmtp_new (RookPlugin *plugin, RookConfigGroup *config, GError **error)
   Lmtp *self;
   RookMetrics *metrics = rook_server_get_metrics (rook_plugin_get_server (plugin));
 
-  if (!rook_net_check_networks (rook_config_group_get_list (config, "trusted-networks"), error))
+  if (!check_networks (config, error))
     return NULL;
   self = g_new0 (Lmtp, 1);
   lmtp_envelope_error_quark (); /* before there is more than one thread to use it */
@@ -110,6 +124,7 @@ lmtp_unref (Lmtp *self)
   if (!g_atomic_ref_count_dec (&self->references))
     return;
   g_strfreev (self->trusted);
+  g_strfreev (self->believed);
   rook_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -125,7 +140,7 @@ lmtp_reconfigure (Lmtp *self, RookConfigGroup *config)
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&self->lock);
 
-  if (rook_net_check_networks (rook_config_group_get_list (config, "trusted-networks"), NULL))
+  if (check_networks (config, NULL))
     read_settings (self, config);
 }
 
@@ -143,6 +158,14 @@ lmtp_trusts (Lmtp *self, RookConnection *connection)
   g_autoptr (RookLocker) locker = rook_locker_new (&self->lock);
 
   return rook_connection_peer_in (connection, (const char *const *) self->trusted);
+}
+
+gboolean
+lmtp_believes (Lmtp *self, RookConnection *connection)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&self->lock);
+
+  return rook_connection_peer_in (connection, (const char *const *) self->believed);
 }
 
 RookHistogram *

@@ -22,7 +22,7 @@ typedef struct {
 
 extern const RookConfigKey lmtp_keys[];
 
-/* NULL with an error: trusted-networks are malformed. */
+/* NULL with an error: networks are malformed. */
 Lmtp *lmtp_new (RookPlugin *plugin, RookConfigGroup *config, GError **error);
 Lmtp *lmtp_ref (Lmtp *self);
 void lmtp_unref (Lmtp *self);
@@ -32,4 +32,6 @@ void lmtp_reconfigure (Lmtp *self, RookConfigGroup *config);
 void lmtp_get_limits (Lmtp *self, LmtpLimits *out_limits);
 /* Whether the peer may send mail without having authenticated. */
 gboolean lmtp_trusts (Lmtp *self, RookConnection *connection);
+/* Whether who the peer says a message is from counts, without its having authenticated. */
+gboolean lmtp_believes (Lmtp *self, RookConnection *connection);
 RookHistogram *lmtp_get_latency (Lmtp *self, guint command);

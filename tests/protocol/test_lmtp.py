@@ -2,13 +2,14 @@
 """LMTP sessions: commands, replies, limits."""
 
 import base64
+import configparser
 import re
 import time
 
 import pytest
 
-from rookery_harness import Server, free_port
-from rookery_wire import Wire
+from rookery_harness import SOURCE, Server, free_port
+from rookery_wire import ImapWire, Wire
 
 MESSAGE = b"Subject: hello\r\nMessage-ID: <%d@test>\r\n\r\nbody\r\n"
 
@@ -312,3 +313,43 @@ def test_a_message_in_hand_is_taken_before_the_server_stops(make_server):
         assert reply(wire)[0].startswith("250 2.1.5")
         wire.expect("421 4.3.2 .*")
         wire.expect_close()
+
+
+def test_the_packaged_socket_is_its_groups_alone():
+    config = configparser.ConfigParser()
+    config.read(SOURCE / "data/conf.d/lmtp.conf")
+    assert int(config["listener lmtp"]["socket-mode"], 8) & 0o007 == 0
+    assert "adduser --quiet postfix rookery" in (SOURCE / "debian/rookery-core.postinst").read_text()
+
+
+def test_who_may_say_whom_a_message_is_from(make_server):
+    """AUTH= of MAIL gives its user's right to post: only administrators and auth-networks have a say in it."""
+    port = free_port()
+    server = make_server({"listener tcp": {"protocol": "lmtp", "address": f"127.0.0.1:{port}", "tls": "none"}})
+    imap = ImapWire(server.port("imap")).login("alice", "pass")
+    imap.ok("CREATE Work")
+
+    def count(mailbox):
+        return int(re.search(rb"MESSAGES (\d+)", imap.ok(f"STATUS {mailbox} (MESSAGES)")[0]).group(1))
+
+    def deliver(where, authenticate=False):
+        before = count("Work"), count("INBOX")
+        with Wire(where) as wire:
+            reply(wire)
+            say(wire, "LHLO x", "250 ")
+            if authenticate:
+                say(wire, "AUTH PLAIN " + base64.b64encode(b"\0admin\0pass").decode(), "235 ")
+            say(wire, "MAIL FROM:<alice@example.org> AUTH=alice", "250 ")
+            say(wire, "RCPT TO:<alice+Work>", "250 ")
+            say(wire, "DATA", "354 ")
+            wire.send(b"Subject: mine\r\n\r\nx\r\n.\r\n")
+            assert reply(wire)[0].startswith("250 ")
+        return count("Work") - before[0], count("INBOX") - before[1]
+
+    with imap:
+        assert deliver(server.path("lmtp")) == (0, 1)
+        assert deliver(port) == (0, 1)
+        assert deliver(port, authenticate=True) == (1, 0)
+        server.reload({"plugin lmtp": {"auth-networks": ["unix"]}, **server.changes})
+        assert deliver(server.path("lmtp")) == (1, 0)
+        assert deliver(port) == (0, 1)
