@@ -6,9 +6,10 @@ shopt -s lastpipe
 src=${G_TEST_SRCDIR:?} build=${G_TEST_BUILDDIR:?}
 table=$src/doc/limits.md number=0
 
-# What bounds something a client can feel; the log and the stores tell no client.
+# What bounds something a client can feel; the log and the stores tell no client, and drain-timeout is
+# not about what a client asks for.
 limit='(^limits |-limit$|-timeout$|-deadline$|-cap$|-tolerance$| queue$|-queue$| max-| maximum-response$| failure-table$)'
-other='^(log|plugin storage-gdbm|plugin example) '
+other='^(log |plugin storage-gdbm |plugin example |server drain-timeout=)'
 
 # told NAME: the test point NAME; its standard input says what is wrong, nothing if all is well.
 told () {
