@@ -95,6 +95,24 @@ def test_check_config_prints_every_mistake_with_file_and_line(make_server):
         assert f"{server.config_path}:{text.index(line) + 1}: " in done.stderr, f"{line}:\n{done.stderr}"
 
 
+@pytest.mark.parametrize("below, complaint", [
+    ("", "overlaps with the path of partition default"),
+    ("/deeper", "overlaps with the path of partition default"),
+    ("/./", "overlaps with the path of partition default"),
+    ("/../spool", 'is not an absolute path without ".."'),
+    ("/../spool/deeper", 'is not an absolute path without ".."'),
+])
+def test_check_config_refuses_partitions_that_overlap(make_server, below, complaint):
+    server = make_server(start=False, plugins=[], config={"tls": None})
+    path = f"{server.spool}{below}"
+    server.changes = {"tls": None, "partition second": {"path": path}}
+    done = server.check_config()
+    text = server.config_path.read_text()
+    line = text[:text.index(f"path={path}\n", text.index("[partition second]"))].count("\n") + 1
+    assert done.returncode == 1
+    assert re.search(rf"^{server.config_path}:{line}: .*{re.escape(complaint)}", done.stderr, re.M), done.stderr
+
+
 def test_start_with_mistakes_is_refused_with_status_1(make_server):
     server = make_server(start=False, plugins=[], config={**BARE, "server": {"workers": "many"}})
     done = run_once(server)
