@@ -16,6 +16,8 @@ void rook_auth_free (RookAuth *auth);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookAuth, rook_auth_free)
 void rook_auth_check (RookConfig *config, GPtrArray *mistakes);
 void rook_auth_reconfigure (RookAuth *auth, RookConfig *config);
+/* The password file of backend sasldb, there or not. (transfer full) (nullable): none is used. */
+char *rook_auth_dup_sasldb_path (RookConfig *config);
 
 /* --- security layers (DIGEST-MD5, GSSAPI) ------------------------------------------------------------------------- */
 

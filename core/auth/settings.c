@@ -226,11 +226,30 @@ read_people (RookAuthSettings *self, RookConfigGroup *group)
   self->groups_file = g_strdup (rook_config_group_get_string (group, "groups-file"));
 }
 
-static void
-read_backend (RookAuthSettings *self, RookConfigGroup *group, RookConfigGroup *server)
+static char *
+sasldb_path (RookConfigGroup *group, RookConfigGroup *server)
 {
   const char *path = rook_config_group_get_string (group, "sasldb-path");
 
+  if (path != NULL)
+    return g_strdup (path);
+  return g_build_filename (rook_config_group_get_string (server, "state-directory"), "sasldb2", NULL);
+}
+
+char *
+rook_auth_dup_sasldb_path (RookConfig *config)
+{
+  RookConfigGroup *group = rook_config_get_group (config, "auth", NULL);
+
+  if (!g_str_equal (rook_config_group_get_string (group, "backend"), "sasldb")
+      && !rook_config_group_is_set (group, "sasldb-path"))
+    return NULL;
+  return sasldb_path (group, rook_config_get_group (config, "server", NULL));
+}
+
+static void
+read_backend (RookAuthSettings *self, RookConfigGroup *group, RookConfigGroup *server)
+{
   self->backend_name = g_strdup (rook_config_group_get_string (group, "backend"));
   self->backend = ROOK_AUTH_CHECKER;
   if (g_str_equal (self->backend_name, "saslauthd"))
@@ -239,11 +258,8 @@ read_backend (RookAuthSettings *self, RookConfigGroup *group, RookConfigGroup *s
     self->backend = ROOK_AUTH_SASLDB;
   self->saslauthd_socket = g_strdup (rook_config_group_get_string (group, "saslauthd-socket"));
   self->saslauthd_timeout_ms = (guint) rook_config_group_get_duration_ms (group, "saslauthd-timeout");
-  self->sasldb_named = path != NULL;
-  if (path != NULL)
-    self->sasldb_path = g_strdup (path);
-  else
-    self->sasldb_path = g_build_filename (rook_config_group_get_string (server, "state-directory"), "sasldb2", NULL);
+  self->sasldb_named = rook_config_group_get_string (group, "sasldb-path") != NULL;
+  self->sasldb_path = sasldb_path (group, server);
 }
 
 static void

@@ -7,6 +7,8 @@
  */
 #include "daemon/privileges.h"
 
+#include "auth/auth-private.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -163,6 +165,57 @@ rook_privileges_prepare_directories (const RookPrivileges *self, RookConfig *con
   return TRUE;
 }
 
+/* --- what the server keeps --------------------------------------------------------------------------------------- */
+
+/* A directory that is there already; what is missing is made by who uses it, who also says what else is wrong. */
+static void
+check_kept_directory (const RookPrivileges *self, RookConfigGroup *group, const char *key, const char *path,
+                      GPtrArray *mistakes)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (path != NULL && g_file_test (path, G_FILE_TEST_IS_DIR)
+      && !check_directory (self, path, S_IWGRP | S_IWOTH, &error))
+    rook_config_add_mistake (mistakes, group, key, ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
+}
+
+/* Passwords in the clear. A machine's own file is root's, and may be shared with a group. */
+static void
+check_sasldb (const RookPrivileges *self, RookConfig *config, GPtrArray *mistakes)
+{
+  RookConfigGroup *group = rook_config_get_group (config, "auth", NULL);
+  g_autofree char *path = rook_auth_dup_sasldb_path (config);
+  struct stat info;
+
+  if (path == NULL || stat (path, &info) != 0)
+    return;
+  if (info.st_uid != self->uid && info.st_uid != 0)
+    rook_config_add_mistake (mistakes, group, "sasldb-path", ROOK_CONFIG_ERROR_VALUE,
+                             "%s: belongs to user %u, expected the server's user (%u) or root: chown %u %s", path,
+                             (guint) info.st_uid, (guint) self->uid, (guint) self->uid, path);
+  if ((info.st_mode & S_IRWXO) != 0)
+    rook_config_add_mistake (mistakes, group, "sasldb-path", ROOK_CONFIG_ERROR_VALUE,
+                             "%s: mode %04o gives others too much: chmod %04o %s", path, (guint) info.st_mode & 07777,
+                             (guint) (info.st_mode & 07770), path);
+}
+
+static void
+check_kept (const RookPrivileges *self, RookConfig *config, GPtrArray *mistakes)
+{
+  g_autoptr (GPtrArray) partitions = rook_config_get_instances (config, "partition");
+  g_autofree char *store =
+      g_build_filename (rook_config_group_get_string (get_group (config), "state-directory"), "mailboxes", NULL);
+
+  check_kept_directory (self, get_group (config), "state-directory", store, mistakes);
+  for (guint i = 0; i < partitions->len; i++)
+    {
+      RookConfigGroup *group = g_ptr_array_index (partitions, i);
+
+      check_kept_directory (self, group, "path", rook_config_group_get_string (group, "path"), mistakes);
+    }
+  check_sasldb (self, config, mistakes);
+}
+
 void
 rook_privileges_check (RookConfig *config, GPtrArray *mistakes)
 {
@@ -173,6 +226,8 @@ rook_privileges_check (RookConfig *config, GPtrArray *mistakes)
     rook_config_add_mistake (mistakes, get_group (config), "user", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
   else if (!rook_privileges_prepare_directories (&self, config, FALSE, &error))
     rook_config_add_mistake (mistakes, get_group (config), NULL, ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
+  else
+    check_kept (&self, config, mistakes);
   rook_privileges_clear (&self);
 }
 

@@ -27,7 +27,8 @@ void rook_privileges_set_limits (RookConfig *config);
  * else's, naming the path and what to do. Checks only if @create is %FALSE. */
 gboolean rook_privileges_prepare_directories (const RookPrivileges *self, RookConfig *config, gboolean create,
                                               GError **error);
-/* The same as a check of the configuration, without side effects: adds a mistake for each. */
+/* The same as a check of the configuration, without side effects: adds a mistake for each. Looks also at what is in use
+ * later: the state store, the partitions (others may not write to them) and the password file (nor read it). */
 void rook_privileges_check (RookConfig *config, GPtrArray *mistakes);
 
 /* Works as the user, but can be root again: whatever is made meanwhile is the user's. */

@@ -109,6 +109,65 @@ def test_open_state_directory_is_refused_by_name():
     assert f"chmod 0750 {server.state_directory}" in text
 
 
+KEEPING = {"tls": None}
+
+
+def refused_when(spoil, config=KEEPING):
+    """What is said once spoil(server) has been at what is prepared; --check-config has to say the same."""
+    server = Server(as_root=True, plugins=[], config=config)
+    server.prepare()
+    spoil(server)
+    checked = server.check_config()
+    status, text = refusal(server)
+    assert (status, checked.returncode, checked.stderr) == (1, 1, text)
+    return server, text
+
+
+def test_foreign_partition_is_refused_by_name():
+    server, text = refused_when(lambda server: os.chown(server.spool, 12345, 12345))
+    assert f"{server.spool}: belongs to user 12345" in text and f"chown {NOBODY.pw_uid} {server.spool}" in text
+
+
+def test_partition_that_everybody_may_write_to_is_refused_by_name():
+    server, text = refused_when(lambda server: server.spool.chmod(0o777))
+    assert f"chmod 0755 {server.spool}" in text
+
+
+def test_state_store_that_everybody_may_write_to_is_refused_by_name():
+    def spoil(server):
+        store = server.state_directory / "mailboxes"
+        store.mkdir()
+        os.chown(store, NOBODY.pw_uid, NOBODY.pw_gid)
+        store.chmod(0o777)
+
+    server, text = refused_when(spoil)
+    assert f"chmod 0755 {server.state_directory}/mailboxes" in text
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["named", "default"])
+def test_foreign_and_readable_passwords_are_refused_by_name(inside):
+    def spoil(server):
+        path = server.state_directory / "sasldb2" if inside else server.sasldb
+        path.write_bytes(b"")
+        os.chown(path, 12345, 12345)
+        path.chmod(0o644)
+
+    server, text = refused_when(spoil, {**KEEPING, "auth": {"sasldb-path": None}} if inside else KEEPING)
+    path = server.state_directory / "sasldb2" if inside else server.sasldb
+    assert f"{path}: belongs to user 12345" in text and f"chown {NOBODY.pw_uid} {path}" in text
+    assert f"chmod 0640 {path}" in text
+
+
+def test_passwords_may_be_roots_and_shared_with_a_group():
+    server = Server(as_root=True, plugins=[], config={**KEEPING, "partition default": None})
+    server.prepare()
+    server.sasldb.touch()
+    os.chown(server.sasldb, 0, NOBODY.pw_gid)
+    server.sasldb.chmod(0o660)
+    with server:
+        pass
+
+
 def test_key_that_everybody_may_read_is_refused_by_name(free_port_number):
     server = Server(as_root=True, plugins=[])
     server.changes = {**notify_groups(f"127.0.0.1:{free_port_number}", tls="implicit"),
