@@ -124,6 +124,8 @@ void rook_listeners_abandon (RookListeners *listeners);
 void rook_listeners_commit (RookListeners *listeners);
 /* Starts and stops listening as protocols, and the service, are there or not. */
 void rook_listeners_update (RookListeners *listeners);
+/* Says which listeners stay closed because nobody has registered their protocol: a slip in the name, most likely. */
+void rook_listeners_warn_unserved (RookListeners *self);
 void rook_listeners_close_all (RookListeners *listeners);
 guint16 rook_listeners_get_port (RookListeners *listeners, const char *name);
 GVariant *rook_listeners_describe (RookListeners *listeners);

@@ -309,6 +309,28 @@ rook_listeners_update (RookListeners *self)
 }
 
 void
+rook_listeners_warn_unserved (RookListeners *self)
+{
+  guint n;
+  g_autofree const char **names = (const char **) g_hash_table_get_keys_as_array (self->net->protocols, &n);
+  const char *warned = NULL;
+
+  for (guint i = 0; i < self->sockets->len; i++)
+    {
+      const RookListener *listener = ((RookListenSocket *) g_ptr_array_index (self->sockets, i))->listener;
+      const char *likely = rook_config_suggest (listener->protocol, names, n);
+
+      if (rook_net_find_protocol (self->net, listener->protocol) != NULL || g_strcmp0 (warned, listener->name) == 0)
+        continue;
+      warned = listener->name; /* its other addresses follow */
+      rook_log_message (self->net->log, ROOK_LOG_WARNING, "net.unserved",
+                        "[listener %s] no running plugin offers protocol \"%s\"%s%s%s", listener->name,
+                        listener->protocol, likely != NULL ? "; did you mean \"" : "", likely != NULL ? likely : "",
+                        likely != NULL ? "\"?" : "");
+    }
+}
+
+void
 rook_listeners_close_all (RookListeners *self)
 {
   rook_listeners_abandon (self);

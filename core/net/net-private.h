@@ -31,7 +31,8 @@ void rook_net_check (RookConfig *config, GPtrArray *mistakes);
  * registered yet gets the port that the system's list of services (services(5)) has for it, or waits for
  * rook_net_listen(). Fails at the first that can't be bound, naming it. */
 gboolean rook_net_bind (RookNet *net, GError **error);
-/* From now on listeners whose protocol is there take connections. What can't be bound only now is logged. */
+/* From now on listeners whose protocol is there take connections. What can't be bound only now is logged, and so is a
+ * protocol that nobody has registered. */
 void rook_net_listen (RookNet *net);
 
 /* For a reload that is all or nothing: binds what @config has and the configuration in force has not, and reads

@@ -524,6 +524,7 @@ rook_net_listen (RookNet *net)
 {
   net->listening = TRUE;
   rook_listeners_update (net->listeners);
+  rook_listeners_warn_unserved (net->listeners);
 }
 
 void

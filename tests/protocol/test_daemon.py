@@ -120,6 +120,14 @@ def test_start_with_mistakes_is_refused_with_status_1(make_server):
     assert "workers" in done.stderr
 
 
+def test_listener_whose_protocol_nobody_offers_is_named(make_server, free_port_number):
+    config = notify_config(free_port_number)
+    config["listener notify"] = {**config["listener notify"], "protocol": "notfy"}
+    server = make_server(plugins=[], config=config)
+    server.wait_log(r'net\.unserved .*\[listener notify\] no running plugin offers protocol .*notfy.*'
+                    r'did you mean .*notify')
+
+
 def test_plugin_that_cannot_be_loaded_does_not_hold_the_rest_up(make_server, free_port_number):
     server = make_server(plugins=["nosuch"], config=notify_config(free_port_number))
     plugins = {plugin["name"]: plugin for plugin in server.ctl("plugin", "list", as_json=True)}
