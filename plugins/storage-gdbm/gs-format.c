@@ -195,11 +195,12 @@ malformed (GError **error)
 gboolean
 gs_log_next (const guint8 *payload, gsize length, gsize *at, GsLogOp *out_op, GError **error)
 {
-  const guint8 *p = payload + *at;
   gsize left = length - *at, extra;
+  const guint8 *p;
 
-  if (left == 0)
+  if (left == 0) /* an empty payload may have no address at all */
     return FALSE;
+  p = payload + *at;
   if (left < 8 || p[0] < 1 || p[0] > ROOK_OP_PATCH + 1)
     return malformed (error);
   out_op->kind = (RookOpKind) (p[0] - 1);
