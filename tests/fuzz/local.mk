@@ -4,13 +4,19 @@
 # otherwise one that replays its corpus (corpus/NAME) in make check.
 
 fuzz_targets_c = $(wildcard $(top_srcdir)/tests/fuzz/fuzz-*.c)
-fuzz_targets = $(patsubst $(top_srcdir)/tests/fuzz/%.c,tests/fuzz/%,$(fuzz_targets_c))
+fuzz_targets = $(filter-out $(fuzz_without_imap) $(fuzz_without_lmtp), \
+	$(patsubst $(top_srcdir)/tests/fuzz/%.c,tests/fuzz/%,$(fuzz_targets_c)))
 
+# A plugin that is left out takes its targets, fuzz-PLUGIN*.c, along.
 if ENABLE_IMAP
 fuzz_plugin_imap = plugins/imap/libimap.la
+else
+fuzz_without_imap = tests/fuzz/fuzz-imap%
 endif
 if ENABLE_LMTP
 fuzz_plugin_lmtp = plugins/lmtp/liblmtp.la
+else
+fuzz_without_lmtp = tests/fuzz/fuzz-lmtp%
 endif
 if ENABLE_STORAGE_GDBM
 fuzz_plugin_storage_gdbm = plugins/storage-gdbm/libstorage-gdbm.la
