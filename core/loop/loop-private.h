@@ -74,5 +74,14 @@ void rook_worker_free (RookWorker *worker);
 /* Makes @worker the calling thread's. */
 void rook_worker_adopt_thread (RookWorker *worker);
 void rook_worker_run (RookWorker *worker);
+/* Own thread: runs what is queued now, and not what that invokes in turn. */
+void rook_worker_run_invocations (RookWorker *worker);
+
+/* --- coming to rest --------------------------------------------------------------------------------------------------- */
+
+/* Waits until every other worker has run what was invoked before. Thread: the main worker. */
+void rook_loop_wait_for_workers (RookLoop *loop);
+/* The same, and then runs what was invoked on the main worker. What these functions invoke in turn may still be due. */
+void rook_loop_settle (RookLoop *loop);
 
 G_END_DECLS

@@ -74,6 +74,51 @@ rook_loop_quit (RookLoop *loop)
   rook_worker_invoke (loop->main_worker, quit, loop, NULL);
 }
 
+/* --- coming to rest -------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  RookMutex lock;
+  RookCond cond;
+  guint left; /* workers that have not come by */
+} Barrier;
+
+static void
+pass_barrier (gpointer data)
+{
+  Barrier *barrier = data;
+  g_autoptr (RookLocker) locker = rook_locker_new (&barrier->lock);
+
+  barrier->left--;
+  rook_cond_signal (&barrier->cond);
+}
+
+void
+rook_loop_wait_for_workers (RookLoop *loop)
+{
+  Barrier barrier = { .left = loop->workers->len };
+
+  g_return_if_fail (rook_worker_current () == loop->main_worker);
+  rook_mutex_init (&barrier.lock);
+  rook_cond_init (&barrier.cond);
+  for (guint i = 0; i < loop->workers->len; i++)
+    rook_worker_invoke (loop->workers->pdata[i], pass_barrier, &barrier, NULL);
+  rook_mutex_lock (&barrier.lock);
+  while (barrier.left > 0)
+    rook_cond_wait (&barrier.cond, &barrier.lock);
+  rook_mutex_unlock (&barrier.lock);
+  rook_cond_clear (&barrier.cond);
+  rook_mutex_clear (&barrier.lock);
+}
+
+void
+rook_loop_settle (RookLoop *loop)
+{
+  rook_loop_wait_for_workers (loop);
+  rook_worker_run_invocations (loop->main_worker);
+}
+
+/* --- asking ---------------------------------------------------------------------------------------------------------- */
+
 RookWorker *
 rook_loop_get_main_worker (RookLoop *loop)
 {

@@ -210,8 +210,8 @@ has_invocations (RookWorker *worker)
 }
 
 /* Runs what is queued now; what these functions invoke in turn waits for the next round, so that nobody starves. */
-static void
-run_invocations (RookWorker *worker)
+void
+rook_worker_run_invocations (RookWorker *worker)
 {
   GArray *taken;
 
@@ -310,7 +310,7 @@ source_dispatch (GSource *source, G_GNUC_UNUSED GSourceFunc callback, G_GNUC_UNU
   __atomic_fetch_add (&worker->wakeups, 1, __ATOMIC_RELAXED);
   worker->now_ms = clock_ms ();
   dispatch_watches (worker);
-  run_invocations (worker);
+  rook_worker_run_invocations (worker);
   rook_wheel_run (&worker->wheel, clock_ms ());
   return G_SOURCE_CONTINUE;
 }
@@ -418,7 +418,7 @@ rook_worker_stop (RookWorker *worker)
 {
   if (!worker->started)
     {
-      run_invocations (worker);
+      rook_worker_run_invocations (worker);
       return;
     }
   rook_worker_invoke (worker, worker_quit, worker, NULL);

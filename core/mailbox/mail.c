@@ -4,7 +4,10 @@
  */
 #include "mailbox/mail.h"
 
+#include "loop/loop-private.h"
 #include "mailbox/box.h"
+
+#define CLOSE_WAIT_US (2 * G_USEC_PER_SEC) /* for changes in flight */
 
 static void
 partition_free (gpointer data)
@@ -73,12 +76,11 @@ rook_mail_end_blocking (RookMail *mail)
     rook_cond_broadcast (&mail->unblocked);
 }
 
-/* Lets go of what nobody uses; says how many somebody still does. */
-static guint
+/* Lets go of what nobody uses. */
+static void
 drop_idle (RookMail *mail)
 {
   GList *link;
-  guint left;
 
   rook_mutex_lock (&mail->lock);
   mail->closing = TRUE;
@@ -94,16 +96,34 @@ drop_idle (RookMail *mail)
       rook_mailbox_free (mailbox);
       rook_mutex_lock (&mail->lock);
     }
-  left = g_hash_table_size (mail->open);
   rook_mutex_unlock (&mail->lock);
-  return left;
+}
+
+/* A change in flight holds its mailbox until it has been answered, on the worker that asked, and the answer may lead to
+ * more. Says how many mailboxes are still in use after that. */
+static guint
+wait_for_changes (RookMail *mail)
+{
+  RookLoop *loop = rook_server_get_loop (mail->server);
+  gint64 give_up = g_get_monotonic_time () + CLOSE_WAIT_US;
+  gint64 left;
+
+  while ((left = rook_gauge_get (mail->n_open)) > 0 && g_get_monotonic_time () < give_up)
+    {
+      rook_loop_settle (loop);
+      g_usleep (500);
+    }
+  rook_loop_settle (loop); /* the last may have gone on another worker a moment ago */
+  return (guint) left;
 }
 
 void
 rook_mail_close_stores (RookMail *mail)
 {
-  guint left = drop_idle (mail);
+  guint left;
 
+  drop_idle (mail);
+  left = wait_for_changes (mail);
   if (left > 0)
     rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_WARNING, "mailbox.still-open",
                       "%u mailboxes are still in use", left);

@@ -4,6 +4,7 @@
  * listener.c.
  */
 #include "config/config-private.h"
+#include "loop/loop-private.h"
 #include "net/connection.h"
 #include "plugin/plugin-private.h"
 #include "rookery/loop.h"
@@ -420,41 +421,6 @@ rook_net_new (RookServer *server)
   return net;
 }
 
-/* Waits until every worker has run what was invoked before. */
-typedef struct {
-  RookMutex lock;
-  RookCond cond;
-  guint left;
-} Barrier;
-
-static void
-barrier_pass (gpointer data)
-{
-  Barrier *barrier = data;
-
-  rook_mutex_lock (&barrier->lock);
-  barrier->left--;
-  rook_cond_signal (&barrier->cond);
-  rook_mutex_unlock (&barrier->lock);
-}
-
-static void
-wait_for_workers (RookNet *net)
-{
-  Barrier barrier = { .left = net->n_workers - 1 };
-
-  rook_mutex_init (&barrier.lock);
-  rook_cond_init (&barrier.cond);
-  for (guint i = 0; i + 1 < net->n_workers; i++)
-    rook_worker_invoke (net->workers[i].worker, barrier_pass, &barrier, NULL);
-  rook_mutex_lock (&barrier.lock);
-  while (barrier.left > 0)
-    rook_cond_wait (&barrier.cond, &barrier.lock);
-  rook_mutex_unlock (&barrier.lock);
-  rook_cond_clear (&barrier.cond);
-  rook_mutex_clear (&barrier.lock);
-}
-
 /* On its worker: everything ends, now. */
 static void
 end_worker (gpointer data)
@@ -481,7 +447,7 @@ rook_net_free (RookNet *net)
   for (guint i = 0; i + 1 < net->n_workers; i++)
     rook_worker_invoke (net->workers[i].worker, end_worker, &net->workers[i], NULL);
   end_worker (&net->workers[net->n_workers - 1]);
-  wait_for_workers (net);
+  rook_loop_wait_for_workers (net->loop);
   for (guint i = 0; i < net->n_workers; i++)
     {
       rook_net_settings_unref (net->workers[i].settings);

@@ -247,6 +247,14 @@ check_accepts (RookStore *store, GError **error)
   return FALSE;
 }
 
+gboolean
+rook_store_accepts (RookStore *store)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&store->lock);
+
+  return check_accepts (store, NULL);
+}
+
 static gboolean
 reserve_bytes (RookBatch *batch, guint64 bytes, GError **error)
 {

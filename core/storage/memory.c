@@ -101,6 +101,14 @@ rook_memory_disk_get_calls (RookMemoryDisk *disk)
   return disk->calls;
 }
 
+RookStore *
+rook_memory_disk_get_store (RookMemoryDisk *disk)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
+
+  return disk->open ? disk->store : NULL;
+}
+
 /* Counts a call that may fail. With the lock. */
 static gboolean
 check_call (RookMemoryDisk *disk, const char *what, GError **error)

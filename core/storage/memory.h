@@ -27,6 +27,7 @@ void rook_memory_disk_hold (RookMemoryDisk *disk, gboolean hold);
  * FULL fails reserve too. After UNKNOWN the store is RECOVERING until it is opened anew, and the batch that failed is
  * there then if @applied. */
 void rook_memory_disk_fail (RookMemoryDisk *disk, guint nth, RookStoreError code, gboolean applied);
-guint rook_memory_disk_get_calls (RookMemoryDisk *disk); /* that could have failed, ever */
+guint rook_memory_disk_get_calls (RookMemoryDisk *disk);      /* that could have failed, ever */
+RookStore *rook_memory_disk_get_store (RookMemoryDisk *disk); /* (transfer none) (nullable) the one open on it */
 
 G_END_DECLS

@@ -54,6 +54,8 @@ struct RookStore {
 void rook_store_ref (RookStore *store);
 void rook_store_unref (RookStore *store);
 guint rook_store_bucket (RookTable table, GBytes *key);
+/* Whether a batch would be taken now: not while the store closes, or makes up for a failure. Any thread. */
+gboolean rook_store_accepts (RookStore *store);
 
 /* --- batches and replies -------------------------------------------------------------------------------------------- */
 

@@ -4,6 +4,8 @@
  */
 #include "mail-fixture.h"
 
+#include "storage/storage-private.h"
+
 static gpointer
 open_disk (gpointer data, RookServer *server, RookStore *store, const RookStoreSpec *spec, GError **error)
 {
@@ -113,6 +115,16 @@ fixture_settle (Fixture *f)
       rook_worker_invoke (rook_loop_get_main_worker (loop), quit, loop, NULL);
       rook_loop_run (loop);
     }
+}
+
+void
+fixture_await_store (Fixture *f, const char *name)
+{
+  RookStore *store = rook_memory_disk_get_store (fixture_disk (f, name));
+
+  do
+    fixture_settle (f);
+  while (!rook_store_accepts (store));
 }
 
 /* --- answers ---------------------------------------------------------------------------------------------------- */

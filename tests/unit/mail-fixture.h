@@ -50,6 +50,8 @@ void on_copy (guint32 uidvalidity, GArray *source, GArray *dest, const GError *e
 
 /* Runs the loop for everything that is due. */
 void fixture_settle (Fixture *f);
+/* After a failed batch: until the store of fixture_disk (@name) takes batches again. */
+void fixture_await_store (Fixture *f, const char *name);
 
 /* Calls that must succeed. */
 void must_create (Fixture *f, RookIdentity *identity, const char *name);

@@ -314,6 +314,7 @@ test_deliver_store_fails (void)
   /* The read of the mark, then the commit. */
   rook_memory_disk_fail (fixture_disk (f, "default"), 2, ROOK_STORE_ERROR_IO, FALSE);
   g_assert_cmpint (deliver (f, FULL, "alice"), ==, ROOK_DELIVERY_TEMPORARY);
+  fixture_await_store (f, "default");
   g_assert_cmpint (deliver (f, FULL, "alice"), ==, ROOK_DELIVERY_OK);
   g_assert_cmpuint (count_messages (f, "user/alice"), ==, 1);
   rook_mailbox_unref (mailbox);

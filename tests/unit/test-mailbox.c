@@ -609,6 +609,7 @@ test_failure_changes_nothing (void)
       rook_memory_disk_fail (fixture_disk (box.f, "default"), 1, codes[i], FALSE);
       g_assert_cmpint (try_append (&box, box.f->alice, MESSAGE, strlen (MESSAGE)), ==, ROOK_MAIL_ERROR_TEMPORARY);
       g_assert_null (rook_view_update (box.view, TRUE));
+      fixture_await_store (box.f, "default");
       g_assert_cmpuint (must_append (box.f, box.mailbox, box.f->alice, MESSAGE), ==, 3);
       update (box.view, TRUE);
       assert_view (box.view, "1:r 2:r 3:r");
@@ -636,6 +637,7 @@ test_failure_takes_what_was_built_on_it (void)
   answer_wait (&second);
   g_assert_cmpint (code_of (&first), ==, ROOK_MAIL_ERROR_TEMPORARY);
   g_assert_cmpint (code_of (&second), ==, ROOK_MAIL_ERROR_TEMPORARY);
+  fixture_await_store (box.f, "default");
   g_assert_cmpuint (must_append (box.f, box.mailbox, box.f->alice, MESSAGE), ==, 2);
   box_clear (&box);
 }

@@ -64,7 +64,7 @@ expect (Fixture *f, const char *key, const char *value)
 static void
 wait_until_open (Fixture *f)
 {
-  while (rook_store_get_state (f->store) != ROOK_STORE_OPEN)
+  while (!rook_store_accepts (f->store))
     g_usleep (1000);
 }
 
@@ -165,6 +165,7 @@ test_refusal_shuts_too (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (outcome.codes[1], ==, ROOK_STORE_ERROR_RECOVERING);
   g_assert_cmpuint (outcome.settled, ==, 0);
   expect (f, "built on it", NULL);
+  wait_until_open (f);
   g_assert_true (rook_store_commit_wait (f->store, batch_with (f, "key", "value"), NULL, NULL));
 }
 
