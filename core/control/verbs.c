@@ -178,10 +178,21 @@ add_metric (GVariantBuilder *list, const char *name, const char *label, const ch
   g_variant_builder_close (list);
 }
 
+/* The metrics, with what is not counted but looked at. */
+static RookMetrics *
+get_metrics (RookControl *control)
+{
+  RookMetrics *metrics = rook_server_get_metrics (rook_control_get_server (control));
+
+  rook_gauge_set (rook_metrics_gauge (metrics, "process.memory", NULL, NULL, "bytes of memory in use now"),
+                  (gint64) read_resident_bytes ());
+  return metrics;
+}
+
 static void
 run_stats (gpointer data, RookControlCall *call, const char *const *arguments)
 {
-  RookMetrics *metrics = rook_server_get_metrics (rook_control_get_server (data));
+  RookMetrics *metrics = get_metrics (data);
   g_autoptr (GVariant) snapshot = g_variant_ref_sink (rook_metrics_snapshot (metrics));
   const char *prefix = arguments[0] != NULL ? arguments[0] : "";
   const char *name, *label, *value, *unit;
@@ -200,7 +211,7 @@ run_stats (gpointer data, RookControlCall *call, const char *const *arguments)
 static void
 run_stats_describe (gpointer data, RookControlCall *call, const char *const *arguments G_GNUC_UNUSED)
 {
-  RookMetrics *metrics = rook_server_get_metrics (rook_control_get_server (data));
+  RookMetrics *metrics = get_metrics (data);
   g_autoptr (GVariant) description = g_variant_ref_sink (rook_metrics_describe (metrics));
   const char *name, *unit, *help;
   GVariantBuilder list;
