@@ -2,12 +2,14 @@
 /*
  * A load generator for IMAP servers: how long commands take, with and without many idle connections beside.
  *
- *   load idle PORT PID CONNECTIONS COMMANDS ROUNDS USERS
+ *   load idle PORT PID CONNECTIONS COMMANDS ROUNDS USERS [THRESHOLD]
  *
  * Each round measures COMMANDS times NOOP and FETCH 1 FLAGS on one busy session, first alone, then with CONNECTIONS
  * sessions in IDLE. Prints median and 99th percentile in microseconds, how often the server's threads went to sleep
- * a command (its wake-ups), and the ratios; the median over all rounds. It speaks to any IMAP server with users
- * user0001 ... (password "pass"), and knows nothing of what that server is.
+ * a command (its wake-ups), and the ratios; the median over all rounds. The two sides of a ratio are of the same round,
+ * so that what else the machine does weighs on both. With a THRESHOLD it exits 1 if the ratio of a time is beyond it, or
+ * if a command costs WAKEUPS_SLACK wake-ups more. It speaks to any IMAP server with users user0001 ... (password
+ * "pass"), and knows nothing of what that server is.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -19,6 +21,9 @@
 #include <unistd.h>
 
 #include <glib.h>
+
+/* Of the server's own housekeeping, some falls on either side. */
+#define WAKEUPS_SLACK 0.05
 
 #define SAMPLE "Subject: load\r\n\r\nbody\r\n"
 
@@ -212,40 +217,59 @@ close_idle (Session *sessions, guint n)
   g_usleep (2 * G_USEC_PER_SEC); /* the server notices */
 }
 
-/* The median of one member of the results of all rounds. */
+/* --- reporting ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  const char *name;
+  gsize member;
+  gboolean is_time;
+} Column;
+
+static const Column columns[] = { { "median us", G_STRUCT_OFFSET (Result, median), TRUE },
+                                  { "p99 us", G_STRUCT_OFFSET (Result, p99), TRUE },
+                                  { "wake-ups", G_STRUCT_OFFSET (Result, wakeups), FALSE } };
+
+/* The median over all rounds of one member, or (with @base) of its ratio to the same round's of @base. */
 static double
-over_rounds (const Result *results, guint rounds, gsize member)
+over_rounds (const Result *results, const Result *base, guint rounds, gsize member)
 {
   g_autofree double *values = g_new (double, rounds);
 
   for (guint i = 0; i < rounds; i++)
-    values[i] = G_STRUCT_MEMBER (double, &results[i], member);
+    {
+      values[i] = G_STRUCT_MEMBER (double, &results[i], member);
+      if (base != NULL)
+        values[i] /= MAX (G_STRUCT_MEMBER (double, &base[i], member), 1e-9);
+    }
   return quantile (values, rounds, 0.5);
 }
 
-static void
-report (const char *name, const Result *alone, const Result *beside, guint rounds)
+/* Prints one command. Returns: whether it keeps to @threshold (0: none) */
+static gboolean
+report (const char *name, const Result *alone, const Result *beside, guint rounds, double threshold)
 {
-  static const struct {
-    const char *name;
-    gsize member;
-  } columns[] = { { "median us", G_STRUCT_OFFSET (Result, median) },
-                  { "p99 us", G_STRUCT_OFFSET (Result, p99) },
-                  { "wake-ups", G_STRUCT_OFFSET (Result, wakeups) } };
+  gboolean good = TRUE;
 
   for (guint i = 0; i < G_N_ELEMENTS (columns); i++)
     {
-      double a = over_rounds (alone, rounds, columns[i].member), b = over_rounds (beside, rounds, columns[i].member);
+      double a = over_rounds (alone, NULL, rounds, columns[i].member);
+      double b = over_rounds (beside, NULL, rounds, columns[i].member);
+      double ratio = over_rounds (beside, alone, rounds, columns[i].member);
+      gboolean beyond = threshold > 0 && (columns[i].is_time ? ratio > threshold : b - a > WAKEUPS_SLACK);
 
-      printf ("%-14s %-10s %10.2f %10.2f %8.3f\n", name, columns[i].name, a, b, a > 0 ? b / a : 0);
+      printf ("%-14s %-10s %10.2f %10.2f %8.3f%s\n", name, columns[i].name, a, b, ratio, beyond ? "  too much" : "");
+      good = good && !beyond;
     }
+  return good;
 }
 
-static void
-run_idle (guint16 port, int pid, guint connections, guint commands, guint rounds, guint users)
+/* Returns: whether everything kept to @threshold */
+static gboolean
+run_idle (guint16 port, int pid, guint connections, guint commands, guint rounds, guint users, double threshold)
 {
   g_autofree Session *idle = g_new0 (Session, connections);
   g_autofree Result *results = g_new0 (Result, rounds * N_COMMANDS * 2);
+  gboolean good = TRUE;
   Session busy;
 
   session_open (&busy, port);
@@ -265,7 +289,10 @@ run_idle (guint16 port, int pid, guint connections, guint commands, guint rounds
       }
   printf ("%-14s %-10s %10s %10u %8s\n", "command", "", "alone", connections, "ratio");
   for (guint command = 0; command < N_COMMANDS; command++)
-    report (names[command], &results[command * 2 * rounds], &results[(command * 2 + 1) * rounds], rounds);
+    good =
+        report (names[command], &results[command * 2 * rounds], &results[(command * 2 + 1) * rounds], rounds, threshold)
+        && good;
+  return good;
 }
 
 int
@@ -274,9 +301,9 @@ main (int argc, char **argv)
   struct rlimit limit;
 
   G_STATIC_ASSERT (sizeof SAMPLE - 1 == 23);
-  if (argc != 8 || !g_str_equal (argv[1], "idle"))
+  if (argc < 8 || argc > 9 || !g_str_equal (argv[1], "idle"))
     {
-      fprintf (stderr, "usage: load idle PORT PID CONNECTIONS COMMANDS ROUNDS USERS\n");
+      fprintf (stderr, "usage: load idle PORT PID CONNECTIONS COMMANDS ROUNDS USERS [THRESHOLD]\n");
       return 2;
     }
   if (getrlimit (RLIMIT_NOFILE, &limit) == 0)
@@ -285,7 +312,9 @@ main (int argc, char **argv)
       setrlimit (RLIMIT_NOFILE, &limit);
     }
   setvbuf (stdout, NULL, _IOLBF, 0);
-  run_idle ((guint16) atoi (argv[2]), atoi (argv[3]), (guint) atoi (argv[4]), (guint) atoi (argv[5]),
-            (guint) atoi (argv[6]), (guint) MAX (2, atoi (argv[7])));
-  return 0;
+  return run_idle ((guint16) atoi (argv[2]), atoi (argv[3]), (guint) atoi (argv[4]), (guint) atoi (argv[5]),
+                   (guint) MAX (1, atoi (argv[6])), (guint) MAX (2, atoi (argv[7])),
+                   argc > 8 ? g_ascii_strtod (argv[8], NULL) : 0)
+             ? 0
+             : 1;
 }

@@ -7,6 +7,7 @@
 # Leaves DIR/pid and DIR/ports (shell assignments).
 #
 # Environment: IMAP_PORT IMAPS_PORT LMTP_PORT   ports on 127.0.0.1
+#   POP3_PORT NNTP_PORT  taken, and without effect as long as there is no plugin for them: DIR/ports names what is served
 #   USERS                number of test users (user0001.., password "pass";
 #                        administrator "admin", password "pass")
 #   ROOKERY_BUILD_DIR    what to run (build/ in the source tree)
@@ -44,15 +45,15 @@ configure() {
     [ -f "$D/cert.pem" ] || openssl req -x509 -newkey rsa:2048 -nodes -days 3650 \
         -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
         -keyout "$D/key.pem" -out "$D/cert.pem" 2>/dev/null
-    if [ ! -f "$D/sasldb2" ]; then
-        i=1
-        while [ "$i" -le "$USERS" ]; do
-            printf 'pass' | saslpasswd2 -p -c -f "$D/sasldb2" -u localhost "$(printf 'user%04d' "$i")"
-            i=$((i + 1))
-        done
-        printf 'pass' | saslpasswd2 -p -c -f "$D/sasldb2" -u localhost admin
-        chmod 600 "$D/sasldb2"
-    fi
+    # USERS may have grown since the last start.
+    made=$(cat "$D/users" 2>/dev/null || echo 0)
+    [ "$made" -gt 0 ] || printf 'pass' | saslpasswd2 -p -c -f "$D/sasldb2" -u localhost admin
+    while [ "$made" -lt "$USERS" ]; do
+        made=$((made + 1))
+        printf 'pass' | saslpasswd2 -p -c -f "$D/sasldb2" -u localhost "$(printf 'user%04d' "$made")"
+    done
+    echo "$made" >"$D/users"
+    chmod 600 "$D/sasldb2"
     cat >"$D/rookery.conf" <<CONFIG
 [server]
 state-directory=$D/state
