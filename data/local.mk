@@ -6,6 +6,14 @@ pkgconfigdir = $(libdir)/pkgconfig
 nodist_pkgconfig_DATA = data/rookery-1.pc
 
 systemdsystemunit_DATA = data/rookeryd.service
+# Socket activation, one unit a listener; nothing is enabled by installing it.
+dist_systemdsystemunit_DATA =
+if ENABLE_IMAP
+dist_systemdsystemunit_DATA += %D%/rookeryd-imap.socket %D%/rookeryd-imaps.socket
+endif
+if ENABLE_LMTP
+dist_systemdsystemunit_DATA += %D%/rookeryd-lmtp.socket
+endif
 
 data_generated = data/rookery-1.pc data/rookeryd.service
 CLEANFILES += $(data_generated)
@@ -19,7 +27,6 @@ data/rookeryd.service: %D%/rookeryd.service.in Makefile
 	$(data_substitute) $(srcdir)/data/rookeryd.service.in >$@
 
 # Samples, for whoever sets a machine up by hand; rookery.conf is put in place only where there is none yet.
-dist_doc_DATA = %D%/rookeryd.socket
 pamsampledir = $(docdir)/pam
 dist_pamsample_DATA = %D%/pam/imap
 saslsampledir = $(docdir)/sasl

@@ -189,7 +189,9 @@ def test_unit_is_valid_and_tight(root):
     # The root has no systemd, and this machine no rookeryd.
     text = re.sub(r"/usr/s?bin/rook\w+", "/bin/true", unit.read_text())
     (BUILD / "rookeryd.service").write_text(text)
-    run_quietly("systemd-analyze", "verify", "--man=no", str(BUILD / "rookeryd.service"))
+    sockets = sorted(shutil.copy(path, BUILD) for path in root.glob("lib/systemd/system/rookeryd-*.socket"))
+    assert [Path(path).name for path in sockets] == [f"rookeryd-{name}.socket" for name in ("imap", "imaps", "lmtp")]
+    run_quietly("systemd-analyze", "verify", "--man=no", str(BUILD / "rookeryd.service"), *sockets)
     run_quietly("systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit))
 
 
