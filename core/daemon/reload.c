@@ -20,12 +20,13 @@ typedef struct {
 } Request;
 
 struct RookReload {
-  RookServer *server; /* (unowned) */
-  GQueue requests;    /* of Request */
-  Request *current;   /* (owned) (nullable) */
-  GPtrArray *force;   /* (element-type utf8) (owned) what the administrator said since the last plain reload */
-  GPtrArray *asked;   /* (element-type utf8) (owned) (nullable) the same, if the current request succeeds */
-  RookConfig *config; /* (owned) (nullable) the new one */
+  RookServer *server;   /* (unowned) */
+  GQueue requests;      /* of Request */
+  Request *current;     /* (owned) (nullable) */
+  GPtrArray *force;     /* (element-type utf8) (owned) what the administrator said since the last plain reload */
+  GPtrArray *asked;     /* (element-type utf8) (owned) (nullable) the same, if the current request succeeds */
+  RookConfig *config;   /* (owned) (nullable) the new one */
+  GPtrArray *listeners; /* (element-type utf8) (owned) (nullable) what becomes of them */
   gboolean closed;
   RookFunc idle;
   gpointer idle_data;
@@ -47,6 +48,7 @@ finish (RookReload *reload)
 {
   g_clear_pointer (&reload->config, rook_config_unref);
   g_clear_pointer (&reload->asked, g_ptr_array_unref);
+  g_clear_pointer (&reload->listeners, g_ptr_array_unref);
   g_clear_pointer (&reload->current, request_free);
   if (!reload->closed)
     rook_notify ("READY=1\nSTATUS=Serving");
@@ -90,6 +92,14 @@ succeed (RookReload *reload, GPtrArray *changes)
 
 /* --- the work ------------------------------------------------------------------------------------------------------ */
 
+static gboolean
+on_ready (gpointer data, GError **error)
+{
+  RookReload *reload = data;
+
+  return rook_services_prepare_late (reload->server, error);
+}
+
 static void
 on_changed (GPtrArray *changes, const GError *error, gpointer data)
 {
@@ -101,6 +111,7 @@ on_changed (GPtrArray *changes, const GError *error, gpointer data)
       g_clear_pointer (&reload->force, g_ptr_array_unref);
       reload->force = g_steal_pointer (&reload->asked);
       rook_services_reconfigure (reload->server, reload->config);
+      g_ptr_array_extend_and_steal (changes, g_steal_pointer (&reload->listeners));
       succeed (reload, changes);
       return;
     }
@@ -160,9 +171,12 @@ run (RookReload *reload)
       fail (reload, mistakes);
       return;
     }
+  reload->listeners = g_ptr_array_new_with_free_func (g_free);
+  rook_net_describe_changes (server->config, reload->config, reload->listeners);
   deadline =
       rook_config_group_get_duration_ms (rook_config_get_group (reload->config, "server", NULL), "drain-timeout");
-  rook_plugins_change (server->plugins, g_steal_pointer (&plan), server->config, (guint) deadline, on_changed, reload);
+  rook_plugins_change (server->plugins, g_steal_pointer (&plan), server->config, (guint) deadline, on_ready, on_changed,
+                       reload);
 }
 
 static void

@@ -92,7 +92,11 @@ gboolean rook_services_open (RookServer *server, GError **error);
 void rook_services_listen (RookServer *server);
 /* Of a reload: everything that may fail; then rook_services_reconfigure() or rook_services_abandon(). */
 void rook_services_prepare (RookServer *server, RookConfig *config, GPtrArray *mistakes);
+/* The same, of what can fail only once plugins that have come run. */
+gboolean rook_services_prepare_late (RookServer *server, GError **error);
 void rook_services_abandon (RookServer *server);
+/* Adds, for people, what becomes of listeners. */
+void rook_net_describe_changes (RookConfig *before, RookConfig *after, GPtrArray *changes);
 /* At the stop: sessions finish what they are doing; those that are left are ended; stores are closed. */
 void rook_services_drain (RookServer *server);
 guint rook_services_count_sessions (RookServer *server);

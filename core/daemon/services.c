@@ -176,6 +176,7 @@ rook_services_stop (RookServer *server)
 extern gboolean rook_net_bind (RookNet *net, GError **error);
 extern void rook_net_listen (RookNet *net);
 extern void rook_net_prepare (RookNet *net, RookConfig *config, GPtrArray *mistakes);
+extern gboolean rook_net_prepare_late (RookNet *net, GError **error);
 extern void rook_net_abandon (RookNet *net);
 extern void rook_net_drain (RookNet *net);
 extern void rook_net_abort_all (RookNet *net);
@@ -229,6 +230,12 @@ rook_services_prepare (RookServer *server, RookConfig *config, GPtrArray *mistak
 {
   if (server->net != NULL)
     rook_net_prepare (server->net, config, mistakes);
+}
+
+gboolean
+rook_services_prepare_late (RookServer *server, GError **error)
+{
+  return server->net == NULL || rook_net_prepare_late (server->net, error);
 }
 
 void

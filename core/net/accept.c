@@ -3,8 +3,8 @@
  * Accepting: the main worker takes connections from all listening sockets and hands each to the worker that has the
  * fewest. Sessions last, so an even spread is worth more than the hand-over costs (see README.md for numbers).
  *
- * Without descriptors a connection is taken with one held in reserve and turned away; if even that is gone, accepting
- * rests for a moment. Neither spins.
+ * When descriptors get short (room.h) a connection is taken to be told so. If there are none at all it is taken with one
+ * held back for that, and closed; if even that is gone, accepting rests for a moment. None of it spins.
  */
 #include "net/connection.h"
 #include "net/listener.h"
@@ -19,6 +19,18 @@
 #define COMPLAIN_EVERY_MS 10000
 
 static void
+watch_systemd (gpointer name G_GNUC_UNUSED, gpointer list, gpointer events)
+{
+  for (guint i = 0; i < ((GPtrArray *) list)->len; i++)
+    {
+      RookSystemdSocket *one = g_ptr_array_index ((GPtrArray *) list, i);
+
+      if (one->refusing != NULL)
+        rook_watch_set_events (one->refusing, GPOINTER_TO_UINT (events));
+    }
+}
+
+static void
 watch_all (RookListeners *self, RookIo events)
 {
   for (guint i = 0; i < self->sockets->len; i++)
@@ -28,6 +40,7 @@ watch_all (RookListeners *self, RookIo events)
       if (socket->watch != NULL)
         rook_watch_set_events (socket->watch, events);
     }
+  g_hash_table_foreach (self->systemd, watch_systemd, GUINT_TO_POINTER (events));
 }
 
 static void
@@ -56,17 +69,36 @@ rook_accept_clear (RookListeners *self)
 }
 
 static void
-complain (RookListeners *self, int code)
+complain (RookListeners *self, const char *why)
 {
   gint64 now = rook_worker_get_now_ms (rook_loop_get_main_worker (self->net->loop));
 
-  rook_counter_add (self->net->metrics.refused_descriptors, 1);
   if (self->complained_ms != 0 && now - self->complained_ms < COMPLAIN_EVERY_MS)
     return;
   self->complained_ms = now;
   rook_log_message (self->net->log, ROOK_LOG_ERROR, "net.no-descriptors",
-                    "connections are turned away: %s (see server/max-open-files and limits/connections)",
-                    g_strerror (code));
+                    "connections are turned away: %s (see server/max-open-files and limits/connections)", why);
+}
+
+/* Returns: whether it has been turned away. */
+static gboolean
+turned_away (RookListenSocket *socket, RookConnection *connection)
+{
+  RookNet *net = socket->owner->net;
+
+  if (!rook_room_has (net))
+    {
+      complain (socket->owner, "what descriptors are left is kept for the stores");
+      rook_connection_refuse (connection, ROOK_REFUSAL_TOO_MANY, net->metrics.refused_descriptors);
+      return TRUE;
+    }
+  if (rook_net_get_n_connections (net) > net->settings->connections
+      || !rook_tally_take (net->by_listener, socket->listener->name, socket->listener->max_connections))
+    {
+      rook_connection_refuse (connection, ROOK_REFUSAL_TOO_MANY, net->metrics.refused_many);
+      return TRUE;
+    }
+  return FALSE;
 }
 
 static void
@@ -87,10 +119,9 @@ take_in (RookListenSocket *socket, int fd, const struct sockaddr *address)
   rook_address_from_sockaddr (&connection->local, (struct sockaddr *) &local);
   rook_gauge_add (protocol->now, 1);
   __atomic_fetch_add (&home->n_connections, 1, __ATOMIC_RELAXED);
-  if ((guint) __atomic_add_fetch (&net->n_accepted, 1, __ATOMIC_RELAXED) > net->settings->connections
-      || !rook_tally_take (net->by_listener, socket->listener->name, socket->listener->max_connections))
+  __atomic_add_fetch (&net->n_accepted, 1, __ATOMIC_RELAXED);
+  if (turned_away (socket, connection))
     {
-      rook_connection_refuse (connection, ROOK_REFUSAL_TOO_MANY);
       rook_connection_discard (connection);
       return;
     }
@@ -103,16 +134,15 @@ typedef enum { TURNED_AWAY, NOBODY, STUCK } TurnAway;
 
 /* There is no descriptor left. (The system says so even when nobody is waiting.) */
 static TurnAway
-turn_away (RookListenSocket *socket, int code)
+turn_away (RookListeners *self, int listener, int code)
 {
-  RookListeners *self = socket->owner;
   int fd = -1;
   int wrong = code;
 
   if (self->reserve_fd >= 0)
     {
       close (self->reserve_fd);
-      fd = accept4 (socket->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      fd = accept4 (listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
       wrong = errno;
       if (fd >= 0)
         close (fd);
@@ -120,7 +150,8 @@ turn_away (RookListenSocket *socket, int code)
     }
   if (fd < 0 && wrong == EAGAIN)
     return NOBODY;
-  complain (self, code);
+  rook_counter_add (self->net->metrics.refused_descriptors, 1);
+  complain (self, g_strerror (code));
   return fd >= 0 && self->reserve_fd >= 0 ? TURNED_AWAY : STUCK;
 }
 
@@ -133,7 +164,7 @@ rest (RookListeners *self)
 
 /* Returns: whether to go on. */
 static gboolean
-accept_failed (RookListenSocket *socket, int code)
+accept_failed (RookListeners *self, int listener, int code)
 {
   TurnAway outcome;
 
@@ -141,18 +172,16 @@ accept_failed (RookListenSocket *socket, int code)
     return FALSE;
   if (code != EMFILE && code != ENFILE && code != ENOBUFS && code != ENOMEM)
     return TRUE; /* that one connection is gone already (accept(2)); or a signal */
-  outcome = turn_away (socket, code);
+  outcome = turn_away (self, listener, code);
   if (outcome == STUCK)
-    rest (socket->owner);
+    rest (self);
   return outcome == TURNED_AWAY;
 }
 
-void
-rook_accept_ready (RookIo ready G_GNUC_UNUSED, gpointer data)
+static void
+accept_some (RookListenSocket *socket, guint most)
 {
-  RookListenSocket *socket = data;
-
-  for (guint i = 0; i < ACCEPTS_A_WAKEUP; i++)
+  for (guint i = 0; i < most; i++)
     {
       struct sockaddr_storage address = { 0 };
       socklen_t length = sizeof address;
@@ -160,7 +189,40 @@ rook_accept_ready (RookIo ready G_GNUC_UNUSED, gpointer data)
 
       if (fd >= 0)
         take_in (socket, fd, (struct sockaddr *) &address);
-      else if (!accept_failed (socket, errno))
+      else if (!accept_failed (socket->owner, socket->fd, errno))
         return;
+    }
+}
+
+void
+rook_accept_ready (RookIo ready G_GNUC_UNUSED, gpointer data)
+{
+  accept_some (data, ACCEPTS_A_WAKEUP);
+}
+
+void
+rook_accept_last (RookListenSocket *socket)
+{
+  accept_some (socket, socket->listener->backlog);
+}
+
+/* As near to a port that refuses as can be: the client's system hears at once that nobody is there. */
+void
+rook_accept_refuse (RookIo ready G_GNUC_UNUSED, gpointer data)
+{
+  const struct linger reset = { .l_onoff = 1 };
+  RookSystemdSocket *self = data;
+
+  for (guint i = 0; i < ACCEPTS_A_WAKEUP; i++)
+    {
+      int fd = accept4 (self->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+      if (fd < 0 && !accept_failed (self->owner, self->fd, errno))
+        return;
+      if (fd < 0)
+        continue;
+      rook_counter_add (self->owner->net->metrics.refused_unserved, 1);
+      setsockopt (fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+      close (fd);
     }
 }

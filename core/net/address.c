@@ -21,9 +21,9 @@ rook_address_set (RookAddress *address, int family, const guint8 *ip, guint16 po
       ip += sizeof v4_mapped;
     }
   address->family = family;
-  if (family == AF_UNIX)
+  if (family == AF_UNIX || family == AF_UNSPEC)
     {
-      g_strlcpy (address->text, "unix", sizeof address->text);
+      g_strlcpy (address->text, family == AF_UNIX ? "unix" : "unknown", sizeof address->text);
       return;
     }
   address->port = port;
@@ -172,6 +172,8 @@ rook_place_clear (RookPlace *place)
   g_clear_pointer (&place->host, g_free);
 }
 
+#define SYSTEMD_NAME_MAX 255
+
 static gboolean
 place_error (const char *text, const char *why, GError **error)
 {
@@ -226,10 +228,35 @@ rook_place_parse (const char *text, RookPlace *out_place, GError **error)
       place.host = g_strdup (text + strlen ("systemd:"));
       if (place.host[0] == '\0')
         return place_error (text, "the name of the socket is missing", error);
+      if (strchr (place.host, ':') != NULL || strlen (place.host) > SYSTEMD_NAME_MAX)
+        return place_error (text, "that can be no FileDescriptorName= of systemd", error);
     }
   else if (!parse_tcp_place (text, &place, error))
     return FALSE;
   *out_place = place;
   place.host = NULL;
   return TRUE;
+}
+
+static gboolean
+hosts_overlap (const char *a, const char *b)
+{
+  static const guint8 any[16] = { 0 };
+  RookAddress one, other;
+
+  if (g_str_equal (a, "*") || g_str_equal (b, "*"))
+    return TRUE;
+  if (!rook_address_parse (&one, a, 0) || !rook_address_parse (&other, b, 0) || one.family != other.family)
+    return FALSE;
+  return memcmp (one.ip, other.ip, 16) == 0 || memcmp (one.ip, any, 16) == 0 || memcmp (other.ip, any, 16) == 0;
+}
+
+gboolean
+rook_places_overlap (const RookPlace *a, guint16 a_port, const RookPlace *b, guint16 b_port)
+{
+  if (a->kind != b->kind)
+    return FALSE;
+  if (a->kind != ROOK_PLACE_TCP)
+    return g_str_equal (a->host, b->host);
+  return a_port != 0 && a_port == b_port && hosts_overlap (a->host, b->host);
 }

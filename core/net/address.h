@@ -13,12 +13,14 @@ G_BEGIN_DECLS
 
 /* One end of a connection. An IPv4 address mapped into IPv6 is kept as IPv4. */
 typedef struct {
-  guint8 family; /* AF_INET, AF_INET6, AF_UNIX */
-  guint16 port;  /* 0: AF_UNIX */
+  guint8
+      family;   /* AF_INET, AF_INET6, AF_UNIX; AF_UNSPEC: unknown, "unknown", which is not loopback and in no network */
+  guint16 port; /* 0: AF_UNIX, AF_UNSPEC */
   guint8 ip[16]; /* the first 4 of them: AF_INET; zero otherwise */
   char text[INET6_ADDRSTRLEN];
 } RookAddress;
 
+/* @ip: (nullable) with AF_UNIX and AF_UNSPEC */
 void rook_address_set (RookAddress *address, int family, const guint8 *ip, guint16 port);
 /* What is neither IPv4 nor IPv6 becomes AF_UNIX. */
 void rook_address_from_sockaddr (RookAddress *address, const struct sockaddr *sockaddr);
@@ -46,6 +48,8 @@ typedef struct {
 /* "127.0.0.1:143", "[::1]:143", "*:993", "*", "/path/sock", "systemd:NAME". */
 gboolean rook_place_parse (const char *text, RookPlace *out_place, GError **error);
 void rook_place_clear (RookPlace *place);
+/* Whether both would get the same connections. The ports are those of TCP places as they have become known: 0, not yet. */
+gboolean rook_places_overlap (const RookPlace *a, guint16 a_port, const RookPlace *b, guint16 b_port);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (RookPlace, rook_place_clear)
 
 G_END_DECLS

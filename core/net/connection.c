@@ -239,16 +239,13 @@ rook_connection_begin_tls (RookConnection *self, RookFilter *filter)
 }
 
 void
-rook_connection_refuse (RookConnection *self, RookRefusal reason)
+rook_connection_refuse (RookConnection *self, RookRefusal reason, RookCounter *counter)
 {
-  const RookNetMetrics *metrics = &self->net->metrics;
-  RookCounter *const counters[] = { metrics->refused_many, metrics->refused_address, metrics->refused_shutdown,
-                                    metrics->refused_proxy };
   static const char *const names[] = { "too-many", "too-many-address", "shutdown", "bad-proxy" };
   const RookProtocol *protocol = self->protocol->protocol;
   const char *text = protocol->refusal != NULL ? protocol->refusal (reason) : NULL;
 
-  rook_counter_add (counters[reason], 1);
+  rook_counter_add (counter, 1);
   rook_log_event (self->net->log, ROOK_LOG_INFO, "net.refused", "address", self->peer.text, "protocol", protocol->name,
                   "listener", self->listener->name, "reason", names[reason], NULL);
   if (text != NULL && self->listener->tls != ROOK_TLS_IMPLICIT)
@@ -325,7 +322,7 @@ rook_connection_accept (RookConnection *self)
     {
       if (!rook_tally_take (self->net->by_address, key, settings->per_address))
         {
-          rook_connection_refuse (self, ROOK_REFUSAL_TOO_MANY_ADDRESS);
+          rook_connection_refuse (self, ROOK_REFUSAL_TOO_MANY_ADDRESS, self->net->metrics.refused_address);
           rook_connection_fail_with (self, ROOK_NET_ERROR_LIMIT, "too many connections from this address");
           return;
         }

@@ -91,8 +91,8 @@ void rook_connection_start (gpointer connection);
 void rook_connection_accept (RookConnection *connection);
 /* Frees one that never began. */
 void rook_connection_discard (RookConnection *connection);
-/* Turns away one that has no session yet. */
-void rook_connection_refuse (RookConnection *connection, RookRefusal reason);
+/* Turns away one that has no session yet, and counts it. */
+void rook_connection_refuse (RookConnection *connection, RookRefusal reason, RookCounter *counter);
 
 /* Runs it soon, from the loop. */
 void rook_connection_schedule (RookConnection *connection);

@@ -7,6 +7,7 @@
 
 #include "net/limits.h"
 #include "net/net-private.h"
+#include "net/room.h"
 #include "net/tls-context.h"
 #include "rookery/log.h"
 #include "rookery/metrics.h"
@@ -73,7 +74,7 @@ struct RookNetWorkers {
 
 typedef struct {
   RookCounter *bytes_in, *bytes_out, *handshakes, *handshakes_resumed, *handshakes_failed, *delayed;
-  RookCounter *refused_many, *refused_address, *refused_shutdown, *refused_proxy, *refused_user, *refused_descriptors;
+  RookCounter *refused_many, *refused_address, *refused_unserved, *refused_proxy, *refused_user, *refused_descriptors;
   RookGauge *outbound_now;
   RookCounter *outbound_total;
 } RookNetMetrics;
@@ -98,6 +99,7 @@ struct RookNet {
   RookTlsStore *next_tls;    /* (owned) (nullable) prepared */
   GHashTable *protocols;     /* (owned) name to RookNetProtocol (owned) */
   RookListeners *listeners;  /* (owned) */
+  RookRoom room;
   gboolean listening, stopping;
 };
 
@@ -120,8 +122,11 @@ void rook_listeners_free (RookListeners *listeners);
 /* Binds what @config has and we have not; on success nothing is in use yet. */
 void rook_listeners_prepare (RookListeners *listeners, RookConfig *config, RookTlsStore *store, GPtrArray *mistakes);
 void rook_listeners_abandon (RookListeners *listeners);
-/* Puts what was prepared in the place of what is. */
+/* Binds what was prepared and could not be bound then, since nobody knew the protocol's port. */
+void rook_listeners_prepare_late (RookListeners *listeners, GPtrArray *mistakes);
+/* Puts what was prepared in the place of what is; what is not wanted any more serves on until rook_listeners_settle(). */
 void rook_listeners_commit (RookListeners *listeners);
+void rook_listeners_settle (RookListeners *listeners);
 /* Starts and stops listening as protocols, and the service, are there or not. */
 void rook_listeners_update (RookListeners *listeners);
 /* Says which listeners stay closed because nobody has registered their protocol: a slip in the name, most likely. */

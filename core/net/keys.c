@@ -28,7 +28,7 @@ static const RookConfigKey listener_keys[] = {
     .type = ROOK_CONFIG_LIST,
     .required = TRUE,
     .help = "Where to listen: 127.0.0.1:143, [::1]:143, *:993 (IPv4 and IPv6), a path (UNIX socket), systemd:NAME (a"
-            " socket that systemd opened under that name). Without a port the protocol's own is taken." },
+            " socket that systemd opened under that FileDescriptorName). Without a port the protocol's own is taken." },
   { .name = "tls",
     .type = ROOK_CONFIG_CHOICE,
     .default_value = "none",
@@ -49,7 +49,9 @@ static const RookConfigKey listener_keys[] = {
     .type = ROOK_CONFIG_LIST,
     .help =
         "Networks (192.0.2.0/24, ::1, unix) of load balancers: connections from there must begin with a PROXY header,"
-        " version 1 or 2, and count as the client's that it names." },
+        " version 1 or 2, and count as the client's that it names. One that names none (a health check, say) or a "
+        "client"
+        " local to the balancer is of an unknown address, which counts as no network and not as loopback." },
   { .name = "backlog",
     .type = ROOK_CONFIG_INTEGER,
     .default_value = "1024",

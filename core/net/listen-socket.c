@@ -4,6 +4,9 @@
  *
  * A UNIX socket is made under another name, given its mode and group, and then renamed into place: nobody can connect
  * to it before its permissions are right, and one left over from a crash is replaced, while a living server's is not.
+ *
+ * A socket may be bound where one of ours is that the coming configuration has no more: both live side by side (TCP by
+ * SO_REUSEPORT, which is for these two alone; UNIX under that other name) until it is sure which of them stays.
  */
 #include "net/listener.h"
 
@@ -30,8 +33,19 @@ rook_listen_socket_key (const RookListener *listener, const RookPlace *place)
     return g_strdup_printf ("systemd:%s %u", place->host, place->port);
   if (place->has_port && place->port > 0)
     return g_strdup_printf (v6 ? "[%s]:%u" : "%s:%u", place->host, place->port);
-  return g_strdup_printf (v6 ? "[%s]:%s %s" : "%s:%s %s", place->host, place->has_port ? "any" : "default",
-                          listener->name); /* not known to be the same as another's */
+  /* Not known to be the same as another's. */
+  if (place->has_port)
+    return g_strdup_printf (v6 ? "[%s]:any (%s)" : "%s:any (%s)", place->host, listener->name);
+  return g_strdup_printf (v6 ? "[%s]:%s%s (%s)" : "%s:%s%s (%s)", place->host, listener->protocol,
+                          listener->tls == ROOK_TLS_IMPLICIT ? "s" : "", listener->name);
+}
+
+gboolean
+rook_listen_socket_fits (const RookListenSocket *self, const RookListener *listener)
+{
+  return self->place.kind != ROOK_PLACE_UNIX
+         || (self->listener->mode == listener->mode
+             && g_strcmp0 (self->listener->socket_group, listener->socket_group) == 0);
 }
 
 RookListenSocket *
@@ -65,6 +79,9 @@ close_socket (RookListenSocket *self)
 {
   g_clear_pointer (&self->watch, rook_watch_free);
   unlink_ours (self);
+  if (self->staged != NULL)
+    unlink (self->staged);
+  g_clear_pointer (&self->staged, g_free);
   if (self->fd >= 0)
     close (self->fd);
   self->fd = -1;
@@ -94,7 +111,7 @@ fail (RookListenSocket *self, const char *what, GError **error)
 
 /* --- TCP ------------------------------------------------------------------------------------------------------------------ */
 
-/* What accepted sockets inherit is set here, once. */
+/* What accepted sockets inherit is set here, once. (V6ONLY is no matter once it is bound.) */
 static void
 set_options (int fd, gboolean v6)
 {
@@ -105,6 +122,41 @@ set_options (int fd, gboolean v6)
   setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (v6)
     setsockopt (fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+}
+
+static void
+set_sharing (RookListenSocket *self, gboolean sharing)
+{
+  const int value = sharing;
+
+  self->sharing = sharing;
+  setsockopt (self->fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value);
+}
+
+gboolean
+rook_listen_socket_overlaps (RookListenSocket *a, RookListenSocket *b)
+{
+  return a->place.kind == ROOK_PLACE_TCP
+         && rook_places_overlap (&a->place, rook_listen_socket_get_port (a), &b->place,
+                                 rook_listen_socket_get_port (b));
+}
+
+/* Those of ours that are going are not in the way. */
+static void
+make_way (RookListenSocket *self, guint16 port)
+{
+  GPtrArray *sockets = self->owner->sockets;
+
+  for (guint i = 0; i < sockets->len; i++)
+    {
+      RookListenSocket *other = g_ptr_array_index (sockets, i);
+
+      if (!other->going
+          || !rook_places_overlap (&self->place, port, &other->place, rook_listen_socket_get_port (other)))
+        continue;
+      set_sharing (other, TRUE);
+      set_sharing (self, TRUE);
+    }
 }
 
 static gboolean
@@ -119,6 +171,7 @@ bind_tcp (RookListenSocket *self, guint16 port, GError **error)
     return fail (self, "open a socket", error);
   self->fd = fd;
   set_options (fd, v6);
+  make_way (self, port);
   if (!v6)
     inet_pton (AF_INET, self->place.host, &in.sin_addr);
   if (bind (fd, v6 ? (struct sockaddr *) &in6 : (struct sockaddr *) &in, v6 ? sizeof in6 : sizeof in) == 0)
@@ -172,117 +225,85 @@ set_permissions (RookListenSocket *self, const char *path, GError **error)
 }
 
 static gboolean
-put_in_place (RookListenSocket *self, const char *path, GError **error)
+put_in_place (RookListenSocket *self, GError **error)
 {
   struct stat info;
 
-  if (!set_permissions (self, path, error))
-    return FALSE;
-  if (lstat (self->place.host, &info) == 0 && !S_ISSOCK (info.st_mode))
-    {
-      errno = EEXIST;
-      return fail (self, "put it in place of something that is no socket", error);
-    }
-  if (lstat (path, &info) != 0 || rename (path, self->place.host) != 0)
+  if (lstat (self->staged, &info) != 0 || rename (self->staged, self->place.host) != 0)
     return fail (self, "put it in place", error);
+  g_clear_pointer (&self->staged, g_free);
   self->device = info.st_dev;
   self->inode = info.st_ino;
   return TRUE;
 }
 
+/* Nobody may be there but ours that is going, and nothing that is no socket. */
 static gboolean
-bind_unix (RookListenSocket *self, GError **error)
+check_place (RookListenSocket *self, gboolean ours, GError **error)
 {
-  g_autofree char *path = g_strdup_printf ("%s.%04x", self->place.host, g_random_int () & 0xffff);
+  struct stat info;
+
+  errno = EADDRINUSE;
+  if (!ours && somebody_listens (self->place.host))
+    return fail (self, "bind", error);
+  errno = EEXIST;
+  if (lstat (self->place.host, &info) == 0 && !S_ISSOCK (info.st_mode))
+    return fail (self, "put it in place of something that is no socket", error);
+  return TRUE;
+}
+
+static gboolean
+make_staged (RookListenSocket *self, GError **error)
+{
   struct sockaddr_un address;
 
-  if (somebody_listens (self->place.host))
-    {
-      errno = EADDRINUSE;
-      return fail (self, "bind", error);
-    }
-  fill_unix (&address, path);
+  self->staged = g_strdup_printf ("%s.%04x", self->place.host, g_random_int () & 0xffff);
+  fill_unix (&address, self->staged);
   self->fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (self->fd < 0 || bind (self->fd, (struct sockaddr *) &address, sizeof address) != 0)
-    {
-      fail (self, "bind", error);
-      close_socket (self);
-      return FALSE;
-    }
-  if (put_in_place (self, path, error))
-    return TRUE;
-  unlink (path);
-  close_socket (self);
+  if (self->fd >= 0 && bind (self->fd, (struct sockaddr *) &address, sizeof address) == 0)
+    return set_permissions (self, self->staged, error);
+  fail (self, "bind", error);
+  g_clear_pointer (&self->staged, g_free); /* there may be another's */
   return FALSE;
 }
 
-/* --- systemd -------------------------------------------------------------------------------------------------------------- */
-
-#define FIRST_SYSTEMD_FD 3
-
-static void
-add_systemd_socket (GHashTable *sockets, const char *name, int fd)
-{
-  GArray *list = g_hash_table_lookup (sockets, name);
-
-  if (list == NULL)
-    {
-      list = g_array_new (FALSE, FALSE, sizeof (int));
-      g_hash_table_insert (sockets, g_strdup (name), list);
-    }
-  fcntl (fd, F_SETFD, FD_CLOEXEC);
-  fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
-  g_array_append_val (list, fd);
-}
-
-GHashTable *
-rook_listen_take_systemd_sockets (void)
-{
-  GHashTable *sockets = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_array_unref);
-  const char *pid = g_getenv ("LISTEN_PID");
-  const char *count = g_getenv ("LISTEN_FDS");
-  g_auto (GStrv) names = g_strsplit (g_getenv ("LISTEN_FDNAMES") != NULL ? g_getenv ("LISTEN_FDNAMES") : "", ":", -1);
-  guint n_names = g_strv_length (names);
-  guint64 n = 0;
-
-  if (pid != NULL && count != NULL && g_ascii_strtoull (pid, NULL, 10) == (guint64) getpid ())
-    g_ascii_string_to_unsigned (count, 10, 0, 1024, &n, NULL);
-  for (guint i = 0; i < n; i++)
-    add_systemd_socket (sockets, i < n_names ? names[i] : "unknown", FIRST_SYSTEMD_FD + i);
-  g_unsetenv ("LISTEN_PID"); /* they are ours, not our children's */
-  g_unsetenv ("LISTEN_FDS");
-  g_unsetenv ("LISTEN_FDNAMES");
-  return sockets;
-}
-
-guint
-rook_listen_count_systemd_sockets (RookListeners *listeners, const char *name)
-{
-  GArray *list = g_hash_table_lookup (listeners->systemd, name);
-
-  return list != NULL ? list->len : 0;
-}
-
-/* A copy of the descriptor: the socket itself stays systemd's and ours, whatever the configuration becomes. */
+/* @ours: whether what lies there already is ours. @at_once: whether it may go now. */
 static gboolean
-take_systemd (RookListenSocket *self, GError **error)
+bind_unix (RookListenSocket *self, gboolean ours, gboolean at_once, GError **error)
 {
-  GArray *list = g_hash_table_lookup (self->owner->systemd, self->place.host);
-  int type = 0;
-  socklen_t length = sizeof type;
-
-  if (list == NULL)
-    {
-      errno = ENOENT;
-      return fail (self, "find it among the sockets that systemd handed over (LISTEN_FDS)", error);
-    }
-  self->fd = fcntl (g_array_index (list, int, self->place.port), F_DUPFD_CLOEXEC, FIRST_SYSTEMD_FD);
-  if (self->fd >= 0 && getsockopt (self->fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM)
+  if (check_place (self, ours, error) && make_staged (self, error) && (!at_once || put_in_place (self, error)))
     return TRUE;
-  errno = self->fd < 0 ? errno : ENOTSOCK;
-  fail (self, "take it", error);
   close_socket (self);
   return FALSE;
+}
+
+static gboolean
+is_place_of_ours (RookListenSocket *self)
+{
+  GPtrArray *sockets = self->owner->sockets;
+
+  for (guint i = 0; i < sockets->len; i++)
+    {
+      const RookListenSocket *other = g_ptr_array_index (sockets, i);
+
+      if (other != self && other->fd >= 0 && other->going && g_str_equal (other->key, self->key))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* A UNIX socket that has been shut down is of no more use: a fresh one takes its place. */
+static void
+renew_unix (RookListenSocket *self)
+{
+  g_autoptr (GError) error = NULL;
+  int fd = self->fd;
+
+  self->fd = -1;
+  if (!bind_unix (self, TRUE, TRUE, &error))
+    rook_log_message (self->owner->net->log, ROOK_LOG_ERROR, "net.listen", "[listener %s] %s", self->listener->name,
+                      error->message);
+  close (fd);
 }
 
 /* --- all of them ------------------------------------------------------------------------------------------------------------ */
@@ -291,37 +312,41 @@ gboolean
 rook_listen_socket_bind (RookListenSocket *self, GError **error)
 {
   guint16 port = self->place.port;
+  gboolean ours;
 
   if (self->fd >= 0)
     return TRUE;
   if (self->place.kind == ROOK_PLACE_UNIX)
-    return bind_unix (self, error);
-  if (self->place.kind == ROOK_PLACE_SYSTEMD)
-    return take_systemd (self, error);
-  if (!self->place.has_port)
     {
-      port = rook_listener_default_port (self->owner->net, self->listener);
-      if (port == 0)
-        return TRUE;
+      ours = is_place_of_ours (self);
+      return bind_unix (self, ours, !ours, error);
     }
-  return bind_tcp (self, port, error);
+  if (self->place.kind == ROOK_PLACE_SYSTEMD)
+    {
+      self->fd = rook_systemd_dup (self->owner, &self->place, error);
+      set_options (self->fd, FALSE); /* which says nothing to a UNIX socket */
+      return self->fd >= 0;
+    }
+  if (!self->place.has_port)
+    port = rook_listener_default_port (self->owner->net, self->listener);
+  if (self->place.has_port || port != 0)
+    return bind_tcp (self, port, error);
+  if (rook_net_find_protocol (self->owner->net, self->listener->protocol) == NULL)
+    return TRUE;
+  g_set_error (error, ROOK_NET_ERROR, ROOK_NET_ERROR_IO, "%s: its protocol has no default port", self->key);
+  return FALSE;
 }
 
 void
 rook_listen_socket_set_listener (RookListenSocket *self, RookListener *listener)
 {
   RookListener *before = self->listener;
-  gboolean again = listener->mode != before->mode || g_strcmp0 (listener->socket_group, before->socket_group) != 0;
-  g_autoptr (GError) error = NULL;
 
   self->listener = rook_listener_ref (listener);
   if (self->listening && listener->backlog != before->backlog)
     listen (self->fd, listener->backlog);
   if (!g_str_equal (listener->protocol, before->protocol) && self->listening)
     rook_listen_socket_stop (self); /* and start again once it is seen whether the other one is there */
-  if (again && self->fd >= 0 && self->place.kind == ROOK_PLACE_UNIX
-      && !set_permissions (self, self->place.host, &error))
-    rook_log_message (self->owner->net->log, ROOK_LOG_ERROR, "net.listen", "%s", error->message);
   rook_listener_unref (before);
 }
 
@@ -330,11 +355,7 @@ rook_listen_socket_start (RookListenSocket *self, GError **error)
 {
   if (!rook_listen_socket_bind (self, error))
     return FALSE;
-  if (self->fd < 0)
-    {
-      g_set_error (error, ROOK_NET_ERROR, ROOK_NET_ERROR_IO, "%s: its protocol has no default port", self->key);
-      return FALSE;
-    }
+  g_assert (self->fd >= 0); /* its protocol is there, and so is its port */
   if (self->place.kind != ROOK_PLACE_SYSTEMD && listen (self->fd, self->listener->backlog) != 0)
     return fail (self, "listen", error);
   self->watch = rook_watch_new (rook_loop_get_main_worker (self->owner->net->loop), self->fd, ROOK_IO_READ,
@@ -345,7 +366,7 @@ rook_listen_socket_start (RookListenSocket *self, GError **error)
       return fail (self, "watch", error);
     }
   self->listening = TRUE;
-  return TRUE;
+  return self->staged == NULL || put_in_place (self, error);
 }
 
 void
@@ -354,9 +375,22 @@ rook_listen_socket_stop (RookListenSocket *self)
   g_clear_pointer (&self->watch, rook_watch_free);
   self->listening = FALSE;
   if (self->place.kind == ROOK_PLACE_UNIX)
-    close_socket (self);
+    renew_unix (self);
   else if (self->place.kind == ROOK_PLACE_TCP)
     shutdown (self->fd, SHUT_RD); /* Linux: no longer listens, stays bound, and may listen again */
+}
+
+void
+rook_listen_socket_settle (RookListenSocket *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  self->going = FALSE;
+  if (self->sharing)
+    set_sharing (self, FALSE);
+  if (self->staged != NULL && !put_in_place (self, &error))
+    rook_log_message (self->owner->net->log, ROOK_LOG_ERROR, "net.listen", "[listener %s] %s", self->listener->name,
+                      error->message);
 }
 
 guint16

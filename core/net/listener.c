@@ -3,15 +3,14 @@
  * Listeners: from [listener NAME] to bound sockets, and from one configuration to the next.
  *
  * A socket is known by its address: one that the next configuration still has is kept, whichever listener it then belongs
- * to, and only what is said about it is replaced. Opening sockets is in listen-socket.c, accepting in accept.c.
+ * to, and only what is said about it is replaced. Everything that may fail is done while the former sockets are in use
+ * and stay so if it fails. Opening sockets is in listen-socket.c, accepting in accept.c, checking in listener-check.c.
  */
 #include "net/listener.h"
 
 #include "config/config-private.h"
 
 #include <netdb.h>
-#include <string.h>
-#include <unistd.h>
 
 /* --- what a group says ------------------------------------------------------------------------------------------------- */
 
@@ -57,73 +56,12 @@ listener_new (RookConfigGroup *group, RookTlsStore *store)
   return listener;
 }
 
-/* --- checking ---------------------------------------------------------------------------------------------------------- */
-
-static void
-check_addresses (RookConfigGroup *group, GHashTable *seen, GPtrArray *mistakes)
-{
-  const char *const *addresses = rook_config_group_get_list (group, "address");
-
-  for (guint i = 0; addresses != NULL && addresses[i] != NULL; i++)
-    {
-      g_auto (RookPlace) place = { 0 };
-      g_autoptr (GError) error = NULL;
-      const char *other = g_hash_table_lookup (seen, addresses[i]);
-
-      if (!rook_place_parse (addresses[i], &place, &error))
-        rook_config_add_mistake (mistakes, group, "address", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
-      else if (other != NULL && !(place.has_port && place.port == 0)
-               && (place.has_port || place.kind != ROOK_PLACE_TCP))
-        rook_config_add_mistake (mistakes, group, "address", ROOK_CONFIG_ERROR_CONFLICT,
-                                 "%s is the address of [listener %s] already", addresses[i], other);
-      g_hash_table_insert (seen, (gpointer) addresses[i], (gpointer) rook_config_group_get_instance (group));
-    }
-}
-
-static void
-check_group (RookConfigGroup *group, RookTlsStore *store, GPtrArray *mistakes)
-{
-  const char *const *proxies = rook_config_group_get_list (group, "proxy-from");
-  const char *tls_group = rook_config_group_get_string (group, "tls-group");
-  g_autoptr (GError) error = NULL;
-
-  if (proxies != NULL && !rook_net_check_networks (proxies, &error))
-    rook_config_add_mistake (mistakes, group, "proxy-from", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
-  if (rook_config_group_get_choice (group, "tls") != ROOK_TLS_NONE
-      && !rook_tls_store_has_certificate (store, tls_group))
-    rook_config_add_mistake (mistakes, group, "tls", ROOK_CONFIG_ERROR_MISSING,
-                             "TLS needs a usable certificate in [tls%s%s]", tls_group != NULL ? " " : "",
-                             tls_group != NULL ? tls_group : "");
-}
-
-void
-rook_net_check (RookConfig *config, GPtrArray *mistakes)
-{
-  g_autoptr (RookTlsStore) store = rook_tls_store_new (config, NULL, mistakes);
-  g_autoptr (GPtrArray) groups = rook_config_get_instances (config, "listener");
-  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
-  RookConfigGroup *limits = rook_config_get_group (config, "limits", NULL);
-  const char *const *exempt = rook_config_group_get_list (limits, "exempt-addresses");
-  g_autoptr (GError) error = NULL;
-
-  if (exempt != NULL && !rook_net_check_networks (exempt, &error))
-    rook_config_add_mistake (mistakes, limits, "exempt-addresses", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
-  for (guint i = 0; i < groups->len; i++)
-    {
-      RookConfigGroup *group = g_ptr_array_index (groups, i);
-
-      if (!rook_config_group_get_boolean (group, "enabled"))
-        continue;
-      check_addresses (group, seen, mistakes);
-      check_group (group, store, mistakes);
-    }
-}
-
 /* --- from one configuration to the next -------------------------------------------------------------------------------- */
 
 typedef struct {
   RookListenSocket *socket; /* (unowned) one in use, or (owned) a new one */
   RookListener *listener;   /* (owned) */
+  RookConfigGroup *group;   /* (unowned) the plan's config's: valid until it is committed or abandoned */
   gboolean is_new;
 } Planned;
 
@@ -145,7 +83,7 @@ rook_listeners_new (RookNet *net)
 
   self->net = net;
   self->sockets = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_listen_socket_free);
-  self->systemd = rook_listen_take_systemd_sockets ();
+  rook_systemd_take (self);
   rook_accept_init (self);
   return self;
 }
@@ -155,19 +93,19 @@ rook_listeners_free (RookListeners *self)
 {
   rook_listeners_abandon (self);
   g_ptr_array_unref (self->sockets);
-  g_hash_table_unref (self->systemd); /* the descriptors stay open: systemd's sockets live as long as we do */
+  rook_systemd_free (self);
   rook_accept_clear (self);
   g_free (self);
 }
 
 static RookListenSocket *
-find_socket (RookListeners *self, const char *key)
+find_socket (RookListeners *self, const RookListener *listener, const char *key)
 {
   for (guint i = 0; i < self->sockets->len; i++)
     {
       RookListenSocket *socket = g_ptr_array_index (self->sockets, i);
 
-      if (g_str_equal (socket->key, key))
+      if (g_str_equal (socket->key, key) && rook_listen_socket_fits (socket, listener))
         return socket;
     }
   return NULL;
@@ -191,29 +129,25 @@ rook_listener_default_port (RookNet *net, const RookListener *listener)
 }
 
 static void
-plan_socket (RookListeners *self, RookConfigGroup *group, RookListener *listener, const RookPlace *place,
-             GPtrArray *mistakes)
+plan_socket (RookListeners *self, RookConfigGroup *group, RookListener *listener, const RookPlace *place)
 {
   g_autofree char *key = rook_listen_socket_key (listener, place);
-  g_autoptr (GError) error = NULL;
   Planned *planned = g_new0 (Planned, 1);
 
+  planned->group = group;
   planned->listener = rook_listener_ref (listener);
-  planned->socket = find_socket (self, key);
+  planned->socket = find_socket (self, listener, key);
+  planned->is_new = planned->socket == NULL;
+  if (planned->is_new)
+    planned->socket = rook_listen_socket_new (self, listener, place);
+  else
+    planned->socket->going = FALSE;
   g_ptr_array_add (self->planned, planned);
-  if (planned->socket != NULL)
-    return;
-  planned->socket = rook_listen_socket_new (self, listener, place);
-  planned->is_new = TRUE;
-  if (!rook_listen_socket_bind (planned->socket, &error) && !planned->socket->optional)
-    rook_config_add_mistake (mistakes, group, "address", ROOK_CONFIG_ERROR_CONFLICT, "%s", error->message);
-  else if (error != NULL)
-    rook_log_message (self->net->log, ROOK_LOG_WARNING, "net.listen", "%s; going on without it", error->message);
 }
 
 /* "*" is two sockets. */
 static void
-plan_place (RookListeners *self, RookConfigGroup *group, RookListener *listener, const char *text, GPtrArray *mistakes)
+plan_place (RookListeners *self, RookConfigGroup *group, RookListener *listener, const char *text)
 {
   g_auto (RookPlace) place = { 0 };
 
@@ -223,23 +157,24 @@ plan_place (RookListeners *self, RookConfigGroup *group, RookListener *listener,
     {
       g_free (place.host);
       place.host = g_strdup ("0.0.0.0");
-      plan_socket (self, group, listener, &place, mistakes);
+      plan_socket (self, group, listener, &place);
       g_free (place.host);
       place.host = g_strdup ("::");
     }
-  plan_socket (self, group, listener, &place, mistakes);
+  plan_socket (self, group, listener, &place);
   if (place.kind == ROOK_PLACE_SYSTEMD) /* one name may stand for several, as with ListenStream= given twice */
-    while (++place.port < rook_listen_count_systemd_sockets (self, place.host))
-      plan_socket (self, group, listener, &place, mistakes);
+    while (++place.port < rook_systemd_count (self, place.host))
+      plan_socket (self, group, listener, &place);
 }
 
-void
-rook_listeners_prepare (RookListeners *self, RookConfig *config, RookTlsStore *store, GPtrArray *mistakes)
+static void
+plan_all (RookListeners *self, RookConfig *config, RookTlsStore *store)
 {
   g_autoptr (GPtrArray) groups = rook_config_get_instances (config, "listener");
 
-  rook_listeners_abandon (self);
   self->planned = g_ptr_array_new_with_free_func (planned_free);
+  for (guint i = 0; i < self->sockets->len; i++)
+    ((RookListenSocket *) g_ptr_array_index (self->sockets, i))->going = TRUE; /* unless it is planned */
   for (guint i = 0; i < groups->len; i++)
     {
       RookConfigGroup *group = g_ptr_array_index (groups, i);
@@ -250,15 +185,72 @@ rook_listeners_prepare (RookListeners *self, RookConfig *config, RookTlsStore *s
         continue;
       listener = listener_new (group, store);
       for (guint j = 0; addresses[j] != NULL; j++)
-        plan_place (self, group, listener, addresses[j], mistakes);
+        plan_place (self, group, listener, addresses[j]);
       rook_listener_unref (listener);
     }
+}
+
+static void
+add_conflict (const Planned *planned, GPtrArray *mistakes, const char *what, const char *of)
+{
+  rook_config_add_mistake (mistakes, planned->group, "address", ROOK_CONFIG_ERROR_CONFLICT, "%s%s", what, of);
+}
+
+static void
+bind_planned (RookListeners *self, GPtrArray *mistakes)
+{
+  for (guint i = 0; i < self->planned->len; i++)
+    {
+      const Planned *planned = g_ptr_array_index (self->planned, i);
+      gboolean said = planned->socket->optional;
+      g_autoptr (GError) error = NULL;
+
+      if (rook_listen_socket_bind (planned->socket, &error))
+        continue;
+      if (!planned->socket->optional)
+        add_conflict (planned, mistakes, error->message, "");
+      else if (!said)
+        rook_log_message (self->net->log, ROOK_LOG_WARNING, "net.listen", "%s; going on without it", error->message);
+    }
+}
+
+/* Two that are bound do not hurt until both listen: that is too late to be refused. */
+static void
+check_overlaps (RookListeners *self, GPtrArray *mistakes)
+{
+  for (guint i = 0; i < self->planned->len; i++)
+    for (guint j = 0; j < i; j++)
+      {
+        const Planned *one = g_ptr_array_index (self->planned, i), *other = g_ptr_array_index (self->planned, j);
+
+        if (one->socket != other->socket && rook_listen_socket_overlaps (one->socket, other->socket))
+          add_conflict (one, mistakes, "its address overlaps with ", other->socket->key);
+      }
+}
+
+void
+rook_listeners_prepare (RookListeners *self, RookConfig *config, RookTlsStore *store, GPtrArray *mistakes)
+{
+  rook_listeners_abandon (self);
+  plan_all (self, config, store);
+  rook_listeners_prepare_late (self, mistakes);
+}
+
+void
+rook_listeners_prepare_late (RookListeners *self, GPtrArray *mistakes)
+{
+  bind_planned (self, mistakes);
+  check_overlaps (self, mistakes);
 }
 
 void
 rook_listeners_abandon (RookListeners *self)
 {
+  if (self->planned == NULL)
+    return;
   g_clear_pointer (&self->planned, g_ptr_array_unref);
+  for (guint i = 0; i < self->sockets->len; i++)
+    rook_listen_socket_settle (g_ptr_array_index (self->sockets, i));
 }
 
 void
@@ -267,10 +259,10 @@ rook_listeners_commit (RookListeners *self)
   g_autoptr (GPtrArray) planned = g_steal_pointer (&self->planned);
   GPtrArray *sockets = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_listen_socket_free);
 
+  g_assert (self->gone == NULL);
   for (guint i = 0; planned != NULL && i < planned->len; i++)
     {
       Planned *plan = g_ptr_array_index (planned, i);
-
       guint index;
 
       if (!plan->is_new)
@@ -283,8 +275,21 @@ rook_listeners_commit (RookListeners *self)
       rook_listen_socket_set_listener (plan->socket, plan->listener);
       g_ptr_array_add (sockets, plan->socket);
     }
-  g_ptr_array_unref (self->sockets); /* closes what is no longer wanted */
+  self->gone = self->sockets;
   self->sockets = sockets;
+}
+
+/* What takes their place listens by now. Whoever came before that, and waits still, is let in. */
+void
+rook_listeners_settle (RookListeners *self)
+{
+  g_autoptr (GPtrArray) gone = g_steal_pointer (&self->gone);
+
+  for (guint i = 0; i < self->sockets->len; i++)
+    rook_listen_socket_settle (g_ptr_array_index (self->sockets, i));
+  for (guint i = 0; gone != NULL && i < gone->len; i++)
+    if (((RookListenSocket *) g_ptr_array_index (gone, i))->listening)
+      rook_accept_last (g_ptr_array_index (gone, i));
 }
 
 void
@@ -306,6 +311,7 @@ rook_listeners_update (RookListeners *self)
         rook_log_message (self->net->log, socket->optional ? ROOK_LOG_WARNING : ROOK_LOG_ERROR, "net.listen",
                           "[listener %s] %s", socket->listener->name, error->message);
     }
+  rook_systemd_update (self);
 }
 
 void
@@ -328,6 +334,7 @@ rook_listeners_warn_unserved (RookListeners *self)
                         listener->protocol, likely != NULL ? "; did you mean \"" : "", likely != NULL ? likely : "",
                         likely != NULL ? "\"?" : "");
     }
+  rook_systemd_warn_unused (self);
 }
 
 void
@@ -335,6 +342,7 @@ rook_listeners_close_all (RookListeners *self)
 {
   rook_listeners_abandon (self);
   g_ptr_array_set_size (self->sockets, 0);
+  rook_systemd_update (self);
 }
 
 guint16

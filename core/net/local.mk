@@ -25,6 +25,8 @@ core_libcore_la_SOURCES += \
 	%D%/limits.c \
 	%D%/limits.h \
 	%D%/listen-socket.c \
+	%D%/listen-systemd.c \
+	%D%/listener-check.c \
 	%D%/listener.c \
 	%D%/listener.h \
 	%D%/net-private.h \
@@ -35,6 +37,8 @@ core_libcore_la_SOURCES += \
 	%D%/proxy.c \
 	%D%/proxy.h \
 	%D%/pump.c \
+	%D%/room.c \
+	%D%/room.h \
 	%D%/sasl-layer.c \
 	%D%/sasl-layer.h \
 	%D%/tls-context.c \

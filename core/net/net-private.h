@@ -38,8 +38,13 @@ void rook_net_listen (RookNet *net);
 /* For a reload that is all or nothing: binds what @config has and the configuration in force has not, and reads
  * certificates. Failures become mistakes. What was prepared is kept until rook_net_reconfigure() or rook_net_abandon(). */
 void rook_net_prepare (RookNet *net, RookConfig *config, GPtrArray *mistakes);
+/* Once the plugins of @config run: binds what could not be bound before, for want of a protocol's port. */
+gboolean rook_net_prepare_late (RookNet *net, GError **error);
 void rook_net_abandon (RookNet *net);
-/* Takes @config: listeners come, go and change; nobody's connection notices. What was not prepared and fails is logged. */
+/* Adds what a reload does to listeners: "added listener imap", "removed ...", "moved ...", "changed ...". */
+void rook_net_describe_changes (RookConfig *before, RookConfig *after, GPtrArray *changes);
+/* Takes @config: listeners come, go and change; nobody's connection notices, and whoever waits to be let in is. What was
+ * not prepared and fails is logged. */
 void rook_net_reconfigure (RookNet *net, RookConfig *config);
 
 /* The server stops: closes all listeners, tells all sessions to finish. */

@@ -325,6 +325,24 @@ rook_net_prepare (RookNet *net, RookConfig *config, GPtrArray *mistakes)
   rook_listeners_prepare (net->listeners, config, net->next_tls, mistakes);
 }
 
+static gboolean
+fail_with_first (GPtrArray *mistakes, GError **error)
+{
+  const RookConfigMistake *mistake = g_ptr_array_index (mistakes, 0);
+
+  g_set_error (error, ROOK_NET_ERROR, ROOK_NET_ERROR_IO, "%s", mistake->message);
+  return FALSE;
+}
+
+gboolean
+rook_net_prepare_late (RookNet *net, GError **error)
+{
+  g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+
+  rook_listeners_prepare_late (net->listeners, mistakes);
+  return mistakes->len == 0 || fail_with_first (mistakes, error);
+}
+
 void
 rook_net_abandon (RookNet *net)
 {
@@ -346,7 +364,10 @@ rook_net_reconfigure (RookNet *net, RookConfig *config)
   net->settings = rook_net_settings_new (config);
   spread_settings (net);
   rook_listeners_commit (net->listeners);
+  rook_room_count (net);
+  rook_room_warn (net);
   rook_listeners_update (net->listeners);
+  rook_listeners_settle (net->listeners);
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------------------- */
@@ -367,7 +388,7 @@ add_metrics (RookNet *net)
 #define REFUSED(reason) rook_metrics_counter (metrics, "net.refused", "reason", reason, "connections turned away")
   m->refused_many = REFUSED ("too-many");
   m->refused_address = REFUSED ("too-many-address");
-  m->refused_shutdown = REFUSED ("shutdown");
+  m->refused_unserved = REFUSED ("not-served");
   m->refused_proxy = REFUSED ("bad-proxy");
   m->refused_user = REFUSED ("too-many-user");
   m->refused_descriptors = REFUSED ("no-descriptors");
@@ -475,13 +496,11 @@ rook_net_bind (RookNet *net, GError **error)
   rook_listeners_prepare (net->listeners, config, net->tls, mistakes);
   if (mistakes->len > 0)
     {
-      const RookConfigMistake *mistake = g_ptr_array_index (mistakes, 0);
-
-      g_set_error_literal (error, ROOK_NET_ERROR, ROOK_NET_ERROR_IO, mistake->message);
       rook_listeners_abandon (net->listeners);
-      return FALSE;
+      return fail_with_first (mistakes, error);
     }
   rook_listeners_commit (net->listeners);
+  rook_listeners_settle (net->listeners);
   return TRUE;
 }
 
@@ -489,6 +508,8 @@ void
 rook_net_listen (RookNet *net)
 {
   net->listening = TRUE;
+  rook_room_count (net);
+  rook_room_warn (net);
   rook_listeners_update (net->listeners);
   rook_listeners_warn_unserved (net->listeners);
 }

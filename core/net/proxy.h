@@ -13,7 +13,7 @@ G_BEGIN_DECLS
 typedef enum {
   ROOK_PROXY_MORE,  /* the beginning of a header: more bytes are needed */
   ROOK_PROXY_FOUND, /* it names both ends */
-  ROOK_PROXY_LOCAL, /* it says that the balancer itself is asking, or does not know: the addresses are the socket's */
+  ROOK_PROXY_LOCAL, /* it says that the balancer itself is asking, or does not know who is */
   ROOK_PROXY_BAD
 } RookProxyResult;
 

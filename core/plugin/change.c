@@ -22,6 +22,7 @@ typedef struct {
   GPtrArray *started;     /* (element-type RookPlugin) (owned) (unowned contents) */
   GPtrArray *changes;     /* (element-type utf8) (owned) */
   GError *error;          /* (owned) (nullable) */
+  RookPluginsReady ready; /* (nullable) */
   RookPluginsDone callback;
   gpointer data;
 } Change;
@@ -328,12 +329,18 @@ roll_back (Change *change)
   rook_plugin_stop_new (change->plugins, change->started, UNDO_DEADLINE_MS, put_back, change);
 }
 
+static gboolean
+is_ready (Change *change)
+{
+  return change->ready == NULL || change->ready (change->data, &change->error);
+}
+
 static void
 on_gone (gpointer data)
 {
   Change *change = data;
 
-  if (start_rest (change))
+  if (start_rest (change) && is_ready (change))
     commit (change);
   else
     roll_back (change);
@@ -358,10 +365,11 @@ change_new (RookPlugins *self, RookPluginPlan *plan, RookConfig *before)
 
 void
 rook_plugins_change (RookPlugins *self, RookPluginPlan *plan, RookConfig *before, guint deadline_ms,
-                     RookPluginsDone callback, gpointer data)
+                     RookPluginsReady ready, RookPluginsDone callback, gpointer data)
 {
   Change *change = change_new (self, plan, before);
 
+  change->ready = ready;
   change->callback = callback;
   change->data = data;
   find_going (change);
@@ -371,7 +379,7 @@ rook_plugins_change (RookPlugins *self, RookPluginPlan *plan, RookConfig *before
       return;
     }
   rook_server_set_config (self->server, rook_config_ref (plan->config));
-  if (!start_early (change))
+  if (!start_early (change) || !is_ready (change))
     roll_back (change);
   else
     rook_plugin_stop_new (self, change->going, deadline_ms, on_gone, change);

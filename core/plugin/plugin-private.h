@@ -67,9 +67,15 @@ char **rook_plugins_dup_failed (RookPlugins *self);
  */
 typedef void (*RookPluginsDone) (GPtrArray *changes, const GError *error, gpointer data);
 /**
+ * RookPluginsReady: whether what hangs on plugins that have come is as it should be. Asked when those are initialised that
+ * can be without disturbing anybody, and again when all are. Returns: %FALSE to have everything put back.
+ */
+typedef gboolean (*RookPluginsReady) (gpointer data, GError **error);
+/**
  * rook_plugins_change:
  * @plan: (transfer full): without mistakes
  * @before: the configuration whose plugins run
+ * @ready: (nullable)
  *
  * Goes from what runs to @plan, all or nothing: plugins that came are initialised, those that went, and those that have
  * another value in a key that takes a restart, are drained with the deadline first, with whoever needs them; of the rest
@@ -77,7 +83,7 @@ typedef void (*RookPluginsDone) (GPtrArray *changes, const GError *error, gpoint
  * that had failed before and fails again just stays so. The plan's configuration is in force already.
  */
 void rook_plugins_change (RookPlugins *self, RookPluginPlan *plan, RookConfig *before, guint deadline_ms,
-                          RookPluginsDone callback, gpointer data);
+                          RookPluginsReady ready, RookPluginsDone callback, gpointer data);
 
 /* Drains and ends all plugins, in reverse order of their init: without the pinned ones, while stores are open, and then
  * with them. Calls back at the end, never before it returns. */

@@ -157,7 +157,7 @@ def write_config(path, groups):
 class Server:
     """One rookeryd. `config` changes the default settings (see merge()); `users` get PASSWORD."""
 
-    def __init__(self, config=None, users=USERS, environment=None, plugins=None, as_root=False, **popen):
+    def __init__(self, config=None, users=USERS, environment=None, plugins=None, as_root=False, sockets=(), **popen):
         # Paths of UNIX sockets must be short, and reachable for nobody, which pytest's are not.
         self.directory = Path(tempfile.mkdtemp(prefix="rook-"))
         self.run_directory = Path(tempfile.mkdtemp(prefix="rook-run-"))
@@ -170,6 +170,7 @@ class Server:
         self.environment = dict(environment or {})
         self.popen = popen
         self.as_root = as_root
+        self.sockets = list(sockets)  # (name, listening socket), handed over as systemd does
         self.user = UNPRIVILEGED if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         if os.geteuid() == 0 and not as_root:
             self.popen = {"user": self.user, "group": pwd.getpwnam(self.user).pw_gid, "extra_groups": [], **popen}
@@ -253,13 +254,28 @@ class Server:
         linked = programs() / ".libs" / "rookeryd"
         return str(linked if linked.exists() else programs() / "rookeryd")
 
+    def activation(self):
+        """A command that runs another with `sockets` as descriptors 3 and up, and says so (sd_listen_fds(3))."""
+        if not self.sockets:
+            return []
+        self.popen["pass_fds"] = [one.fileno() for _, one in self.sockets]
+        script = (
+            "import os, sys\n"
+            "high = [os.dup2(int(fd), 100 + i) for i, fd in enumerate(sys.argv[1].split(','))]\n"
+            "[os.dup2(fd, 3 + i) for i, fd in enumerate(high)]\n"
+            "[os.close(fd) for fd in high]\n"
+            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(high)), LISTEN_FDNAMES=sys.argv[2])\n"
+            "os.execvp(sys.argv[3], sys.argv[3:])\n")
+        return ["/usr/bin/python3", "-c", script, ",".join(map(str, self.popen["pass_fds"])),
+                ":".join(name for name, _ in self.sockets)]
+
     def start(self, wait=True):
         self.prepare()
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         notify.bind(str(self.run_directory / "notify.sock"))
         (self.run_directory / "notify.sock").chmod(0o666)
         environment = child_environment({"NOTIFY_SOCKET": str(self.run_directory / "notify.sock"), **self.environment})
-        command = shlex.split(os.environ.get("ROOKERY_WRAPPER", "")) + [
+        command = self.activation() + shlex.split(os.environ.get("ROOKERY_WRAPPER", "")) + [
             self.program(), "--config", str(self.config_path)]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -385,8 +401,9 @@ class Server:
     def check_config(self):
         """rookeryd --check-config on the configuration as it is written now. Returns the finished process."""
         self.prepare()
-        return subprocess.run([self.program(), "--config", str(self.config_path), "--check-config"], capture_output=True,
-                              text=True, env=child_environment(), timeout=60 * SLOW, **self.popen)
+        command = self.activation() + [self.program(), "--config", str(self.config_path), "--check-config"]
+        return subprocess.run(command, capture_output=True, text=True, env=child_environment(), timeout=60 * SLOW,
+                              **self.popen)
 
     def resident_kib(self):
         """Memory in use now."""

@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Reload: a new configuration, all or nothing."""
 
+import contextlib
 import signal
+import socket
 
 import pytest
 from rookery_harness import BUILD, free_port
 from rookery_wire import Wire
+
+
+def has_service(name):
+    try:
+        return bool(socket.getservbyname(name, "tcp"))
+    except OSError:
+        return False
 
 
 @pytest.fixture
@@ -138,6 +147,60 @@ def test_listener_that_cannot_be_bound_refuses_the_reload(notify):
         assert str(taken) in done.stderr
         wire.send("PING")
         wire.expect(b"+OK")
+
+
+def test_listener_moves_to_loopback_and_back(notify):
+    server, port, groups = notify
+    everywhere = {**groups, "listener notify": {"protocol": "notify", "address": f"*:{port}"}}
+    with contextlib.ExitStack() as stack:
+        wires = []
+        for target in (everywhere, groups, everywhere):
+            assert "moved listener notify" in server.reload(target)
+            wires.append(stack.enter_context(Wire(port)))
+            wires[-1].expect(r"\+OK .*")
+            for wire in wires:
+                wire.send("PING")
+                wire.expect(b"+OK")
+        taken = wires[0].socket.getsockname()[1]
+        done = server.reload({**groups, "listener other": {"protocol": "notify", "address": f"127.0.0.1:{taken}"}},
+                             check=False)
+        assert done.returncode != 0 and str(taken) in done.stderr
+        for wire in wires:
+            wire.send("PING")
+            wire.expect(b"+OK")
+        with Wire(("127.0.0.2", port)) as wire:  # it is still everywhere
+            wire.expect(r"\+OK .*")
+
+
+def test_changes_name_listeners_too(notify):
+    server, port, groups = notify
+    more = {**groups, "listener other": {"protocol": "notify", "address": f"127.0.0.1:{free_port()}"}}
+    assert "added listener other" in server.reload(more)
+    more["listener other"]["max-connections"] = 3
+    assert "changed listener other" in server.reload(more)
+    assert "removed listener other" in server.reload(groups)
+    assert "listener" not in server.reload(groups)
+
+
+@pytest.mark.skipif(not (BUILD / "plugins/lmtp.la").exists(), reason="built without LMTP")
+@pytest.mark.skipif(has_service("lmtp"), reason="the system's list of services knows the port beforehand")
+def test_port_that_only_the_new_plugin_knows_refuses_the_reload_if_it_cannot_be_bound(notify):
+    server, port, groups = notify
+    with contextlib.ExitStack() as stack:
+        wire = stack.enter_context(Wire(port))
+        wire.expect(r"\+OK .*")
+        holder = stack.enter_context(socket.socket())
+        with contextlib.suppress(PermissionError):  # then the server may not have port 24 either
+            holder.bind(("127.0.0.1", 24))
+            holder.listen()
+        done = server.reload({**groups, "plugin lmtp": {}, "listener lmtp": {"protocol": "lmtp", "address": "127.0.0.1"},
+                              "plugin example": {"enabled": False}}, check=False)
+        assert done.returncode != 0
+        assert "127.0.0.1:lmtp (lmtp): can't bind" in done.stderr
+        assert states(server) == {"example": "running"}
+        wire.send("PING")  # what was to go had not even been told
+        wire.expect(b"+OK")
+        assert "server.reloaded" not in server.log()
 
 
 def test_disable_and_enable_last_until_the_next_reload(notify):

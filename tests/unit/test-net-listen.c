@@ -226,6 +226,246 @@ test_reload_all_or_nothing (void)
   fixture_stop (&fixture);
 }
 
+/* --- reload: what takes a place that is ours still ------------------------------------------------------------------------- */
+
+static char *
+on_port (const char *host, guint16 port)
+{
+  return g_strdup_printf ("[listener one]\nprotocol=echo\naddress=%s:%u\n", host, port);
+}
+
+/* Another rookeryd, say, can't bind beside us. */
+static void
+assert_alone (const char *host, guint16 port)
+{
+  const int on = 1;
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (port) };
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  g_assert_cmpint (inet_pton (AF_INET, host, &address.sin_addr), ==, 1);
+  g_assert_no_errno (setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
+  g_assert_cmpint (bind (fd, (struct sockaddr *) &address, sizeof address), ==, -1);
+  g_assert_cmpint (errno, ==, EADDRINUSE);
+  close (fd);
+}
+
+/* From everywhere to loopback and back. Sessions go on; who waits to be accepted (nobody accepts meanwhile) is let in. */
+static void
+test_reload_moves (void)
+{
+  static const char *const hosts[] = { "*", "127.0.0.1", "0.0.0.0", "127.0.0.1", "*" };
+  guint16 port = free_port ();
+  g_autofree char *text = on_port (hosts[0], port);
+  g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func ((GDestroyNotify) client_free);
+  Fixture fixture;
+
+  fixture_start (&fixture, text);
+  for (guint i = 0; i < G_N_ELEMENTS (hosts); i++)
+    {
+      g_autofree char *next = on_port (hosts[i], port);
+      Client *waiting = client_new (&fixture, "one");
+
+      g_ptr_array_add (clients, waiting);
+      reconfigure (&fixture, next);
+      assert_alone ("127.0.0.1", port);
+      g_ptr_array_add (clients, client_new (&fixture, "one"));
+      client_expect (waiting, "HELLO");
+      client_expect (clients->pdata[clients->len - 1], "HELLO");
+      for (guint j = 0; j < clients->len; j++)
+        {
+          client_send (clients->pdata[j], "ECHO on\r\n");
+          client_expect (clients->pdata[j], "on");
+        }
+    }
+  g_ptr_array_set_size (clients, 0);
+  fixture_stop (&fixture);
+}
+
+/* The same address said in another way. */
+static void
+test_reload_names_the_port (void)
+{
+  guint16 port = free_port ();
+  RookProtocol protocol = echo_protocol;
+  g_autofree char *text = on_port ("127.0.0.1", port);
+  Fixture fixture;
+
+  protocol.name = "ported";
+  protocol.default_port = port;
+  fixture_start (&fixture, text);
+  rook_net_add_protocol (fixture.net, &protocol, &fixture);
+  reconfigure (&fixture, "[listener one]\nprotocol=ported\naddress=127.0.0.1\n");
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+    g_assert_cmpuint (rook_net_get_port (fixture.net, "one"), ==, port);
+    reconfigure (&fixture, text);
+    client_send (client, "ECHO on\r\n");
+    client_expect (client, "on");
+  }
+  fixture_stop (&fixture);
+}
+
+/* A move with something else wrong: the former socket is as it was, alone, and can be moved later. */
+static void
+test_reload_that_moves_is_refused_whole (void)
+{
+  guint16 port = free_port ();
+  g_autofree char *before = on_port ("*", port), *after = on_port ("127.0.0.1", port);
+  g_autofree char *wrong = g_strconcat (after, "[listener two]\nprotocol=echo\naddress=192.0.2.77:7\n", NULL);
+  Fixture fixture;
+
+  fixture_start (&fixture, before);
+  {
+    g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+    g_autoptr (RookConfig) config = read_config (&fixture, wrong);
+    g_autoptr (Client) client = NULL;
+
+    rook_net_prepare (fixture.net, config, mistakes);
+    g_assert_cmpuint (mistakes->len, ==, 1);
+    rook_net_abandon (fixture.net);
+    assert_alone ("127.0.0.1", port);
+    client = client_new (&fixture, "one");
+    client_expect (client, "HELLO");
+    reconfigure (&fixture, after);
+    client_send (client, "ECHO on\r\n");
+    client_expect (client, "on");
+  }
+  fixture_stop (&fixture);
+}
+
+static void
+test_reload_moves_ipv6 (void)
+{
+  guint16 port = free_port ();
+  g_autofree char *any = on_port ("[::]", port), *loopback = on_port ("[::1]", port), *v4 = on_port ("127.0.0.1", port);
+  struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+  int fd = socket (AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  Fixture fixture;
+
+  if (fd < 0 || bind (fd, (struct sockaddr *) &address, sizeof address) != 0)
+    {
+      g_test_skip ("no IPv6 here");
+      close (fd);
+      return;
+    }
+  close (fd);
+  address.sin6_port = htons (port);
+  fixture_start (&fixture, v4);
+  for (guint i = 0; i < 3; i++)
+    {
+      reconfigure (&fixture, i == 1 ? loopback : any);
+      fd = socket (AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      g_assert_no_errno (connect (fd, (struct sockaddr *) &address, sizeof address));
+      close (fd);
+      g_assert_cmpint (try_connect (port), ==, ECONNREFUSED); /* IPv4 has gone */
+    }
+  fixture_stop (&fixture);
+}
+
+/* Two of one configuration that would fight for connections: refused, not found out when the second one listens. */
+static void
+test_overlaps_are_refused (void)
+{
+  guint16 port = free_port ();
+  RookProtocol protocol = echo_protocol;
+  g_autofree char *text = g_strdup_printf ("[listener two]\nprotocol=ported\naddress=*\n"
+                                           "[listener one]\nprotocol=ported\naddress=127.0.0.1:%u\n",
+                                           port);
+  Fixture fixture;
+
+  protocol.name = "ported";
+  protocol.default_port = port;
+  fixture_start (&fixture, LISTENER);
+  rook_net_add_protocol (fixture.net, &protocol, &fixture);
+  {
+    g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+    g_autoptr (RookConfig) config = read_config (&fixture, text);
+
+    rook_net_prepare (fixture.net, config, mistakes);
+    g_assert_cmpuint (mistakes->len, ==, 1);
+    rook_net_abandon (fixture.net);
+  }
+  fixture_stop (&fixture);
+}
+
+/* What only a protocol that has come meanwhile can tell is bound before the commit, or refuses it. */
+static void
+test_late_binding (void)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET };
+  guint16 port = free_port ();
+  RookProtocol protocol = echo_protocol;
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  Fixture fixture;
+
+  protocol.name = "ported";
+  protocol.default_port = port;
+  address.sin_port = htons (port);
+  address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
+  g_assert_no_errno (listen (fd, 1));
+  fixture_start (&fixture, LISTENER);
+  for (guint round = 0; round < 2; round++)
+    {
+      g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+      g_autoptr (RookConfig) config = read_config (&fixture, "[listener one]\nprotocol=ported\naddress=127.0.0.1\n");
+      g_autoptr (GError) error = NULL;
+
+      g_hash_table_remove (fixture.net->protocols, "ported");
+      rook_net_prepare (fixture.net, config, mistakes);
+      g_assert_cmpuint (mistakes->len, ==, 0);
+      rook_net_add_protocol (fixture.net, &protocol, &fixture);
+      if (round == 0)
+        {
+          g_assert_false (rook_net_prepare_late (fixture.net, &error));
+          g_assert_nonnull (strstr (error->message, "Address already in use"));
+          rook_net_abandon (fixture.net);
+          close (fd);
+          continue;
+        }
+      g_assert_true (rook_net_prepare_late (fixture.net, &error));
+      rook_net_reconfigure (fixture.net, config);
+      g_assert_cmpuint (rook_net_get_port (fixture.net, "one"), ==, port);
+      g_assert_cmpint (try_connect (port), ==, 0);
+    }
+  fixture_stop (&fixture);
+}
+
+static void
+assert_changes (Fixture *fixture, const char *before, const char *after, const char *expected)
+{
+  g_autoptr (RookConfig) one = read_config (fixture, before), other = read_config (fixture, after);
+  g_autoptr (GPtrArray) changes = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *text = NULL;
+
+  rook_net_describe_changes (one, other, changes);
+  g_ptr_array_add (changes, NULL);
+  text = g_strjoinv (", ", (char **) changes->pdata);
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static void
+test_changes_are_named (void)
+{
+  Fixture fixture;
+
+#define A "[listener a]\nprotocol=x\naddress=127.0.0.1:1\n"
+#define B "[listener b]\nprotocol=x\naddress=127.0.0.1:2\n"
+  fixture_start (&fixture, NULL);
+  assert_changes (&fixture, A, A, "");
+  assert_changes (&fixture, A, B, "removed listener a, added listener b");
+  assert_changes (&fixture, A B, A "enabled=false\n" B, "removed listener a");
+  assert_changes (&fixture, A "enabled=false\nbacklog=7\n", A, "added listener a");
+  assert_changes (&fixture, A "enabled=false\nbacklog=7\n", A "enabled=false\n", "");
+  assert_changes (&fixture, A B, A "backlog=7\n" B, "changed listener a");
+  assert_changes (&fixture, A, "[listener a]\nprotocol=y\naddress=*:1\nbacklog=7\n", "moved listener a");
+#undef A
+#undef B
+  fixture_stop (&fixture);
+}
+
 static void
 test_disabled (void)
 {
@@ -316,6 +556,108 @@ test_unix (void)
   fixture_stop (&fixture);
 }
 
+/* Another place, other permissions: nobody who waits is lost, and no file is left behind. */
+static void
+test_unix_moves (void)
+{
+  static const char *const texts[] = {
+    "address=@SCRATCH@/sock\nsocket-mode=0600\n",
+    "address=@SCRATCH@/sock\nsocket-mode=0660\n",
+    "address=@SCRATCH@/other\nsocket-mode=0660\n",
+    "address=@SCRATCH@/sock;@SCRATCH@/other\nsocket-mode=0600\n",
+  };
+  static const mode_t modes[][2] = { { 0600, 0 }, { 0660, 0 }, { 0, 0660 }, { 0600, 0600 } };
+  Fixture fixture;
+  g_autofree char *path = NULL, *other = NULL;
+
+  fixture_start (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-mode=0604\n");
+  path = unix_path (&fixture);
+  other = g_build_filename (fixture.server->scratch, "other", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autofree char *text = g_strconcat ("[listener one]\nprotocol=echo\n", texts[i], NULL);
+      g_autoptr (Client) waiting = client_new_unix (&fixture, i == 3 ? other : path);
+      g_autoptr (Client) after = NULL;
+      struct stat info;
+
+      reconfigure (&fixture, text);
+      g_assert_cmpuint (stat (path, &info) == 0 ? info.st_mode & 07777 : 0, ==, modes[i][0]);
+      g_assert_cmpuint (stat (other, &info) == 0 ? info.st_mode & 07777 : 0, ==, modes[i][1]);
+      after = client_new_unix (&fixture, modes[i][0] != 0 ? path : other);
+      client_expect (waiting, "HELLO");
+      client_expect (after, "HELLO");
+    }
+  rook_net_drain (fixture.net);
+  {
+    g_autoptr (GDir) dir = g_dir_open (fixture.server->scratch, 0, NULL);
+    const char *name;
+
+    while ((name = g_dir_read_name (dir)) != NULL)
+      g_assert_false (g_str_has_prefix (name, "sock") || g_str_has_prefix (name, "other"));
+  }
+  fixture_stop (&fixture);
+}
+
+/* Permissions that can't be given refuse the reload, and the socket that is there stays as it is. */
+static void
+test_unix_permissions_refuse (void)
+{
+  Fixture fixture;
+  g_autofree char *path = NULL;
+
+  fixture_start (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-mode=0600\n");
+  path = unix_path (&fixture);
+  {
+    const char *text = "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-group=no-such-group\n";
+    g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+    g_autoptr (RookConfig) config = read_config (&fixture, text);
+    g_autoptr (Client) client = NULL;
+    struct stat info;
+
+    g_assert_cmpuint (count_mistakes (&fixture, text), ==, 1);
+    rook_net_prepare (fixture.net, config, mistakes);
+    g_assert_cmpuint (mistakes->len, ==, 1);
+    rook_net_abandon (fixture.net);
+    g_assert_no_errno (stat (path, &info));
+    g_assert_cmpuint (info.st_mode & 07777, ==, 0600);
+    client = client_new_unix (&fixture, path);
+    client_expect (client, "HELLO");
+  }
+  fixture_stop (&fixture);
+}
+
+/* While its protocol is away its place stays ours, and refuses. */
+static void
+test_unix_drains_and_comes_back (void)
+{
+  Fixture fixture;
+  RookNetProtocol *protocol;
+  g_autofree char *path = NULL;
+
+  fixture_start (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\n");
+  path = unix_path (&fixture);
+  protocol = rook_net_find_protocol (fixture.net, "echo");
+  for (guint round = 0; round < 3; round++)
+    {
+      struct sockaddr_un address = { .sun_family = AF_UNIX };
+      int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      g_autoptr (Client) client = client_new_unix (&fixture, path);
+
+      client_expect (client, "HELLO");
+      g_atomic_int_set (&protocol->draining, TRUE);
+      rook_listeners_update (fixture.net->listeners);
+      g_strlcpy (address.sun_path, path, sizeof address.sun_path);
+      g_assert_cmpint (connect (fd, (struct sockaddr *) &address, sizeof address), ==, -1);
+      g_assert_cmpint (errno, ==, ECONNREFUSED);
+      close (fd);
+      client_send (client, "ECHO still here\r\n");
+      client_expect (client, "still here");
+      g_atomic_int_set (&protocol->draining, FALSE);
+      rook_listeners_update (fixture.net->listeners);
+    }
+  fixture_stop (&fixture);
+}
+
 static void
 test_unix_stale_and_living (void)
 {
@@ -376,14 +718,19 @@ systemd_child (void)
 {
   struct sockaddr_in address = { .sin_family = AF_INET };
   g_autofree char *pid = g_strdup_printf ("%d", getpid ());
-  int fd = socket (AF_INET, SOCK_STREAM, 0);
   Fixture fixture;
 
   address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
-  g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
-  g_assert_no_errno (listen (fd, 10));
   for (int i = 3; i < 6; i++)
-    g_assert_cmpint (dup2 (fd, i), ==, i);
+    {
+      int fd = socket (AF_INET, SOCK_STREAM, 0);
+
+      g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
+      g_assert_no_errno (listen (fd, 10));
+      g_assert_cmpint (dup2 (fd, i), ==, i);
+      if (fd != i)
+        close (fd);
+    }
   g_setenv ("LISTEN_PID", pid, TRUE);
   g_setenv ("LISTEN_FDS", "3", TRUE);
   g_setenv ("LISTEN_FDNAMES", "other:mail:mail", TRUE);
@@ -438,6 +785,11 @@ test_check (void)
   g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\nproxy-from=nowhere\n"),
                     ==, 1);
   g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\ntls=implicit\n"), ==, 1);
+  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\n"
+                                              "[listener b]\nprotocol=y\naddress=*:1\n"),
+                    ==, 1);
+  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1;[::]:1;127.0.0.2:1\n"), ==,
+                    0);
   g_assert_cmpuint (count_mistakes (&fixture, "[limits]\nexempt-addresses=10.0.0.0/40\n"), ==, 1);
   fixture_stop (&fixture);
 }
@@ -595,10 +947,20 @@ main (int argc, char **argv)
   g_test_add_func ("/net/listener/reload", test_reload);
   g_test_add_func ("/net/listener/reload-changes-limits", test_reload_changes_limits);
   g_test_add_func ("/net/listener/reload-all-or-nothing", test_reload_all_or_nothing);
+  g_test_add_func ("/net/listener/reload-moves", test_reload_moves);
+  g_test_add_func ("/net/listener/reload-moves-ipv6", test_reload_moves_ipv6);
+  g_test_add_func ("/net/listener/reload-names-the-port", test_reload_names_the_port);
+  g_test_add_func ("/net/listener/reload-that-moves-is-refused-whole", test_reload_that_moves_is_refused_whole);
+  g_test_add_func ("/net/listener/overlaps-are-refused", test_overlaps_are_refused);
+  g_test_add_func ("/net/listener/late-binding", test_late_binding);
+  g_test_add_func ("/net/listener/changes-are-named", test_changes_are_named);
   g_test_add_func ("/net/listener/disabled", test_disabled);
   g_test_add_func ("/net/listener/default-port", test_default_port);
   g_test_add_func ("/net/listener/any-address", test_any_address);
   g_test_add_func ("/net/listener/unix", test_unix);
+  g_test_add_func ("/net/listener/unix-moves", test_unix_moves);
+  g_test_add_func ("/net/listener/unix-permissions-refuse", test_unix_permissions_refuse);
+  g_test_add_func ("/net/listener/unix-drains-and-comes-back", test_unix_drains_and_comes_back);
   g_test_add_func ("/net/listener/unix-stale-and-living", test_unix_stale_and_living);
   g_test_add_func ("/net/listener/unix-takes-no-file", test_unix_takes_no_file);
   g_test_add_func ("/net/listener/systemd", test_systemd);

@@ -121,15 +121,16 @@ ROOK_EXPORT const char *rook_connection_get_id (RookConnection *connection);
 /* (nullable) NULL: outbound */
 ROOK_EXPORT const RookProtocol *rook_connection_get_protocol (RookConnection *connection);
 ROOK_EXPORT const char *rook_connection_get_listener (RookConnection *connection); /* instance name; (nullable) */
-/* "192.0.2.1", "2001:db8::1", or "unix"; as the PROXY header says, if there was one. Port 0 for UNIX sockets. */
+/* "192.0.2.1", "2001:db8::1", or "unix"; as the PROXY header says, if there was one, and "unknown" if that names no
+ * client, or one that is local to the balancer. Port 0 for these two. */
 ROOK_EXPORT const char *rook_connection_get_peer_address (RookConnection *connection);
 ROOK_EXPORT guint16 rook_connection_get_peer_port (RookConnection *connection);
 ROOK_EXPORT const char *rook_connection_get_local_address (RookConnection *connection);
 ROOK_EXPORT guint16 rook_connection_get_local_port (RookConnection *connection);
 ROOK_EXPORT gboolean rook_connection_is_unix (RookConnection *connection);
-/* UNIX sockets too; by the address above. */
+/* UNIX sockets too; by the address above: so nobody behind a balancer. */
 ROOK_EXPORT gboolean rook_connection_is_loopback (RookConnection *connection);
-/* Whether the peer lies in one of the networks ("192.0.2.0/24", "::1", "unix"). */
+/* Whether the peer lies in one of the networks ("192.0.2.0/24", "::1", "unix"). Who is unknown lies in none. */
 ROOK_EXPORT gboolean rook_connection_peer_in (RookConnection *connection, const char *const *networks);
 /* Whether a list such as rook_connection_peer_in() takes is well-formed; for checking settings. */
 ROOK_EXPORT gboolean rook_net_check_networks (const char *const *networks, GError **error);
