@@ -66,7 +66,8 @@ static const RookConfigKey server_keys[] = {
     .default_value = "0",
     .max = 100000000,
     .change = ROOK_CONFIG_SERVER_RESTART,
-    .help = "Descriptors that the server may have open; 0 for as many as the system's hard limit allows." },
+    .help = "Descriptors that the server may have open; 0 for as many as the system's hard limit allows."
+            " Connections leave 5% of them, and at least 64, to stores and whatever else needs some." },
   { .name = "core-dumps",
     .type = ROOK_CONFIG_BOOLEAN,
     .default_value = "false",

@@ -81,7 +81,7 @@ def test_storm_of_connections_leaves_the_store_its_descriptors(small):
                 wire.ok("SELECT Storm")
                 assert len(wire.ok("FETCH 1:* FLAGS")) == 11
             small.ctl("status")
-            assert small.open_descriptors() < FILES - 20
+            assert small.open_descriptors() < FILES - 5
         for _ in range(500):  # the places of those who left are free soon
             with Wire(small.port("imap")) as wire:
                 if wire.line().startswith(b"* OK"):

@@ -16,7 +16,7 @@ from rookery_wire import ImapWire, Wire
 
 pytestmark = pytest.mark.skipif(
     not all((BUILD / f"plugins/{name}.la").exists() for name in ("imap", "lmtp", "storage-gdbm")), reason="built without mail")
-CROWD = 300
+CROWD = 300 if SLOW <= 1 else 60
 LIMITS = {"limits": {"login-timeout": "1h", "connections-per-address": 0}}
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -203,7 +203,8 @@ def broken_headers(crowd):
 
 
 def lmtp_nonsense(crowd):
-    lines = (b"LHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<alice>\r\nDATA\r\n" + b"x" * 50000, b"LHLO x\r\nSTARTTLS\r\nNOOP\r\n" + b"\x16\x03",
+    lines = (b"LHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<alice>\r\nDATA\r\n" + b"x" * 50000,
+             b"LHLO x\r\nSTARTTLS\r\nNOOP\r\n" + b"\x16\x03",
              b"LHLO x\r\nMAIL FROM:<" + b"a" * 20000, b"DATA\r\n" * 5000, b"LHLO x\r\nBDAT 99999999999999999999\r\n" + b"y" * 5000)
     crowd.each(lambda one, number: one.sendall(lines[number % len(lines)]))
 
