@@ -7,6 +7,7 @@
 #include <sasl/sasl.h>
 
 #include "auth/auth-private.h"
+#include "net/tls-binding.h"
 #include "rookery/control.h"
 #include "rookery/log.h"
 #include "rookery/loop.h"
@@ -112,8 +113,7 @@ typedef struct {
   gboolean has_tls, loopback;
   guint tls_bits;
   gboolean delay_exempt, delay_shared;
-  GBytes *binding;    /* (nullable) channel binding data */
-  char *binding_type; /* (nullable) "tls-exporter" */
+  GBytes *bindings[ROOK_TLS_N_BINDINGS]; /* (owned) (nullable) what SCRAM can be bound to */
 } RookAuthPeer;
 void rook_auth_peer_clear (RookAuthPeer *peer);
 
@@ -126,6 +126,9 @@ typedef enum {
   ROOK_MECHANISM_MAY_BLOCK = 1 << 5 /* a client's step may talk to somebody else */
 } RookMechanismTraits;
 guint rook_mechanism_get_traits (const char *name);
+gboolean rook_mechanism_is_scram (const char *name);
+/* As libsasl2 knows it: without "-PLUS". (transfer full) */
+char *rook_mechanism_dup_base (const char *name);
 /* Whether libsasl2 has it. */
 gboolean rook_mechanism_is_installed (const char *name);
 /* Whether it may be used by @peer now. Errors: MECHANISM, PRIVACY, WEAK. */
@@ -135,6 +138,14 @@ char **rook_mechanism_list (const RookAuthSettings *settings, const RookAuthPeer
 gboolean rook_auth_plaintext_permitted (const RookAuthSettings *settings, const RookAuthPeer *peer);
 /* Whether a plain login (IMAP's LOGIN and the like) may be used: PLAIN or LOGIN would be. Errors as above. */
 gboolean rook_auth_login_permitted (const RookAuthSettings *settings, const RookAuthPeer *peer, GError **error);
+
+/* --- binding.c ---------------------------------------------------------------------------------------------------- */
+
+/* Whether @peer has anything to bind to. */
+gboolean rook_binding_available (const RookAuthPeer *peer);
+/* Binds @sasl to what @peer has of @kind. @binding: filled in; it and @peer must outlive @sasl. */
+gboolean rook_binding_set (sasl_conn_t *sasl, sasl_channel_binding_t *binding, const RookAuthPeer *peer,
+                           RookTlsBinding kind);
 
 /* --- sasl.c: libsasl2, once a process ----------------------------------------------------------------------------- */
 
@@ -216,19 +227,23 @@ char *rook_throttle_network (const char *address);
 /* --- auth.c ------------------------------------------------------------------------------------------------------- */
 
 struct RookAuth {
-  RookServer *server;         /* (nullable) (unowned) */
-  RookLog *log;               /* (nullable) (unowned) */
-  RookMetrics *metrics;       /* (nullable) (unowned) */
-  RookMutex lock;             /* guards what follows, to at_work */
-  RookCond idle;              /* at_work is 0 */
-  RookAuthSettings *settings; /* (owned) */
-  guint at_work;              /* exchanges that a pool or a worker has in hand */
-  RookPool *pool;             /* (owned) what asks somebody else: saslauthd, checkers */
-  RookPool *local_pool;       /* (owned) what asks the disk and NSS at most */
-  RookPool *admin_pool;       /* (owned) changes of sasldb, one at a time */
-  RookAuthCheckers *checkers; /* (owned) */
-  RookThrottle *throttle;     /* (owned) */
-  RookHistogram *latency;     /* (nullable) (unowned) */
+  RookServer *server;                 /* (nullable) (unowned) */
+  RookLog *log;                       /* (nullable) (unowned) */
+  RookMetrics *metrics;               /* (nullable) (unowned) */
+  RookMutex lock;                     /* guards what follows, to at_work */
+  RookCond idle;                      /* at_work is 0 */
+  RookAuthSettings *settings;         /* (owned) */
+  guint at_work;                      /* exchanges that a pool or a worker has in hand */
+  RookPool *pool;                     /* (owned) what asks somebody else: saslauthd, checkers */
+  RookPool *local_pool;               /* (owned) what asks the disk and NSS at most */
+  RookPool *admin_pool;               /* (owned) changes of sasldb, one at a time */
+  RookAuthCheckers *checkers;         /* (owned) */
+  RookThrottle *throttle;             /* (owned) */
+  RookHistogram *latency;             /* (nullable) (unowned) */
+  guint8 log_key[32];                 /* random: see mark_of() */
+  RookMutex mailboxes_lock;           /* guards what follows, and is held while it is called */
+  const RookAuthMailboxes *mailboxes; /* (nullable) */
+  gpointer mailboxes_data;
 };
 
 /* A service without a server, for tests. @settings: (transfer full) */
@@ -237,6 +252,11 @@ RookAuthSettings *rook_auth_get_settings (RookAuth *auth); /* (transfer full) an
 /* Around the time in which something will come back to an exchange: the service waits for it before it goes. */
 void rook_auth_begin_work (RookAuth *auth);
 void rook_auth_end_work (RookAuth *auth);
+/* Whether @user, canonical, has an INBOX here. Any thread. */
+gboolean rook_auth_has_inbox (RookAuth *auth, const char *user);
+/* A user was added. Returns: whether @done will be called. On a worker. */
+gboolean rook_auth_welcome (RookAuth *auth, const char *user, void (*done) (const GError *error, gpointer user_data),
+                            gpointer user_data);
 /* Counts and logs an attempt that is over. */
 typedef struct {
   const RookAuthPeer *peer;
@@ -279,6 +299,8 @@ struct RookAuthExchange {
   sasl_callback_t callbacks[6];
   RookSaslOptions options;
   gboolean started;
+  gboolean judged;                /* how SCRAM is to be bound has been settled */
+  sasl_channel_binding_t binding; /* libsasl2 keeps its address */
   RookExchangeState state;
   GBytes *challenge;      /* (owned) (nullable) */
   RookIdentity *identity; /* (owned) (nullable) */
@@ -294,6 +316,9 @@ void rook_auth_exchange_drop (RookAuthExchange *exchange);
 RookAuthExchange *rook_auth_login_for_peer (RookAuth *auth, RookWorker *worker, RookAuthPeer *peer, const char *user,
                                             const char *password, const char *authzid, RookAuthCallback callback,
                                             gpointer data);
+
+/* Looks at a SCRAM client's @first message (@length > 0) and binds. Returns: (nullable) why it is refused. */
+const char *rook_binding_judge (RookAuthExchange *exchange, const char *first, gsize length);
 
 /* --- step.c: the pool's side -------------------------------------------------------------------------------------- */
 

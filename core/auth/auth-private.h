@@ -19,6 +19,19 @@ void rook_auth_reconfigure (RookAuth *auth, RookConfig *config);
 /* The password file of backend sasldb, there or not. (transfer full) (nullable): none is used. */
 char *rook_auth_dup_sasldb_path (RookConfig *config);
 
+/* --- mailboxes ------------------------------------------------------------------------------------------------------ */
+
+/* What the mailbox service does for this one. Users are canonical names. */
+typedef struct {
+  /* Memory only, any thread. */
+  gboolean (*has_inbox) (gpointer data, const char *user);
+  /* A user was added: makes the INBOX, if the configuration wants any made. @done runs on the calling worker. */
+  void (*welcome) (gpointer data, const char *user, void (*done) (const GError *error, gpointer user_data),
+                   gpointer user_data);
+} RookAuthMailboxes;
+/* @mailboxes: (nullable) constant; %NULL: there are none any more, and none of its functions runs when this returns. */
+void rook_auth_set_mailboxes (RookAuth *auth, const RookAuthMailboxes *mailboxes, gpointer data);
+
 /* --- security layers (DIGEST-MD5, GSSAPI) ------------------------------------------------------------------------- */
 
 typedef struct RookAuthLayer RookAuthLayer;

@@ -15,6 +15,8 @@ struct RookAuthClient {
   sasl_conn_t *sasl;          /* (owned) */
   sasl_callback_t callbacks[7];
   RookSaslOptions options;
+  RookAuthPeer peer;               /* (owned) its bindings alone */
+  sasl_channel_binding_t binding;  /* libsasl2 keeps its address */
   char *authcid, *authzid, *realm; /* (owned) */
   sasl_secret_t *secret;           /* (owned) (nullable) wiped when freed */
   gboolean started, done;
@@ -77,7 +79,8 @@ look_at_mechanism (client_sasl_mechanism_t *mechanism, sasl_info_callback_stage_
 static gboolean
 is_installed (const char *name)
 {
-  Search search = { name, FALSE };
+  g_autofree char *base = rook_mechanism_dup_base (name);
+  Search search = { base, FALSE };
 
   return sasl_client_plugin_info (NULL, look_at_mechanism, &search) == SASL_OK && search.found;
 }
@@ -92,9 +95,13 @@ is_offered (const char *const *mechanisms, const char *name)
 }
 
 static gboolean
-fits (guint traits, gboolean has_password)
+fits (const RookAuthPeer *peer, const char *name, gboolean has_password)
 {
-  if ((traits & (ROOK_MECHANISM_MAY_BLOCK | ROOK_MECHANISM_BINDING)) != 0)
+  guint traits = rook_mechanism_get_traits (name);
+
+  if ((traits & ROOK_MECHANISM_MAY_BLOCK) != 0)
+    return FALSE;
+  if ((traits & ROOK_MECHANISM_BINDING) != 0 && !(rook_mechanism_is_scram (name) && rook_binding_available (peer)))
     return FALSE;
   if ((traits & ROOK_MECHANISM_EXTERNAL) != 0)
     return !has_password;
@@ -111,7 +118,7 @@ choose (const RookAuthSettings *settings, const RookAuthPeer *peer, const char *
     {
       guint traits = rook_mechanism_get_traits (*name);
 
-      if (!is_offered (offered, *name) || !fits (traits, has_password) || !is_installed (*name))
+      if (!is_offered (offered, *name) || !fits (peer, *name, has_password) || !is_installed (*name))
         continue;
       if ((traits & ROOK_MECHANISM_PLAINTEXT) == 0 || peer->has_tls || peer->loopback)
         return *name;
@@ -122,6 +129,21 @@ choose (const RookAuthSettings *settings, const RookAuthPeer *peer, const char *
   else
     g_set_error_literal (error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_MECHANISM, "The server offers no usable mechanism");
   return NULL;
+}
+
+/* To the first kind that there is: what RFC 5802 and RFC 9266 have as the default of each version of TLS comes first. */
+static gboolean
+bind_channel (RookAuthClient *self, const RookAuthPeer *peer)
+{
+  if ((rook_mechanism_get_traits (self->mechanism) & ROOK_MECHANISM_BINDING) == 0)
+    return TRUE;
+  for (guint i = 0; i < ROOK_TLS_N_BINDINGS; i++)
+    if (peer->bindings[i] != NULL)
+      {
+        self->peer.bindings[i] = g_bytes_ref (peer->bindings[i]);
+        return rook_binding_set (self->sasl, &self->binding, &self->peer, i);
+      }
+  return FALSE;
 }
 
 /* ------------------------------------------------------------------------------------------------------------------ */
@@ -162,7 +184,7 @@ open_sasl (RookAuthClient *self, const RookAuthPeer *peer, const char *service, 
   return sasl_client_new (service, host, peer->local, peer->remote, self->callbacks, 0, &self->sasl) == SASL_OK
          && sasl_setprop (self->sasl, SASL_SEC_PROPS, &properties) == SASL_OK
          && sasl_setprop (self->sasl, SASL_SSF_EXTERNAL, &bits) == SASL_OK
-         && sasl_setprop (self->sasl, SASL_AUTH_EXTERNAL, self->authcid) == SASL_OK;
+         && sasl_setprop (self->sasl, SASL_AUTH_EXTERNAL, self->authcid) == SASL_OK && bind_channel (self, peer);
 }
 
 RookAuthClient *
@@ -207,6 +229,7 @@ rook_auth_client_free (RookAuthClient *client)
   if (client->secret != NULL)
     explicit_bzero (client->secret->data, client->secret->len);
   g_free (client->secret);
+  rook_auth_peer_clear (&client->peer);
   g_free (client->authcid);
   g_free (client->authzid);
   g_free (client->realm);

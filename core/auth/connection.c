@@ -5,8 +5,7 @@
  */
 #include "auth/auth-internal.h"
 
-#include "rookery/net.h"
-
+#include "net/net-private.h"
 
 static char *
 sasl_address (const char *address, guint16 port)
@@ -33,6 +32,8 @@ note_peer (const RookAuthSettings *settings, RookConnection *connection, RookAut
   };
   if (out_peer->has_tls)
     out_peer->tls_bits = rook_connection_get_tls_bits (connection);
+  for (guint i = 0; i < ROOK_TLS_N_BINDINGS; i++)
+    out_peer->bindings[i] = rook_connection_get_tls_binding (connection, i);
 }
 
 char **

@@ -5,6 +5,7 @@ core_libcore_la_SOURCES += \
 	%D%/auth-internal.h \
 	%D%/auth-private.h \
 	%D%/base64.c \
+	%D%/binding.c \
 	%D%/check.c \
 	%D%/checker.c \
 	%D%/client.c \

@@ -54,6 +54,18 @@ rook_mechanism_get_traits (const char *name)
   return traits;
 }
 
+gboolean
+rook_mechanism_is_scram (const char *name)
+{
+  return g_ascii_strncasecmp (name, "SCRAM-", strlen ("SCRAM-")) == 0;
+}
+
+char *
+rook_mechanism_dup_base (const char *name)
+{
+  return g_strndup (name, base_length (name));
+}
+
 typedef struct {
   const char *name;
   gboolean found;
@@ -77,6 +89,9 @@ rook_mechanism_is_installed (const char *name)
 {
   Search search = { name, FALSE };
 
+  /* The binding of others (GSSAPI-PLUS) is not known here. */
+  if ((rook_mechanism_get_traits (name) & ROOK_MECHANISM_BINDING) != 0 && !rook_mechanism_is_scram (name))
+    return FALSE;
   /* This one is ours. */
   if (g_ascii_strcasecmp (name, "LOGIN") == 0)
     return rook_sasl_start ();
@@ -103,7 +118,7 @@ fits_connection (const RookAuthSettings *settings, const RookAuthPeer *peer, gui
   gboolean own_layer = traits == ROOK_MECHANISM_SECRET || (traits & ROOK_MECHANISM_MAY_BLOCK) != 0;
 
   if (((traits & ROOK_MECHANISM_EXTERNAL) != 0 && peer->tls_name == NULL)
-      || ((traits & ROOK_MECHANISM_BINDING) != 0 && peer->binding == NULL))
+      || ((traits & ROOK_MECHANISM_BINDING) != 0 && !rook_binding_available (peer)))
     g_set_error_literal (error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_MECHANISM, "Mechanism not possible here");
   else if ((traits & ROOK_MECHANISM_PLAINTEXT) != 0 && !rook_auth_plaintext_permitted (settings, peer))
     g_set_error_literal (error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_PRIVACY, "Needs TLS first");
@@ -160,6 +175,6 @@ rook_auth_peer_clear (RookAuthPeer *peer)
   g_clear_pointer (&peer->local, g_free);
   g_clear_pointer (&peer->remote, g_free);
   g_clear_pointer (&peer->tls_name, g_free);
-  g_clear_pointer (&peer->binding, g_bytes_unref);
-  g_clear_pointer (&peer->binding_type, g_free);
+  for (guint i = 0; i < ROOK_TLS_N_BINDINGS; i++)
+    g_clear_pointer (&peer->bindings[i], g_bytes_unref);
 }

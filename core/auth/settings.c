@@ -14,13 +14,17 @@ static const RookConfigKey auth_keys[] = {
     .help = "Who checks passwords: saslauthd, sasldb, or the name of a checker that a plugin provides." },
   { .name = "mechanisms",
     .type = ROOK_CONFIG_LIST,
-    .default_value = "PLAIN;LOGIN;SCRAM-SHA-256;SCRAM-SHA-1;EXTERNAL",
+    .default_value = "PLAIN;LOGIN;SCRAM-SHA-256-PLUS;SCRAM-SHA-256;SCRAM-SHA-1-PLUS;SCRAM-SHA-1;EXTERNAL",
     .help = "SASL mechanisms that may be used. Offered are those of them that are installed, that the backend can "
-            "complete (saslauthd and checkers: PLAIN and LOGIN) and that the connection allows." },
+            "complete (saslauthd and checkers: PLAIN and LOGIN) and that the connection allows (-PLUS: under TLS, to "
+            "which the login is then bound: take these out where TLS is ended by something in front of the server and "
+            "begun anew)." },
   { .name = "client-mechanisms",
     .type = ROOK_CONFIG_LIST,
     .default_value = "EXTERNAL;SCRAM-SHA-512;SCRAM-SHA-256;SCRAM-SHA-1;PLAIN;LOGIN",
-    .help = "Mechanisms to log in with at other servers, the best first." },
+    .help =
+        "Mechanisms to log in with at other servers, the best first. SCRAM-SHA-256-PLUS and the like bind the login "
+        "to the TLS connection; servers of Cyrus 3.6 can't do that under TLS 1.3." },
   { .name = "default-realm",
     .type = ROOK_CONFIG_STRING,
     .max = 253,

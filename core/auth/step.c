@@ -219,8 +219,37 @@ conclude (RookAuthExchange *self, int result)
       self->state = ROOK_EXCHANGE_FAILED;
       self->error = g_steal_pointer (&self->check_error);
     }
+  else if (result == SASL_BADPROT && self->binding.data != NULL)
+    fail (self, ROOK_AUTH_ERROR_FAILED); /* bound to another connection, and that is all that libsasl2 says of it */
   else
     fail (self, result == SASL_OK ? ROOK_AUTH_ERROR_UNAVAILABLE : rook_sasl_error_code (result));
+}
+
+/* Whether the client's first message may be given to libsasl2 as it is bound. */
+static gboolean
+settle_binding (RookAuthExchange *self, const char *data, gsize length)
+{
+  const char *wrong;
+
+  if (self->judged || length == 0 || !rook_mechanism_is_scram (self->mechanism))
+    return TRUE;
+  self->judged = TRUE;
+  wrong = rook_binding_judge (self, data, length);
+  if (wrong == NULL)
+    return TRUE;
+  self->state = ROOK_EXCHANGE_FAILED;
+  g_set_error_literal (&self->error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_FAILED, wrong);
+  return FALSE;
+}
+
+static int
+give_to_libsasl (RookAuthExchange *self, const char *data, gsize length, const char **out, unsigned *out_length)
+{
+  g_autofree char *name = rook_mechanism_dup_base (self->mechanism);
+
+  if (!self->started)
+    return sasl_server_start (self->sasl, name, data, (unsigned) length, out, out_length);
+  return sasl_server_step (self->sasl, data != NULL ? data : "", (unsigned) length, out, out_length);
 }
 
 /* Some mechanisms read on to a NUL byte, which the bytes of a response need not have. */
@@ -234,12 +263,14 @@ step_mechanism (RookAuthExchange *self)
   unsigned out_length = 0;
   int result;
 
+  if (!settle_binding (self, data, length))
+    {
+      g_free (copy);
+      return;
+    }
   if (length > 0)
     memcpy (copy, data, length);
-  if (!self->started)
-    result = sasl_server_start (self->sasl, self->mechanism, copy, (unsigned) length, &out, &out_length);
-  else
-    result = sasl_server_step (self->sasl, copy != NULL ? copy : "", (unsigned) length, &out, &out_length);
+  result = give_to_libsasl (self, copy, length, &out, &out_length);
   self->started = TRUE;
   if (copy != NULL)
     explicit_bzero (copy, length);

@@ -115,6 +115,12 @@ rook_connection_get_tls_bits (RookConnection *self)
   return self->tls_up ? rook_tls_filter_get_bits (self->tls) : 0;
 }
 
+GBytes *
+rook_connection_get_tls_binding (RookConnection *self, RookTlsBinding kind)
+{
+  return self->tls_up ? rook_tls_filter_get_binding (self->tls, kind) : NULL;
+}
+
 const char *
 rook_connection_get_tls_peer_name (RookConnection *self)
 {

@@ -305,6 +305,12 @@ rook_tls_filter_get_bits (RookFilter *filter)
   return SSL_get_cipher_bits (((TlsFilter *) filter)->ssl, NULL);
 }
 
+GBytes *
+rook_tls_filter_get_binding (RookFilter *filter, RookTlsBinding kind)
+{
+  return rook_tls_binding_new (((TlsFilter *) filter)->ssl, kind);
+}
+
 gboolean
 rook_tls_filter_is_resumed (RookFilter *filter)
 {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "net/filter.h"
+#include "net/tls-binding.h"
 #include "net/tls-context.h"
 
 G_BEGIN_DECLS
@@ -23,6 +24,7 @@ RookFilterResult rook_tls_filter_handshake (RookFilter *filter, GError **error);
 const char *rook_tls_filter_get_version (RookFilter *filter);
 const char *rook_tls_filter_get_cipher (RookFilter *filter);
 guint rook_tls_filter_get_bits (RookFilter *filter);
+GBytes *rook_tls_filter_get_binding (RookFilter *filter, RookTlsBinding kind); /* (transfer full) (nullable) */
 gboolean rook_tls_filter_is_resumed (RookFilter *filter);
 /* (nullable) The verified peer's name, as the group's client-name says; valid as long as the filter. */
 const char *rook_tls_filter_get_peer_name (RookFilter *filter);

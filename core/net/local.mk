@@ -41,6 +41,8 @@ core_libcore_la_SOURCES += \
 	%D%/room.h \
 	%D%/sasl-layer.c \
 	%D%/sasl-layer.h \
+	%D%/tls-binding.c \
+	%D%/tls-binding.h \
 	%D%/tls-context.c \
 	%D%/tls-context.h \
 	%D%/tls-files.c \

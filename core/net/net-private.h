@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "net/tls-binding.h"
 #include "rookery/net.h"
 
 G_BEGIN_DECLS
@@ -53,6 +54,9 @@ void rook_net_drain (RookNet *net);
 void rook_net_abort_all (RookNet *net);
 /* Accepted connections that are not over. Any thread. */
 guint rook_net_get_n_connections (RookNet *net);
+
+/* What a SASL exchange over @connection may be bound to. (transfer full) (nullable): it has nothing of that kind. */
+GBytes *rook_connection_get_tls_binding (RookConnection *connection, RookTlsBinding kind);
 
 /* The port that listener @name is bound to (its first TCP address): for tests with port 0. 0: none. */
 guint16 rook_net_get_port (RookNet *net, const char *name);

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Cyrus's imtest: every mechanism by somebody else's client, with the security layer that DIGEST-MD5 brings."""
 
+import base64
 import os
+import re
 import subprocess
 from unittest import mock
 
 import pytest
 
-from rookery_harness import Server, child_environment
+from rookery_harness import SLOW, Server, child_environment
 
 IMTEST = "/usr/lib/cyrus/bin/imtest"
 MECHANISMS = ["PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "DIGEST-MD5"]
@@ -21,6 +23,13 @@ def server():
         running.__enter__()
     yield running
     running.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module")
+def bound_server():
+    """With the mechanisms that are there by default."""
+    with Server(config={"auth": {"failure-delay": "0"}}) as running:
+        yield running
 
 
 def imtest(server, *arguments, listener="imap"):
@@ -49,6 +58,30 @@ def test_wrong_password(server, mechanism):
 def test_under_tls_there_is_no_layer(server):
     output = imtest(server, "-m", "DIGEST-MD5", "-a", "alice", "-u", "alice", "-w", "pass", listener="imaps")
     assert "\nAuthenticated.\n" in output and "\na1 OK" in output
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", None])
+def test_under_tls_by_what_it_chooses(bound_server, mechanism):
+    """Without -m it takes the best that is offered, and binds: tls-unique, under TLS 1.3 too."""
+    chosen = [] if mechanism is None else ["-m", mechanism]
+    output = imtest(bound_server, *chosen, "-a", "alice", "-u", "alice", "-w", "pass", listener="imaps")
+    assert "\nAuthenticated.\n" in output and "\na1 OK" in output
+    header = re.search(r"AUTHENTICATE SCRAM-\S+ (\S+)", output).group(1)
+    wanted = b"n," if mechanism == "SCRAM-SHA-256" else b"p=tls-unique,"
+    assert base64.b64decode(header).startswith(wanted)
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"])
+def test_gsasl_binds(bound_server, mechanism, version):
+    """GNU SASL on GnuTLS, to which tls-exporter (1.3) and tls-unique (1.2) come from another library than ours."""
+    done = subprocess.run(
+        ["gsasl", "--imap", f"--connect=localhost:{bound_server.port('imap')}", "--starttls", "-m", mechanism,
+         "--x509-ca-file", str(bound_server.certificate), "--priority", f"NORMAL:-VERS-ALL:+VERS-TLS{version}",
+         "-a", "alice", "-z", "", "-p", "pass"],
+        input=b"a LOGOUT\r\n", capture_output=True, env=child_environment(), timeout=60 * SLOW)
+    assert done.returncode == 0 and b"Logged in" in done.stdout, done
+    bound_server.wait_log(rf"auth\.ok .*mechanism={mechanism} tls=yes")
 
 
 def test_integrity_without_privacy(server):

@@ -267,12 +267,11 @@ static void
 test_binding (void)
 {
   g_autoptr (RookAuthSettings) settings = auth_settings ("backend=sasldb\nmechanisms=SCRAM-SHA-256-PLUS\n");
-  g_autoptr (RookAuthSettings) unnamed = auth_settings ("backend=sasldb\n");
+  g_autoptr (RookAuthSettings) unnamed = auth_settings ("backend=sasldb\nmechanisms=SCRAM-SHA-256\n");
   RookAuthPeer peer = auth_peer (PEER_TLS);
 
   g_assert_false (rook_mechanism_permitted (settings, &peer, "SCRAM-SHA-256-PLUS", NULL));
-  peer.binding = g_bytes_new_static ("x", 1);
-  peer.binding_type = g_strdup ("tls-exporter");
+  peer.bindings[ROOK_TLS_SERVER_END_POINT] = g_bytes_new_static ("x", 1);
   g_assert_true (rook_mechanism_permitted (settings, &peer, "SCRAM-SHA-256-PLUS", NULL));
   g_assert_false (rook_mechanism_permitted (unnamed, &peer, "SCRAM-SHA-256-PLUS", NULL));
   rook_auth_peer_clear (&peer);
@@ -399,7 +398,8 @@ test_defaults (void)
   g_autofree char *mechanisms = g_strjoinv (" ", settings->mechanisms);
 
   g_assert_cmpint (settings->backend, ==, ROOK_AUTH_SASLAUTHD);
-  g_assert_cmpstr (mechanisms, ==, "PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-1 EXTERNAL");
+  g_assert_cmpstr (mechanisms, ==,
+                   "PLAIN LOGIN SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 EXTERNAL");
   g_assert_false (settings->plaintext_on_loopback);
   g_assert_cmpstr (settings->realm, ==, "mail.example.org");
   g_assert_cmpstr (settings->sasldb_path, ==, "/nonexistent/sasldb2");
