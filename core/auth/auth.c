@@ -8,9 +8,12 @@
 #include "control/control-private.h"
 #include "rookery/server.h"
 
+#include <sys/random.h>
+
 G_DEFINE_QUARK (rook - auth - error - quark, rook_auth_error)
 
 #define ADMIN_QUEUE 64
+#define MARK_LENGTH 8 /* hexadecimal digits */
 
 /* By RookAuthError; also what `reason` says in the log. */
 static const char *const reasons[] = { "failed",   "unavailable", "mechanism", "privacy", "not-authorized",
@@ -23,12 +26,15 @@ auth_new (RookLoop *loop, RookAuthSettings *settings)
 
   rook_mutex_init (&auth->lock);
   rook_cond_init (&auth->idle);
+  rook_mutex_init (&auth->mailboxes_lock);
   auth->settings = settings;
   auth->pool = rook_pool_new (loop, "auth", settings->threads, settings->queue);
   auth->local_pool = rook_pool_new (loop, "auth-local", settings->threads, settings->queue);
   auth->admin_pool = rook_pool_new (loop, "auth-admin", 1, ADMIN_QUEUE);
   auth->checkers = rook_auth_checkers_new ();
   auth->throttle = rook_throttle_new ();
+  if (getrandom (auth->log_key, sizeof auth->log_key, 0) != sizeof auth->log_key)
+    g_error ("the system gives no random bytes");
   return auth;
 }
 
@@ -109,6 +115,7 @@ rook_auth_free (RookAuth *auth)
   rook_auth_checkers_unref (auth->checkers);
   rook_throttle_free (auth->throttle);
   rook_auth_settings_unref (auth->settings);
+  rook_mutex_clear (&auth->mailboxes_lock);
   rook_cond_clear (&auth->idle);
   rook_mutex_clear (&auth->lock);
   g_free (auth);
@@ -168,6 +175,38 @@ rook_auth_canonical_user (RookAuth *auth, const char *name, char **out_user, GEr
   return rook_auth_canonical (settings, name, -1, out_user, error);
 }
 
+/* --- mailboxes ------------------------------------------------------------------------------------------------------ */
+
+void
+rook_auth_set_mailboxes (RookAuth *auth, const RookAuthMailboxes *mailboxes, gpointer data)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&auth->mailboxes_lock);
+
+  auth->mailboxes = mailboxes;
+  auth->mailboxes_data = data;
+}
+
+gboolean
+rook_auth_has_inbox (RookAuth *auth, const char *user)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&auth->mailboxes_lock);
+
+  return auth->mailboxes != NULL && auth->mailboxes->has_inbox (auth->mailboxes_data, user);
+}
+
+gboolean
+rook_auth_welcome (RookAuth *auth, const char *user, void (*done) (const GError *error, gpointer user_data),
+                   gpointer user_data)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&auth->mailboxes_lock);
+
+  if (auth->mailboxes != NULL)
+    auth->mailboxes->welcome (auth->mailboxes_data, user, done, user_data);
+  return auth->mailboxes != NULL;
+}
+
+/* --- what is counted and logged -------------------------------------------------------------------------------------- */
+
 static const char *
 reason_of (const GError *error)
 {
@@ -188,6 +227,48 @@ count (RookAuth *auth, const RookAuthAttempt *attempt)
   rook_histogram_add (auth->latency, (guint64) (g_get_monotonic_time () - attempt->began_us));
 }
 
+/* Whether @name is the name of somebody here, as far as memory can tell. What else was typed in its place may be a
+ * password. */
+static gboolean
+is_known (RookAuth *auth, const char *name)
+{
+  g_autoptr (RookAuthSettings) settings = rook_auth_get_settings (auth);
+  g_autofree char *user = NULL;
+
+  if (!rook_auth_canonical (settings, name, -1, &user, NULL) || !g_str_equal (user, name))
+    return FALSE;
+  return g_hash_table_contains (settings->admins.users, user)
+         || g_hash_table_contains (settings->proxyservers.users, user) || rook_auth_has_inbox (auth, user);
+}
+
+/* The same for the same name until the server stops; nobody can guess the name from it. (transfer full) */
+static char *
+mark_of (RookAuth *auth, const char *name)
+{
+  char *mark = g_compute_hmac_for_string (G_CHECKSUM_SHA256, auth->log_key, sizeof auth->log_key, name, -1);
+
+  mark[MARK_LENGTH] = '\0';
+  return mark;
+}
+
+static void
+log_failure (RookAuth *auth, const RookAuthAttempt *attempt)
+{
+  const RookAuthPeer *peer = attempt->peer;
+  gboolean named = attempt->user != NULL && *attempt->user != '\0';
+  gboolean known = named && is_known (auth, attempt->user);
+  gboolean ours = g_error_matches (attempt->error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_UNAVAILABLE);
+  g_autofree char *mark = named && !known ? mark_of (auth, attempt->user) : NULL;
+
+  rook_log_event (auth->log, ours ? ROOK_LOG_WARNING : ROOK_LOG_NOTICE, "auth.failed", "conn", peer->id, "service",
+                  peer->service, "user",
+                  known   ? attempt->user
+                  : named ? "?"
+                          : NULL,
+                  "tried", mark, "address", peer->address, "mechanism", attempt->mechanism, "reason",
+                  reason_of (attempt->error), "detail", attempt->error->message, NULL);
+}
+
 void
 rook_auth_note (RookAuth *auth, const RookAuthAttempt *attempt)
 {
@@ -197,17 +278,12 @@ rook_auth_note (RookAuth *auth, const RookAuthAttempt *attempt)
     count (auth, attempt);
   if (auth->log == NULL)
     return;
-  if (attempt->error == NULL)
+  if (attempt->error != NULL)
+    log_failure (auth, attempt);
+  else
     rook_log_event (auth->log, ROOK_LOG_INFO, "auth.ok", "conn", peer->id, "service", peer->service, "user",
                     rook_identity_get_user (attempt->identity), "authcid",
                     rook_identity_is_proxied (attempt->identity) ? rook_identity_get_authcid (attempt->identity) : NULL,
                     "address", peer->address, "mechanism", attempt->mechanism, "tls", peer->has_tls ? "yes" : "no",
                     NULL);
-  else
-    rook_log_event (auth->log,
-                    g_error_matches (attempt->error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_UNAVAILABLE) ? ROOK_LOG_WARNING
-                                                                                                   : ROOK_LOG_NOTICE,
-                    "auth.failed", "conn", peer->id, "service", peer->service, "user", attempt->user, "address",
-                    peer->address, "mechanism", attempt->mechanism, "reason", reason_of (attempt->error), "detail",
-                    attempt->error->message, NULL);
 }

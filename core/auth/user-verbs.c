@@ -69,11 +69,34 @@ log_change (const UserJob *job)
     rook_log_event (job->auth->log, ROOK_LOG_NOTICE, events[job->verb], "user", job->name, NULL);
 }
 
+/* The user can log in whatever became of the INBOX. */
+static void
+welcomed (const GError *error, gpointer data)
+{
+  UserJob *job = data;
+
+  if (error != NULL)
+    rook_control_call_fail (job->call, "user %s was added, but there is no INBOX yet: %s", job->name, error->message);
+  else
+    rook_control_call_done (job->call, NULL);
+  job_free (job);
+}
+
+static gboolean
+welcome (UserJob *job)
+{
+  g_autofree char *user = NULL;
+
+  return job->verb == USER_ADD && rook_auth_canonical (job->settings, job->name, -1, &user, NULL)
+         && rook_auth_welcome (job->auth, user, welcomed, job);
+}
+
 static void
 done (RookPoolOutcome outcome, gpointer data)
 {
   UserJob *job = data;
 
+  rook_auth_end_work (job->auth);
   if (outcome != ROOK_POOL_RAN)
     rook_control_call_fail (job->call, "the server is busy or stopping: try again");
   else if (job->error != NULL)
@@ -83,9 +106,10 @@ done (RookPoolOutcome outcome, gpointer data)
   else
     {
       log_change (job);
+      if (welcome (job))
+        return;
       rook_control_call_done (job->call, NULL);
     }
-  rook_auth_end_work (job->auth);
   job_free (job);
 }
 
@@ -142,7 +166,8 @@ static const RookControlVerb verbs[] = {
   { .struct_size = sizeof (RookControlVerb),
     .name = "user add",
     .arguments = "NAME PASSWORD",
-    .help = "Adds a user to sasldb. The password is asked for, or read from standard input.",
+    .help = "Adds a user to sasldb, and makes the INBOX (unless mailbox/autocreate is never). The password is asked "
+            "for, or read from standard input.",
     .min_arguments = 2,
     .max_arguments = 2,
     .run = user_add },

@@ -4,6 +4,7 @@
  */
 #include "mailbox/mail.h"
 
+#include "auth/auth-private.h"
 #include "loop/loop-private.h"
 #include "mailbox/box.h"
 
@@ -35,6 +36,44 @@ add_metrics (RookMail *mail)
   mail->n_open = rook_metrics_gauge (metrics, "mailbox.open", NULL, NULL, "mailboxes in memory");
 }
 
+/* --- what authentication wants to know of mailboxes ----------------------------------------------------------------- */
+
+static gboolean
+has_inbox (gpointer data, const char *user)
+{
+  g_autofree char *inbox = rook_name_of_user (user);
+
+  return rook_mail_exists (data, inbox);
+}
+
+typedef struct {
+  void (*done) (const GError *error, gpointer user_data);
+  gpointer user_data;
+} Welcome;
+
+/* That the configuration wants no mailbox made is no failure. */
+static void
+welcomed (const GError *error, gpointer data)
+{
+  g_autofree Welcome *self = data;
+
+  self->done (g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND) ? NULL : error, self->user_data);
+}
+
+static void
+welcome (gpointer data, const char *user, void (*done) (const GError *error, gpointer user_data), gpointer user_data)
+{
+  Welcome *self = g_new0 (Welcome, 1);
+
+  self->done = done;
+  self->user_data = user_data;
+  rook_mail_ensure_user (data, user, ROOK_ENSURE_LOGIN, welcomed, self);
+}
+
+static const RookAuthMailboxes for_auth = { .has_inbox = has_inbox, .welcome = welcome };
+
+/* -------------------------------------------------------------------------------------------------------------------- */
+
 RookMail *
 rook_mail_new (RookServer *server)
 {
@@ -53,6 +92,8 @@ rook_mail_new (RookServer *server)
   rook_names_init (mail);
   rook_mail_add_verbs (mail);
   rook_mail_add_jobs (mail);
+  if (rook_server_get_auth (server) != NULL)
+    rook_auth_set_mailboxes (rook_server_get_auth (server), &for_auth, mail);
   return mail;
 }
 
@@ -134,6 +175,8 @@ rook_mail_close_stores (RookMail *mail)
 void
 rook_mail_free (RookMail *mail)
 {
+  if (rook_server_get_auth (mail->server) != NULL)
+    rook_auth_set_mailboxes (rook_server_get_auth (mail->server), NULL, NULL);
   rook_mail_close_stores (mail);
   rook_names_clear (mail);
   g_hash_table_unref (mail->turns);

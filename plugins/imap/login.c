@@ -42,6 +42,8 @@ imap_login_succeed (ImapSession *session, RookIdentity *identity)
 
   if (!imap_session_set_identity (session, identity, &error))
     {
+      rook_log_connection (rook_server_get_log (session->server), ROOK_LOG_NOTICE, session->connection,
+                           "imap.login-refused", "message", error->message, NULL);
       imap_login_fail (session, error);
       return;
     }
@@ -51,11 +53,10 @@ imap_login_succeed (ImapSession *session, RookIdentity *identity)
                          on_ensured, imap_session_ref (session));
 }
 
+/* The authentication service has logged it. */
 void
 imap_login_fail (ImapSession *session, const GError *error)
 {
   g_clear_pointer (&session->exchange, rook_auth_exchange_free);
-  rook_log_connection (rook_server_get_log (session->server), ROOK_LOG_NOTICE, session->connection, "imap.login-failed",
-                       "message", error->message, NULL);
   imap_session_fail (session, error);
 }

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#include "rookery/log.h"
-
 #include "lmtp/reply.h"
 
 static void on_step (GBytes *challenge, RookIdentity *identity, const GError *error, gpointer data);
@@ -77,8 +75,6 @@ on_step (GBytes *challenge, RookIdentity *identity, const GError *error, gpointe
 
   if (error != NULL)
     {
-      rook_log_connection (rook_server_get_log (session->server), ROOK_LOG_NOTICE, session->connection,
-                           "lmtp.login-failed", "message", error->message, NULL);
       g_clear_pointer (&session->exchange, rook_auth_exchange_free);
       lmtp_session_bad (session, lmtp_reply_for_auth (error));
     }

@@ -2,8 +2,7 @@
 """Who may log in, as clients and administrators meet it: IMAP over real sockets, users by the real rookctl."""
 
 import base64
-import hashlib
-import hmac
+import smtplib
 import ssl
 import subprocess
 import time
@@ -11,7 +10,7 @@ import time
 import pytest
 
 from rookery_harness import Server, make_certificate, merge
-from rookery_wire import ImapWire
+from rookery_wire import ImapWire, Scram
 
 QUIET = {"failure-delay": "0"}
 
@@ -32,43 +31,6 @@ def auth_words(wire):
 
 def attempt(wire, user, password, authzid=""):
     return wire.command(f"AUTHENTICATE PLAIN {plain(user, password, authzid)}")[1]
-
-
-class Scram:
-    """A client of RFC 5802 and 7677, written down here so that the server is not tested with its own library."""
-
-    def __init__(self, user, password, digest):
-        self.password, self.digest = password.encode(), digest
-        self.bare = f"n={user},r=fyko+d2lbbFgONRv9qkxdawL"
-
-    def first(self):
-        return base64.b64encode(b"n,," + self.bare.encode()).decode()
-
-    def hmac(self, key, text):
-        return hmac.new(key, text, self.digest).digest()
-
-    def final(self, challenge):
-        server = base64.b64decode(challenge).decode()
-        fields = dict(part.split("=", 1) for part in server.split(","))
-        salted = hashlib.pbkdf2_hmac(self.digest, self.password, base64.b64decode(fields["s"]), int(fields["i"]))
-        key = self.hmac(salted, b"Client Key")
-        without_proof = f"c=biws,r={fields['r']}"
-        message = f"{self.bare},{server},{without_proof}".encode()
-        signature = self.hmac(hashlib.new(self.digest, key).digest(), message)
-        proof = bytes(a ^ b for a, b in zip(key, signature))
-        self.expected = base64.b64encode(self.hmac(self.hmac(salted, b"Server Key"), message)).decode()
-        return base64.b64encode(f"{without_proof},p={base64.b64encode(proof).decode()}".encode()).decode()
-
-    def run(self, wire, mechanism):
-        tag = wire.begin(f"AUTHENTICATE {mechanism} {self.first()}")
-        challenge = wire.expect(r"\+ (\S+)").group(1)
-        wire.send(self.final(challenge))
-        line = wire.response()
-        if line.startswith(b"+ "):
-            assert base64.b64decode(line[2:]).decode() == f"v={self.expected}"
-            wire.send("")
-            return wire.finish(tag)[1]
-        return line.split(b" ", 1)[1]
 
 
 @pytest.fixture(scope="module")
@@ -189,12 +151,64 @@ def test_failures_grow_slow_but_only_for_their_user():
             assert time.monotonic() - began < 0.4
 
 
+# --- what is logged
+
+
+def failures(server):
+    """The lines of failed logins, in their order."""
+    return [line for line in server.log_path.read_text().splitlines() if "auth.failed" in line]
+
+
 def test_passwords_are_in_no_log(server):
+    with ImapWire(server.port("imap")) as wire:
+        wire.login()
     with ImapWire(server.port("imap")) as wire:
         attempt(wire, "alice", "geheimnis17")
         wire.command("LOGIN alice geheimnis17")
     server.wait_log(r"auth\.failed.*user=alice.*reason=failed")
     assert "geheimnis17" not in server.log()
+
+
+@pytest.mark.parametrize("typed", ["geheimnis18", "Geheimnis 18", "geheim*18", "alice@geheimnis18.example", "g" * 300])
+def test_what_was_typed_as_a_name_is_logged_only_if_it_is_one(server, typed):
+    """People type their password where the name belongs. The address is there all the same, for who bans addresses."""
+    with ImapWire(server.port("imap")) as wire:
+        for _ in range(2):
+            wire.command(f'LOGIN "{typed}" x')
+        attempt(wire, typed, "x")
+        Scram(typed, "x", "sha256").run(wire, "SCRAM-SHA-256")
+    server.wait_log(r"auth\.failed.*user=\? tried=[0-9a-f]{8} address=127\.0\.0\.1 mechanism=SCRAM-SHA-256 reason=failed")
+    assert typed not in server.log_path.read_text() and "geheim" not in server.log_path.read_text().lower()
+
+
+def test_same_name_is_known_again_in_the_log(server):
+    with ImapWire(server.port("imap")) as wire:
+        for name in ("first18", "first18", "second18"):
+            wire.command(f"LOGIN {name} x")
+        attempt(wire, "end18", "x")
+    server.wait_log(r"tried=\w+ .*mechanism=PLAIN")
+    marks = [line.split("tried=")[1].split()[0] for line in failures(server)[-4:]]
+    assert marks[0] == marks[1] != marks[2]
+
+
+def test_administrators_are_named_in_the_log(server):
+    """They have no mailbox, and an attack on them is what one wants to see."""
+    with ImapWire(server.port("imap")) as wire:
+        wire.command("LOGIN admin wrong")
+    server.wait_log(r"auth\.failed.*user=admin ")
+
+
+@pytest.mark.parametrize("command", ["LOGIN {0} x", "AUTHENTICATE PLAIN {1}"])
+def test_a_failed_login_is_one_line(server, command):
+    with ImapWire(server.port("imap")) as wire:
+        wire.command("LOGIN admin wrong")
+        before = len(server.log_path.read_text().splitlines())
+        wire.command(command.format("admin", plain("admin", "x")))
+        wire.command("LOGIN admin mark")
+    server.wait_log(r"imap\.closed")
+    lines = server.log_path.read_text().splitlines()[before:]
+    assert sum("auth.failed" in line for line in lines) == 2
+    assert not [line for line in lines if "login" in line and "auth.failed" not in line]
 
 
 # --- rookctl user ...
@@ -215,6 +229,25 @@ def test_life_of_a_user(server):
     assert {"user": "dora"} not in server.ctl("user", "list", as_json=True)
     with ImapWire(server.port("imap")) as wire:
         assert attempt(wire, "dora", "second").startswith(b"NO")
+
+
+def test_added_user_gets_mail_before_the_first_login():
+    with Server(config={"mailbox": {"autocreate": "login", "autocreate-folders": ["Sent"]}}) as server:
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            server.deliver("Subject: too early\n\nx\n", "frida")
+        server.ctl("user", "add", "Frida", stdin="first\n")
+        server.deliver("Subject: for Frida\n\nx\n", "frida")
+        with ImapWire(server.port("imap")) as wire:
+            wire.login("Frida", "first")
+            assert b"* 1 EXISTS" in wire.ok("SELECT INBOX")
+            wire.ok("SELECT Sent")
+
+
+def test_added_user_gets_no_inbox_where_none_is_to_be_made():
+    with Server(config={"mailbox": {"autocreate": "never"}}) as server:
+        server.ctl("user", "add", "frida", stdin="first\n")
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            server.deliver("Subject: for Frida\n\nx\n", "frida")
 
 
 def test_mistakes_with_users(server):
