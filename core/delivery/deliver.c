@@ -89,7 +89,25 @@ inbox_of (Way *way)
   return way->item->recipient->user != NULL ? g_strconcat ("user/", way->item->recipient->user, NULL) : NULL;
 }
 
-/* The target can't be had: its copy goes to the INBOX, which never needs a right. */
+/* Nothing is to be done for the present target any more. */
+static void
+next_after (Way *way)
+{
+  way->fell_back = FALSE;
+  way->next++;
+  next_target (way);
+}
+
+static gboolean
+is_target (Way *way, const char *mailbox)
+{
+  for (guint i = 0; i < way->item->targets->len; i++)
+    if (g_str_equal (((RookTarget *) g_ptr_array_index (way->item->targets, i))->mailbox, mailbox))
+      return TRUE;
+  return FALSE;
+}
+
+/* The target can't be had: its copy goes to the INBOX, which never needs a right. One that goes there anyway will do. */
 static gboolean
 fall_back (Way *way)
 {
@@ -97,6 +115,11 @@ fall_back (Way *way)
 
   if (way->fell_back || inbox == NULL || g_str_equal (inbox, target_of (way)->mailbox))
     return FALSE;
+  if (is_target (way, inbox))
+    {
+      next_after (way);
+      return TRUE;
+    }
   way->fell_back = TRUE;
   g_free (target_of (way)->mailbox);
   target_of (way)->mailbox = g_steal_pointer (&inbox);
@@ -104,16 +127,53 @@ fall_back (Way *way)
   return TRUE;
 }
 
+/* Message-ID and Date as they stand; %NULL: this message never matches. */
+static char *
+duplicate_key (Way *way)
+{
+  RookDelivery *delivery = way->request->delivery;
+
+  if (!rook_delivery_suppresses_duplicates (delivery) || way->content->message_id == NULL
+      || *way->content->message_id == '\0' || way->content->date == NULL || *way->content->date == '\0')
+    return NULL;
+  return g_strdup_printf ("%s\n%s", way->content->message_id, way->content->date);
+}
+
+/* It is somewhere, and if it came again that copy would not be known for one: so it must not come again. */
+static gboolean
+must_be_last (Way *way, RookDeliveryStatus status)
+{
+  g_autofree char *key = duplicate_key (way);
+
+  return way->stored && (key == NULL || status != ROOK_DELIVERY_TEMPORARY);
+}
+
+static void
+log_partly (Way *way, const GError *error)
+{
+  rook_log_event (rook_server_get_log (way->request->delivery->server), ROOK_LOG_WARNING, "delivery.partly",
+                  "recipient", way->item->recipient->address, "mailbox", target_of (way)->mailbox, "message",
+                  error->message, "session", way->request->session, NULL);
+}
+
 static void
 target_failed (Way *way, const GError *error)
 {
+  RookDeliveryStatus status = rook_delivery_status_from_error (error);
   gboolean missing = error->code == ROOK_MAIL_ERROR_NOT_FOUND || error->code == ROOK_MAIL_ERROR_NO_PERMISSION
                      || error->code == ROOK_MAIL_ERROR_BAD_NAME || error->code == ROOK_MAIL_ERROR_QUOTA
                      || error->code == ROOK_MAIL_ERROR_NOT_ALLOWED;
+  gboolean last = must_be_last (way, status);
 
-  if (missing && fall_back (way))
+  if ((missing || last) && fall_back (way))
     return;
-  answer (way, rook_delivery_status_from_error (error), NULL);
+  if (!last)
+    {
+      answer (way, status, NULL);
+      return;
+    }
+  log_partly (way, error);
+  next_after (way);
 }
 
 static void
@@ -129,21 +189,7 @@ appended (guint32 uidvalidity, guint32 uid, const GError *error, gpointer data)
       return;
     }
   way->stored = TRUE;
-  way->fell_back = FALSE;
-  way->next++;
-  next_target (way);
-}
-
-/* Message-ID and Date as they stand; %NULL: this message never matches. */
-static char *
-duplicate_key (Way *way)
-{
-  RookDelivery *delivery = way->request->delivery;
-
-  if (!rook_delivery_suppresses_duplicates (delivery) || way->content->message_id == NULL
-      || *way->content->message_id == '\0' || way->content->date == NULL || *way->content->date == '\0')
-    return NULL;
-  return g_strdup_printf ("%s\n%s", way->content->message_id, way->content->date);
+  next_after (way);
 }
 
 static void
@@ -187,7 +233,7 @@ user_ready (const GError *error, gpointer data)
   Way *way = data;
 
   if (error != NULL)
-    answer (way, rook_delivery_status_from_error (error), NULL);
+    target_failed (way, error);
   else
     rook_mail_open (way->request->mail, NULL, target_of (way)->mailbox, opened, way);
 }

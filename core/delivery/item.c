@@ -29,7 +29,8 @@ target_free (gpointer data)
 void
 rook_target_add_flag (RookTarget *target, const char *flag)
 {
-  if (!rook_flag_from_name (flag, &target->flags) && *flag != '\\' && *flag != '\0')
+  if (!rook_flag_from_name (flag, &target->flags) && *flag != '\\' && *flag != '\0'
+      && !g_ptr_array_find_with_equal_func (target->keywords, flag, g_str_equal, NULL))
     g_ptr_array_add (target->keywords, g_strdup (flag));
 }
 
@@ -91,11 +92,18 @@ rook_delivery_item_set_message (RookDeliveryItem *item, GBytes *message)
 void
 rook_delivery_item_file_into (RookDeliveryItem *item, const char *mailbox, const char *const *flags)
 {
-  RookTarget *target = rook_target_new (mailbox);
+  RookTarget *target = NULL;
 
+  for (guint i = 0; i < item->targets->len && target == NULL; i++)
+    if (g_str_equal (((RookTarget *) g_ptr_array_index (item->targets, i))->mailbox, mailbox))
+      target = g_ptr_array_index (item->targets, i);
+  if (target == NULL)
+    {
+      target = rook_target_new (mailbox);
+      g_ptr_array_add (item->targets, target);
+    }
   for (guint i = 0; flags != NULL && flags[i] != NULL; i++)
     rook_target_add_flag (target, flags[i]);
-  g_ptr_array_add (item->targets, target);
 }
 
 void

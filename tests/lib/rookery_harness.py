@@ -229,6 +229,23 @@ class Server:
                 shutil.chown(path, self.user)
         self.prepared = True
 
+    def add_module(self, name):
+        """Builds tests/protocol/modules/NAME.c as a plugin. Returns the plugin directory that has it and all others."""
+        self.prepare()
+        plugins = self.directory / "plugins"
+        if not plugins.exists():
+            shutil.copytree(programs() / "plugins" / ".libs", plugins, ignore=shutil.ignore_patterns("*.la*", "*.o"))
+        makefile = (BUILD / "Makefile").read_text().splitlines()
+        flags = next(line.split("=", 1)[1].split() for line in makefile if line.startswith("ROOK_LDFLAGS ="))
+        compiler = next(line.split("=", 1)[1].split() for line in makefile if line.startswith("CC ="))
+        glib = run_quietly("pkg-config", "--cflags", "glib-2.0", "gmodule-2.0").decode().split()
+        run_quietly(*compiler, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden",
+                    "-o", str(plugins / f"{name}.so"), str(SOURCE / f"tests/protocol/modules/{name}.c"),
+                    f"-I{SOURCE}/core/include", f"-I{SOURCE}/plugins", *glib,
+                    *(flag for flag in flags if flag.startswith("-fsanitize")))
+        (plugins / f"{name}.so").chmod(0o644)
+        return plugins
+
     def configure(self, changes=None):
         """Writes the configuration anew: the default one with `changes`. Takes effect at start or reload."""
         self.settings = merge(self.default_config(), changes)

@@ -446,6 +446,150 @@ test_filter_files_into (void)
   rook_delivery_remove_filter (delivery, "late");
 }
 
+/* --- several mailboxes, of which one can't be had for now -------------------------------------------------------------- */
+
+typedef struct {
+  Fixture *f;
+  GString *log;
+  FilterPlan plans[2];
+} Several;
+
+/* alice's folders "near" (in partition default, with the INBOX) and "far" (in partition other); a filter files into the
+ * two of @first and @second. */
+static Several *
+several_new (const char *first, const char *second)
+{
+  Several *s = g_new0 (Several, 1);
+  RookDelivery *delivery;
+  g_auto (Answer) answer = { 0 };
+
+  s->f = fixture_new (NULL);
+  s->log = g_string_new (NULL);
+  s->plans[0] = (FilterPlan){ s->log, "a", ROOK_FILTER_CONTINUE, first, FALSE };
+  s->plans[1] = (FilterPlan){ s->log, "b", ROOK_FILTER_CONTINUE, second, FALSE };
+  must_create (s->f, s->f->alice, "user/alice/near");
+  answer.f = s->f;
+  rook_mail_create (s->f->mail, s->f->admin, "user/alice/far",
+                    &(RookCreateOptions){ .struct_size = sizeof (RookCreateOptions), .partition = "other" }, on_mail,
+                    &answer);
+  answer_wait (&answer);
+  g_assert_no_error (answer.error);
+  delivery = rook_server_get_delivery (s->f->server);
+  rook_delivery_add_filter (delivery, NULL, &early, &s->plans[0], NULL);
+  rook_delivery_add_filter (delivery, NULL, &late, &s->plans[1], NULL);
+  return s;
+}
+
+static void
+several_free (Several *s)
+{
+  RookDelivery *delivery = rook_server_get_delivery (s->f->server);
+
+  rook_delivery_remove_filter (delivery, "early");
+  rook_delivery_remove_filter (delivery, "late");
+  fixture_free (s->f);
+  g_string_free (s->log, TRUE);
+  g_free (s);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Several, several_free)
+
+static void
+fail_next (Several *s, const char *disk)
+{
+  rook_memory_disk_fail (fixture_disk (s->f, disk), 1, ROOK_STORE_ERROR_IO, FALSE);
+}
+
+static void
+assert_counts (Several *s, guint inbox, guint near, guint far)
+{
+  g_assert_cmpuint (count_messages (s->f, "user/alice"), ==, inbox);
+  g_assert_cmpuint (count_messages (s->f, "user/alice/near"), ==, near);
+  g_assert_cmpuint (count_messages (s->f, "user/alice/far"), ==, far);
+}
+
+/* What the next attempt stores is what is missing. */
+static void
+test_several_recognised (void)
+{
+  g_autoptr (Several) s = several_new ("user/alice/near", "user/alice/far");
+
+  fail_next (s, "other");
+  g_assert_cmpint (deliver (s->f, FULL, "alice"), ==, ROOK_DELIVERY_TEMPORARY);
+  fixture_await_store (s->f, "other");
+  g_assert_cmpint (deliver (s->f, FULL, "alice"), ==, ROOK_DELIVERY_OK);
+  assert_counts (s, 0, 1, 1);
+}
+
+/* Nobody would know it again: it must not be sent again. */
+static void
+test_several_not_recognised (void)
+{
+  g_autoptr (Several) s = several_new ("user/alice/near", "user/alice/far");
+
+  fail_next (s, "other");
+  g_assert_cmpint (deliver (s->f, MESSAGE, "alice"), ==, ROOK_DELIVERY_OK);
+  fixture_await_store (s->f, "other");
+  assert_counts (s, 1, 1, 0);
+}
+
+static void
+test_several_inbox_has_it (void)
+{
+  g_autoptr (Several) s = several_new ("user/alice", "user/alice/far");
+
+  fail_next (s, "other");
+  g_assert_cmpint (deliver (s->f, MESSAGE, "alice"), ==, ROOK_DELIVERY_OK);
+  fixture_await_store (s->f, "other");
+  assert_counts (s, 1, 0, 0);
+}
+
+static void
+test_several_inbox_fails (void)
+{
+  g_autoptr (Several) s = several_new ("user/alice/far", "user/alice");
+
+  fail_next (s, "default");
+  g_assert_cmpint (deliver (s->f, MESSAGE, "alice"), ==, ROOK_DELIVERY_OK);
+  fixture_await_store (s->f, "default");
+  assert_counts (s, 0, 0, 1);
+}
+
+/* Nothing is stored yet: the whole may come again. */
+static void
+test_several_first_fails (void)
+{
+  g_autoptr (Several) s = several_new ("user/alice/far", "user/alice/near");
+
+  fail_next (s, "other");
+  g_assert_cmpint (deliver (s->f, MESSAGE, "alice"), ==, ROOK_DELIVERY_TEMPORARY);
+  fixture_await_store (s->f, "other");
+  g_assert_cmpint (deliver (s->f, MESSAGE, "alice"), ==, ROOK_DELIVERY_OK);
+  assert_counts (s, 0, 1, 1);
+}
+
+static void
+test_several_missing (void)
+{
+  static const char *const others[] = { "user/alice", "user/alice/neither" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    {
+      g_autoptr (Several) s = several_new ("user/alice/none", others[i]);
+
+      g_assert_cmpint (deliver (s->f, MESSAGE, "alice"), ==, ROOK_DELIVERY_OK);
+      assert_counts (s, 1, 0, 0);
+    }
+}
+
+static void
+test_several_same (void)
+{
+  g_autoptr (Several) s = several_new ("user/alice/near", "user/alice/near");
+
+  g_assert_cmpint (deliver (s->f, MESSAGE, "alice"), ==, ROOK_DELIVERY_OK);
+  assert_counts (s, 0, 1, 0);
+}
+
 static void
 change_message (gpointer data, RookDeliveryItem *item)
 {
@@ -498,6 +642,13 @@ main (int argc, char **argv)
   ADD ("filter/in-order", test_filters_in_order);
   ADD ("filter/verdicts", test_filter_verdicts);
   ADD ("filter/files-into", test_filter_files_into);
+  ADD ("several/recognised-message-comes-again", test_several_recognised);
+  ADD ("several/other-message-goes-to-the-inbox", test_several_not_recognised);
+  ADD ("several/inbox-that-has-it-will-do", test_several_inbox_has_it);
+  ADD ("several/stored-anywhere-is-ok", test_several_inbox_fails);
+  ADD ("several/nothing-stored-is-temporary", test_several_first_fails);
+  ADD ("several/missing-ones-are-one-inbox", test_several_missing);
+  ADD ("several/same-one-twice-is-once", test_several_same);
   ADD ("filter/changes-message", test_filter_changes_message);
   return g_test_run ();
 }

@@ -5,14 +5,22 @@
  * For each recipient: find the mailbox, let the filters that plugins registered have their say (in order of priority),
  * suppress duplicates, append. A message to many recipients is stored once. Answers come one a recipient.
  *
- * Addresses: a route (`@a,@b:`) is dropped, `<>` around is allowed, the user name becomes what the same
- * name is at login (rook_auth_canonical_user()). `user` and `user+detail` (in any domain; `user@domain` is tried first if there is such a user)
- * go to that user's INBOX or folder; a folder that is missing, or where the sender lacks `p`, means the INBOX, which
- * needs no right. `+shared/box` goes to a shared mailbox, which needs `p`. Folders and shared mailboxes are named as
- * administrators name them (mailbox/separator).
+ * Addresses: a route (`@a,@b:`) is dropped, `<>` around is allowed, the user name becomes what the same name is at login
+ * (rook_auth_canonical_user()). `user` and `user+detail` go to that user's INBOX or folder. A domain that users may have
+ * (auth/realms, auth/virtual-domains) is part of the name; any other is dropped, if delivery/local-domains has it or is
+ * empty. A folder that is missing, or where the sender lacks `p`, means the INBOX, which needs no right. `+shared/box` (in
+ * any domain) goes to a shared mailbox, which needs `p`. Folders and shared mailboxes are named as administrators name them
+ * (mailbox/separator).
  *
  * Duplicates: two messages with equal Message-ID and equal text of Date delivered to one mailbox are one (delivery/
  * suppress-duplicates); a message that lacks either never matches. The second is answered OK, once the first is safe.
+ *
+ * Several mailboxes for one recipient (filters): OK says that the message is durable in each of them, or in the INBOX in place
+ * of one that can't be had. If one can't be had for now, nothing is stored in its place and the answer is TEMPORARY: when the
+ * message comes again, those that have it know it for a duplicate, and what is missing is stored. A message that would not
+ * be known again goes to the INBOX in place of such a mailbox too, and if that can't be had either, the answer is OK all
+ * the same once the message is stored anywhere: no failure is answered that would make somebody send again, or bounce,
+ * what the recipient has.
  */
 #pragma once
 
@@ -91,7 +99,8 @@ ROOK_EXPORT const char *rook_delivery_item_get_sender (RookDeliveryItem *item);
 ROOK_EXPORT GBytes *rook_delivery_item_get_message (RookDeliveryItem *item); /* (unowned) */
 ROOK_EXPORT void rook_delivery_item_set_message (RookDeliveryItem *item, GBytes *message);
 /* File into this mailbox (internal name) too, or (the first time) instead of the default one. @flags: (nullable) system flags
- * ("\\Seen") and keywords. If that mailbox can't be had the message goes to the default one. */
+ * ("\\Seen") and keywords. If that mailbox can't be had the message goes to the INBOX (see
+ * above). Filing into one twice is once, with the flags of both. */
 ROOK_EXPORT void rook_delivery_item_file_into (RookDeliveryItem *item, const char *mailbox, const char *const *flags);
 /* A keyword or system flag for wherever it goes. */
 ROOK_EXPORT void rook_delivery_item_add_flag (RookDeliveryItem *item, const char *flag);
