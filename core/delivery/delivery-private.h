@@ -42,12 +42,16 @@ struct RookDelivery {
   RookMutex lock;     /* guards what follows up to the metrics */
   GPtrArray *filters; /* (element-type RookFilterEntry) by priority */
   gboolean suppress_duplicates;
+  GStrv local_domains; /* (owned) */
   RookCounter *results[ROOK_DELIVERY_TEMPORARY + 1];
   RookHistogram *time;
 };
 
 /* Settings in force. Any thread. */
 gboolean rook_delivery_suppresses_duplicates (RookDelivery *delivery);
+/* Whether @domain is listed as one whose users are those of the default realm; and whether none is, so that any may be. */
+gboolean rook_delivery_is_local_domain (RookDelivery *delivery, const char *domain);
+gboolean rook_delivery_takes_any_domain (RookDelivery *delivery);
 
 /* --- addresses (address.c) ------------------------------------------------------------------------------------------- */
 

@@ -12,6 +12,14 @@ static const RookConfigKey delivery_keys[] = {
     .help =
         "A message with the Message-ID and Date of one that was delivered to the same mailbox before is accepted and "
         "not stored again." },
+  { .name = "local-domains",
+    .type = ROOK_CONFIG_LIST,
+    .default_value = "",
+    .change = ROOK_CONFIG_LIVE,
+    .help =
+        "Domains whose users are those of auth/default-realm, and which are therefore taken: mail for any other is "
+        "refused, but for the realm itself and the domains that users may have (auth/realms, auth/virtual-domains). "
+        "Empty: any domain is taken that is not one of those, since the mail server in front knows which are ours." },
   { .name = NULL },
 };
 
@@ -30,6 +38,8 @@ rook_delivery_reconfigure (RookDelivery *delivery, RookConfig *config)
   g_autoptr (RookLocker) locker = rook_locker_new (&delivery->lock);
 
   delivery->suppress_duplicates = rook_config_group_get_boolean (group, "suppress-duplicates");
+  g_strfreev (delivery->local_domains);
+  delivery->local_domains = g_strdupv ((GStrv) rook_config_group_get_list (group, "local-domains"));
 }
 
 gboolean
@@ -38,6 +48,25 @@ rook_delivery_suppresses_duplicates (RookDelivery *delivery)
   g_autoptr (RookLocker) locker = rook_locker_new (&delivery->lock);
 
   return delivery->suppress_duplicates;
+}
+
+gboolean
+rook_delivery_is_local_domain (RookDelivery *delivery, const char *domain)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&delivery->lock);
+
+  for (GStrv local = delivery->local_domains; *local != NULL; local++)
+    if (g_ascii_strcasecmp (*local, domain) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+gboolean
+rook_delivery_takes_any_domain (RookDelivery *delivery)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&delivery->lock);
+
+  return delivery->local_domains[0] == NULL;
 }
 
 static void
@@ -73,6 +102,7 @@ void
 rook_delivery_free (RookDelivery *delivery)
 {
   g_ptr_array_unref (delivery->filters);
+  g_strfreev (delivery->local_domains);
   rook_mutex_clear (&delivery->lock);
   g_free (delivery);
 }

@@ -158,17 +158,19 @@ canonical (Resolving *r, const char *user, const char *domain)
   return name;
 }
 
-/* The user in that domain, if there is one, else the user of that name. */
+/* A domain that users may have is theirs alone. In any other the name is that of a user of the default realm, if the
+ * domain is taken at all. */
 static char *
 find_user (Resolving *r, const char *user, const char *domain)
 {
-  char *found = domain != NULL ? canonical (r, user, domain) : NULL;
-  g_autofree char *inbox = found != NULL ? g_strconcat ("user/", found, NULL) : NULL;
+  char *found;
 
-  if (inbox != NULL && rook_mail_exists (r->mail, inbox))
-    return found;
-  g_free (found);
-  return canonical (r, user, NULL);
+  if (domain == NULL || rook_delivery_is_local_domain (r->delivery, domain))
+    return canonical (r, user, NULL);
+  found = canonical (r, user, domain);
+  if (found == NULL && rook_delivery_takes_any_domain (r->delivery))
+    found = canonical (r, user, NULL);
+  return found;
 }
 
 static gboolean

@@ -51,6 +51,53 @@ def begin(wire, *recipients):
         say(wire, f"RCPT TO:<{recipient}>", "250 2.1.5")
 
 
+def rcpt_code(server, address):
+    with Wire(server.path("lmtp")) as wire:
+        reply(wire)
+        say(wire, "LHLO x", "250 ")
+        say(wire, "MAIL FROM:<>", "250 ")
+        wire.send(f"RCPT TO:<{address}>")
+        return reply(wire)[-1][:9]
+
+
+def test_any_domain_is_taken_unless_told(server):
+    assert rcpt_code(server, "alice@anything.example") == "250 2.1.5"
+
+
+def test_local_domains():
+    """Whoever sends for a domain that is not ours finds out."""
+    config = {"auth": {"realms": ["two.example"]}, "mailbox": {"autocreate": "login"},
+              "delivery": {"local-domains": ["Mail.Example.NET", "example.com"]}}
+    with Server(config=config, users=("alice", "bob")) as server:
+        server.ctl("user", "add", "carol", stdin="x\n")
+        server.ctl("user", "add", "carol@two.example", stdin="x\n")
+        server.ctl("user", "add", "dora", stdin="x\n")
+        for domain in ("mail.example.net", "EXAMPLE.com", "example.org"):
+            assert rcpt_code(server, f"dora@{domain}") == "250 2.1.5", domain
+        assert rcpt_code(server, "dora") == "250 2.1.5"
+        assert rcpt_code(server, "dora@elsewhere.example") == "550 5.1.1"
+        assert rcpt_code(server, "carol@two.example") == "250 2.1.5"
+        assert rcpt_code(server, "dora@two.example") == "550 5.1.1"
+        server.deliver("Subject: theirs\n\nx\n", "carol@two.example")
+        with ImapWire(server.port("imap")) as wire:
+            wire.login("carol", "x")
+            assert b"* 0 EXISTS" in wire.ok("SELECT INBOX")
+
+
+def test_virtual_domains_are_part_of_the_name():
+    """The user of that name in another domain is somebody else, who has no claim to the mail."""
+    config = {"auth": {"virtual-domains": True}, "mailbox": {"autocreate": "login"}}
+    with Server(config=config) as server:
+        server.ctl("user", "add", "dora", stdin="x\n")
+        server.ctl("user", "add", "dora@a.example", stdin="x\n")
+        assert rcpt_code(server, "dora@b.example") == "550 5.1.1"
+        server.deliver("Subject: at a\n\nx\n", "dora@A.example")
+        for name, count in (("dora", 0), ("dora@a.example", 1)):
+            with ImapWire(server.port("imap")) as wire:
+                wire.login(name, "x")
+                assert b"* %d EXISTS" % count in wire.ok("SELECT INBOX")
+
+
 def test_lhlo_lists_extensions(lmtp):
     wire = lmtp()
     reply(wire)
