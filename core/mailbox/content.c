@@ -56,17 +56,43 @@ content_new (GBytes *message)
   return content;
 }
 
+/* A CR that no LF follows, or an LF that follows no CR. */
+static gboolean
+has_bare_line_end (const char *bytes, gsize length)
+{
+  const char *end = bytes + length;
+
+  for (const char *at = bytes; (at = memchr (at, '\n', (gsize) (end - at))) != NULL; at++)
+    if (at == bytes || at[-1] != '\r')
+      return TRUE;
+  for (const char *at = bytes; (at = memchr (at, '\r', (gsize) (end - at))) != NULL; at++)
+    if (at + 1 == end || at[1] != '\n')
+      return TRUE;
+  return FALSE;
+}
+
+/* What is stored has CRLF line ends, whoever brings it: so what is read by one protocol and found by another is the
+ * same, byte for byte, and nothing is changed in what somebody may have signed. (nullable) */
+static const char *
+fault_of (const char *bytes, gsize length)
+{
+  if (length == 0)
+    return "Message is empty";
+  if (memchr (bytes, '\0', length) != NULL)
+    return "Message contains NUL characters";
+  return has_bare_line_end (bytes, length) ? "Message contains bare newlines" : NULL;
+}
+
 static void
 prepare (gpointer data)
 {
   Preparing *p = data;
   gsize length;
   const char *bytes = g_bytes_get_data (p->message, &length);
+  const char *fault = fault_of (bytes, length);
 
-  if (length == 0)
-    p->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_MESSAGE, "the message is empty");
-  else if (memchr (bytes, '\0', length) != NULL)
-    p->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_MESSAGE, "the message holds a NUL byte");
+  if (fault != NULL)
+    p->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_MESSAGE, fault);
   else
     p->content = content_new (p->message);
 }

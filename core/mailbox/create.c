@@ -87,7 +87,9 @@ rook_change_plan_place (RookChangeOp *op, const char *name, char **out_partition
   g_autofree char *partition = NULL, *acl = NULL;
 
   if (!rook_name_is_valid (name))
-    return fail (error, ROOK_MAIL_ERROR_BAD_NAME, "not a mailbox name");
+    return fail (error, ROOK_MAIL_ERROR_BAD_NAME, "Not a mailbox name");
+  if (rook_name_get_fault (name) != NULL)
+    return fail (error, ROOK_MAIL_ERROR_BAD_NAME, rook_name_get_fault (name));
   if (rook_mail_exists (op->mail, name))
     return fail (error, ROOK_MAIL_ERROR_EXISTS, "the mailbox exists");
   rook_mutex_lock (&op->mail->lock);

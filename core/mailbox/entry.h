@@ -55,6 +55,9 @@ char *rook_name_dup_parent (const char *name); /* (nullable) */
 /* "user/NAME" or the first component: what changes of names lock. */
 char *rook_name_dup_root (const char *name);
 gboolean rook_name_is_inbox (const char *name);
+/* Why no new mailbox may have this valid name, as a sentence for clients; %NULL: it may. Names that are there already, or
+ * come by replication, are not asked. */
+const char *rook_name_get_fault (const char *internal);
 /* The INBOX of @user. */
 char *rook_name_of_user (const char *user);
 

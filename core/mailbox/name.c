@@ -136,3 +136,43 @@ rook_name_is_valid (const char *internal)
          && !has_bad_character (internal) && components_are_good (internal) && !g_str_equal (internal, "user")
          && !hides_inbox (internal);
 }
+
+/* --- what no new mailbox may be called ------------------------------------------------------------------------------ */
+
+/* Characters that are not seen, or turn around what follows: with them two names look the same. (Joiners have their use
+ * in words and pictures.) */
+static gboolean
+is_invisible (gunichar c)
+{
+  return c == 0x200b || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x2069) || c == 0xfeff || c == 0xfffd;
+}
+
+static const char *
+fault_of_component (const char *at, gsize length)
+{
+  if ((length == 1 && *at == '.') || (length == 2 && strncmp (at, "..", 2) == 0))
+    return "Mailbox names can't be . or ..";
+  if (*at == ' ' || at[length - 1] == ' ')
+    return "Mailbox names can't begin or end with a space";
+  return NULL;
+}
+
+const char *
+rook_name_get_fault (const char *internal)
+{
+  const char *fault = NULL;
+
+  if (strpbrk (internal, "*%") != NULL)
+    return "Mailbox names can't contain * or %";
+  for (const char *c = internal; *c != '\0'; c = g_utf8_next_char (c))
+    if (is_invisible (g_utf8_get_char (c)))
+      return "Mailbox names can't contain characters that are not seen";
+  for (const char *at = internal; *at != '\0' && fault == NULL;)
+    {
+      gsize length = strcspn (at, "/");
+
+      fault = fault_of_component (at, length);
+      at += length + (at[length] == '/');
+    }
+  return fault;
+}

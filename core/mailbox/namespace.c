@@ -159,7 +159,7 @@ rook_namespace_to_internal (RookNamespace *ns, const char *name, GError **error)
     internal = ns->alternative ? alternative_to_internal (ns, slashed) : plain_to_internal (ns, slashed);
   if (internal == NULL || !rook_name_is_valid (internal))
     {
-      g_set_error (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_NAME, "not a mailbox name");
+      g_set_error (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_NAME, "Not a mailbox name");
       return NULL;
     }
   return g_steal_pointer (&internal);

@@ -64,7 +64,7 @@ plan_tree (RookChangeOp *op, GError **error)
       g_autofree char *name = g_strconcat (op->new_name, entry->name + strlen (op->name), NULL);
 
       if (!rook_name_is_valid (name))
-        return fail (error, ROOK_MAIL_ERROR_BAD_NAME, "not a mailbox name");
+        return fail (error, ROOK_MAIL_ERROR_BAD_NAME, "Mailbox names below it would be too long");
       if (rook_mail_exists (op->mail, name))
         return fail (error, ROOK_MAIL_ERROR_EXISTS, "the mailbox exists");
       add_renamed (op, entry, name);

@@ -50,7 +50,7 @@ rook_mail_subscribe (RookMail *mail, RookIdentity *identity, const char *name, g
   if (!rook_name_is_valid (name) || mail->state == NULL)
     {
       rook_mail_answer_later (callback, data,
-                              g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_NAME, "not a mailbox name"));
+                              g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_NAME, "Not a mailbox name"));
       return;
     }
   s = g_new0 (Subscribing, 1);

@@ -22,7 +22,7 @@ parse (ImapSession *session, ImapParser *arguments, char **out_name, GError **er
   decoded = rook_utf7_to_utf8 (encoded);
   if (decoded == NULL)
     {
-      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_NAME, "not modified UTF-7");
+      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_NAME, "Mailbox name is not modified UTF-7");
       return FALSE;
     }
   *out_name = rook_namespace_to_internal (session->ns, decoded, error);

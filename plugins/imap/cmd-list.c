@@ -90,6 +90,15 @@ show_levels (ImapSession *session, List *self, const char *encoded, char separat
     }
 }
 
+/* In the alternative namespace what is below an INBOX is shown beside it. */
+static gboolean
+shows_children (ImapSession *session, const Entry *entry)
+{
+  const char *prefix = rook_namespace_get_personal_prefix (session->ns);
+
+  return entry->has_children && !(*prefix == '\0' && rook_namespace_is_inbox (session->ns, entry->name));
+}
+
 static void
 show (ImapSession *session, List *self, const Entry *entry)
 {
@@ -105,7 +114,7 @@ show (ImapSession *session, List *self, const Entry *entry)
       if (!entry->exists)
         g_string_append (attributes, "\\Noselect");
       if (!self->subscribed)
-        g_string_append (attributes, entry->has_children ? "\\HasChildren" : "\\HasNoChildren");
+        g_string_append (attributes, shows_children (session, entry) ? "\\HasChildren" : "\\HasNoChildren");
       if (entry->special_use != NULL && !self->subscribed)
         g_string_append_printf (attributes, " %s", entry->special_use);
       write_name (session, self, attributes->str, encoded);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The table of errors.
+ * The table of errors. Rows without a text have that of the error, which is made for clients: what is wrong with a name,
+ * a message, or a command.
  */
 #include "imap/reply.h"
 
@@ -18,11 +19,11 @@ typedef struct {
 static const Row mail_rows[] = {
   { ROOK_MAIL_ERROR_NOT_FOUND, { FALSE, "NONEXISTENT", "Mailbox does not exist", FALSE } },
   { ROOK_MAIL_ERROR_EXISTS, { FALSE, "ALREADYEXISTS", "Mailbox already exists", FALSE } },
-  { ROOK_MAIL_ERROR_BAD_NAME, { FALSE, "CANNOT", "Invalid mailbox name", FALSE } },
+  { ROOK_MAIL_ERROR_BAD_NAME, { FALSE, "CANNOT", NULL, FALSE } },
   { ROOK_MAIL_ERROR_NO_PERMISSION, { FALSE, "NOPERM", "Permission denied", FALSE } },
   { ROOK_MAIL_ERROR_QUOTA, { FALSE, "OVERQUOTA", "Over quota", FALSE } },
   { ROOK_MAIL_ERROR_TOO_BIG, { FALSE, "TOOBIG", "Message too large", FALSE } },
-  { ROOK_MAIL_ERROR_BAD_MESSAGE, { FALSE, "CANNOT", "Message is empty or contains NUL", FALSE } },
+  { ROOK_MAIL_ERROR_BAD_MESSAGE, { FALSE, "CANNOT", NULL, FALSE } },
   { ROOK_MAIL_ERROR_NOT_ALLOWED, { FALSE, "CANNOT", "Operation is not supported on mailbox", FALSE } },
   { ROOK_MAIL_ERROR_READ_ONLY, { FALSE, "READ-ONLY", "Mailbox is read-only", FALSE } },
   { ROOK_MAIL_ERROR_LIMIT, { FALSE, "LIMIT", "Limit reached", FALSE } },

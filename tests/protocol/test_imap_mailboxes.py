@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from rookery_wire import ImapWire
+
 
 def names(responses, verb=b"LIST"):
     found = []
@@ -71,12 +73,49 @@ def test_names_in_modified_utf7(imap):
     wire.ok('CREATE "Entw&APw-rfe &- mehr"')
     assert wire.ok('LIST "" Entw*') == [b'* LIST (\\HasNoChildren) "/" "Entw&APw-rfe &- mehr"']
     wire.ok('SELECT "Entw&APw-rfe &- mehr"')
-    assert wire.command("CREATE Entw&APx")[1] == b"NO [CANNOT] Invalid mailbox name"
+    assert wire.command("CREATE Entw&APx")[1] == b"NO [CANNOT] Mailbox name is not modified UTF-7"
 
 
 @pytest.mark.parametrize("name", ["/a", "a//b", '""', '"a\x01b"', "a/" + "b/" * 60 + "c", "x" * 1100])
 def test_bad_names_are_refused(imap, name):
     assert imap().command(f"CREATE {name}")[1].startswith(b"NO [CANNOT]")
+
+
+@pytest.mark.parametrize("name, why", [
+    ('"a*b"', "can't contain * or %"), ('"%"', "can't contain * or %"), ('"box/sub*"', "can't contain * or %"),
+    (".", "can't be . or .."), ("..", "can't be . or .."), ("a/../b", "can't be . or .."), ("a/./b", "can't be . or .."),
+    ('" a"', "begin or end with a space"), ('"a "', "begin or end with a space"), ('"a/ b"', "begin or end with a space"),
+    ("a&IC4-b", "characters that are not seen"), ("a&IAs-", "characters that are not seen"),
+    ("&,v8-a", "characters that are not seen"), ("a&IGY-b", "characters that are not seen")])
+def test_names_that_deceive_are_refused(imap, name, why):
+    """By CREATE and by RENAME, with a reason that a person understands."""
+    wire = imap()
+    if b"RENAMED" not in b"".join(wire.ok('LIST "" RENAMED')):
+        wire.ok("CREATE RENAMED")
+    for command in (f"CREATE {name}", f"RENAME RENAMED {name}"):
+        answer = wire.command(command)[1].decode()
+        assert answer.startswith("NO [CANNOT] Mailbox names") and answer.endswith(why), answer
+
+
+@pytest.mark.parametrize("name", ["...", "a.b", ".hidden", "a..b", "~", "~root", '"a b"', '"#news"', "-", "&2D3caCAN2D3caCAN2D3cZw-",
+                                  "&BkUGzCAMBk8-", "$HOME", '"\\\\"', "'", '"{5}"', '"(a)"'])
+def test_names_that_only_look_odd_are_taken(imap, name):
+    wire = imap()
+    wire.ok(f"CREATE odd/{name}" if not name.startswith('"') else f'CREATE "odd/{name[1:]}')
+    wire.ok(f"DELETE odd/{name}" if not name.startswith('"') else f'DELETE "odd/{name[1:]}')
+
+
+def test_inbox_has_children_only_where_they_are_shown(imap, make_server):
+    """In the alternative namespace they stand beside it."""
+    wire = imap("bob")
+    wire.ok("CREATE beside")
+    assert b'* LIST (\\HasNoChildren) "/" INBOX' in wire.ok('LIST "" INBOX')
+    with ImapWire(make_server({"mailbox": {"alt-namespace": False}}).port("imap")) as other:
+        other.login("bob")
+        other.ok("CREATE INBOX/below")
+        assert other.ok('LIST "" INBOX') == [b'* LIST (\\HasChildren) "/" INBOX']
+        other.ok("DELETE INBOX/below")
+        assert other.ok('LIST "" INBOX') == [b'* LIST (\\HasNoChildren) "/" INBOX']
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "..", "~root", "/etc/passwd"])

@@ -101,6 +101,25 @@ def test_examine_changes_nothing(box):
 
 # --- APPEND
 
+
+@pytest.mark.parametrize("text", [b"Subject: s\n\nbody\n", b"Subject: s\r\n\r\none\ntwo\r\n", b"\n", b"\r",
+                                  b"Subject: s\r\n\r\none\rtwo\r\n", b"Subject: s\r\n\r\nend\r", b"a\n\r\n"], ids=repr)
+def test_append_of_bare_newlines_is_refused(box, text):
+    """What is stored has CRLF, by whichever way it came; a client that does not send it is told."""
+    assert box.append(box.name, text) == b"NO [CANNOT] Message contains bare newlines"
+    assert b"* STATUS" in box.ok(f"STATUS {box.name} (MESSAGES)")[0]
+
+
+def test_append_of_bare_newlines_in_a_large_message_is_refused(box):
+    line = b"x" * 70 + b"\r\n"
+    assert box.append(box.name, line * 10000).startswith(b"OK")
+    assert box.append(box.name, line * 10000 + b"y\n") == b"NO [CANNOT] Message contains bare newlines"
+
+
+def test_append_of_nothing_or_nul_is_refused(box):
+    assert box.append(box.name, b"") == b"NO [CANNOT] Message is empty"
+    assert box.append(box.name, b"a\0b\r\n").startswith((b"NO [CANNOT] Message contains NUL", b"BAD"))
+
 def test_append_tells_the_selected_session(box):
     tagged = box.append(box.name, simple(1))
     assert re.fullmatch(rb"OK \[APPENDUID \d+ 1\] Completed", tagged)
