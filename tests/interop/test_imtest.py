@@ -32,11 +32,11 @@ def bound_server():
         yield running
 
 
-def imtest(server, *arguments, listener="imap"):
+def imtest(server, *arguments, listener="imap", commands=b'a1 LIST "" *\r\na2 LOGOUT\r\n'):
     """Logs in, lists the mailboxes, logs out. Returns what it printed."""
     tls = ["-s"] if listener == "imaps" else []
     done = subprocess.run([IMTEST, "-p", str(server.port(listener)), *tls, *arguments, "127.0.0.1"], timeout=60,
-                          input=b'a1 LIST "" *\r\na2 LOGOUT\r\n', capture_output=True, env=child_environment())
+                          input=commands, capture_output=True, env=child_environment())
     return done.stdout.decode(errors="replace")
 
 
@@ -82,6 +82,15 @@ def test_gsasl_binds(bound_server, mechanism, version):
         input=b"a LOGOUT\r\n", capture_output=True, env=child_environment(), timeout=60 * SLOW)
     assert done.returncode == 0 and b"Logged in" in done.stdout, done
     bound_server.wait_log(rf"auth\.ok .*mechanism={mechanism} tls=yes")
+
+
+def test_much_goes_through_the_layer(server):
+    """More than one frame each way."""
+    text = b"Subject: large\r\n\r\n" + b"x" * 200 * 1000 + b"\r\n"
+    commands = (b"a1 APPEND INBOX {%d+}\r\n" % len(text) + text
+                + b"\r\na2 SELECT INBOX\r\na3 FETCH * BODY.PEEK[]\r\na4 LOGOUT\r\n")
+    output = imtest(server, "-m", "DIGEST-MD5", "-a", "alice", "-u", "alice", "-w", "pass", commands=commands)
+    assert "\na1 OK" in output and "\na3 OK" in output and "x" * 200 * 1000 in output
 
 
 def test_integrity_without_privacy(server):
