@@ -181,7 +181,8 @@ append_sample (GString *out, const RookConfigSchema *schema)
 
 /* --- manual page ------------------------------------------------------------------------------------------------- */
 
-/* @text for roff: backslashes and minus signs, and nothing that looks like a request at a line's start. */
+/* @text for roff: backslashes and minus signs, nothing that looks like a request at a line's start, and lists that may be
+ * broken behind each item. */
 static void
 append_roff (GString *out, const char *text)
 {
@@ -194,6 +195,8 @@ append_roff (GString *out, const char *text)
       g_string_append (out, "\\-");
     else if (*text == '\n')
       g_string_append_c (out, ' ');
+    else if (*text == ';' && text[1] > ' ')
+      g_string_append (out, ";\\:");
     else
       g_string_append_c (out, *text);
 }
