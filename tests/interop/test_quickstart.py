@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""scripts/quickstart with what is built here: start it, paste what it prints, stop it, start it again.
-
-That it installs and builds on a machine that has nothing is shown by tests/package/test_fresh.py.
-"""
+"""scripts/quickstart with what is built here: start it, paste what it prints, stop it, start it again."""
 
 import os
 import shutil
