@@ -69,6 +69,22 @@ identifier_matches (const char *identifier, RookIdentity *identity)
   return g_str_equal (identifier, rook_identity_get_user (identity));
 }
 
+/* As lists hold them: `c` and `d` are there for whoever reads them, beside what they follow from, and give nothing. */
+static RookRights
+rights_of_list (const char *text)
+{
+  RookRights rights = 0;
+
+  for (; *text != '\0'; text++)
+    {
+      const char *at = strchr (letters, *text);
+
+      if (at != NULL)
+        rights |= 1u << (at - letters);
+    }
+  return rights;
+}
+
 /* What the list alone gives. @identity %NULL: somebody unknown. */
 static RookRights
 rights_by_list (const char *acl, RookIdentity *identity)
@@ -79,9 +95,9 @@ rights_by_list (const char *acl, RookIdentity *identity)
   for (guint i = 0; words[i] != NULL && words[i + 1] != NULL; i += 2)
     {
       gboolean negative = words[i][0] == '-';
-      RookRights rights;
+      RookRights rights = rights_of_list (words[i + 1]);
 
-      if (!identifier_matches (words[i] + negative, identity) || !rook_rights_parse (words[i + 1], &rights))
+      if (!identifier_matches (words[i] + negative, identity))
         continue;
       if (negative)
         denied |= rights;
@@ -159,9 +175,8 @@ rook_acl_change (const char *acl, const char *identifier, const char *rights)
     return NULL;
   for (guint i = 0; words[i] != NULL && words[i + 1] != NULL; i += 2)
     {
-      RookRights before = 0;
+      RookRights before = rights_of_list (words[i + 1]);
 
-      rook_rights_parse (words[i + 1], &before);
       if (g_str_equal (words[i], identifier))
         {
           found = TRUE;

@@ -9,3 +9,6 @@ tests_unit_test_mailbox_threads_SOURCES = %D%/test-mailbox-threads.c %D%/mail-fi
 
 check_PROGRAMS += %D%/test-mailbox-view
 tests_unit_test_mailbox_view_SOURCES = %D%/test-mailbox-view.c %D%/mail-fixture.c %D%/mail-fixture.h
+
+check_PROGRAMS += %D%/test-mailbox-calls
+tests_unit_test_mailbox_calls_SOURCES = %D%/test-mailbox-calls.c %D%/mail-fixture.c %D%/mail-fixture.h
