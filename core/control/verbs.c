@@ -286,8 +286,9 @@ run_config_check (gpointer data, RookControlCall *call, const char *const *argum
       rook_control_call_fail (call, "this server's configuration has no file");
       return;
     }
-  config = rook_daemon_load (server->config_path, rook_server_get_plugins (server), NULL, &plan, &mistakes);
+  config = rook_daemon_load (server->config_path, server, NULL, &plan, &mistakes);
   rook_plugin_plan_check (plan, NULL, mistakes);
+  rook_plugin_plan_check_listeners (plan, mistakes);
   rook_daemon_check_restart (server->config, config, mistakes);
   text = rook_daemon_format_mistakes (mistakes, "");
   if (mistakes->len > 0)

@@ -17,6 +17,7 @@
 
 #include "daemon/load.h"
 #include "daemon/notify.h"
+#include "daemon/ownership.h"
 #include "daemon/privileges.h"
 #include "daemon/reload.h"
 #include "daemon/server-private.h"
@@ -158,9 +159,18 @@ on_signal (RookIo ready, gpointer data)
 static gboolean
 become_user (RookServer *server, const RookPrivileges *privileges, GError **error)
 {
-  if (!rook_privileges_raise (privileges, FALSE, error) || !rook_services_bind (server, error))
-    return FALSE;
-  return rook_privileges_drop (privileges, error);
+  gboolean bound = rook_privileges_raise (privileges, FALSE, error) && rook_services_bind (server, error);
+
+  g_autoptr (GError) problem = NULL;
+
+  /* Also after a failure, since what is undone then may take threads. */
+  if (!rook_privileges_drop (privileges, &problem))
+    {
+      g_printerr ("rookeryd: %s\n", problem->message);
+      _exit (3); /* nothing of ours may go on as root */
+    }
+  rook_services_start_threads (server);
+  return bound;
 }
 
 /* A reload reads everything again as the user: what only root can read is told now, and not in the night in which a
@@ -170,8 +180,7 @@ warn_of_reload (RookServer *server)
 {
   g_autoptr (RookPluginPlan) plan = NULL;
   g_autoptr (GPtrArray) mistakes = NULL;
-  g_autoptr (RookConfig) config G_GNUC_UNUSED =
-      rook_daemon_load (server->config_path, server->plugins, NULL, &plan, &mistakes);
+  g_autoptr (RookConfig) config G_GNUC_UNUSED = rook_daemon_load (server->config_path, server, NULL, &plan, &mistakes);
   g_autofree char *text = NULL;
 
   if (mistakes->len == 0)
@@ -244,8 +253,7 @@ run (const char *path, RookConfig *config, RookPluginPlan *plan, GError **error)
 
   umask (0027);
   rook_privileges_set_limits (config);
-  ok = rook_privileges_init (&privileges, config, error)
-       && rook_privileges_prepare_directories (&privileges, config, TRUE, error)
+  ok = rook_privileges_init (&privileges, config, error) && rook_ownership_prepare (&privileges, config, error)
        && rook_privileges_lower (&privileges, error);
   if (ok)
     {
@@ -295,6 +303,7 @@ rook_life_check (const char *path)
   g_autofree char *text = NULL;
 
   rook_plugin_plan_check (plan, NULL, mistakes);
+  rook_plugin_plan_check_listeners (plan, mistakes);
   if (mistakes->len == 0)
     {
       g_print ("%s: good\n", path);

@@ -5,20 +5,20 @@
 #include "daemon/load.h"
 
 #include "config/config-private.h"
-#include "daemon/privileges.h"
+#include "daemon/ownership.h"
 
 RookConfig *
-rook_daemon_load (const char *path, RookPlugins *plugins, const char *const *force, RookPluginPlan **out_plan,
+rook_daemon_load (const char *path, RookServer *running, const char *const *force, RookPluginPlan **out_plan,
                   GPtrArray **out_mistakes)
 {
   RookConfig *config = rook_config_read (path, out_mistakes);
 
   rook_services_declare (config);
-  *out_plan = rook_plugin_plan_new (plugins, config, force);
+  *out_plan = rook_plugin_plan_new (running != NULL ? running->plugins : NULL, config, force);
   rook_config_validate (config, *out_mistakes);
-  rook_services_check (config, *out_mistakes);
-  if (plugins == NULL)
-    rook_privileges_check (config, *out_mistakes);
+  rook_services_check (running, config, *out_mistakes);
+  if (running == NULL)
+    rook_ownership_check (config, *out_mistakes);
   return config;
 }
 

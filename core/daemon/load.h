@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 
 /**
  * rook_daemon_load:
- * @plugins: (nullable): those that run
+ * @running: (nullable): the server that is to take it
  * @force: (nullable): see rook_plugin_plan_new()
  * @out_plan: (out) (transfer full)
  * @out_mistakes: (out) (element-type RookConfigMistake) (transfer full): all but those of plugins, for which
@@ -19,7 +19,7 @@ G_BEGIN_DECLS
  * Reads the files, loads the modules of the plugins they name, declares every table and checks everything. Changes nothing.
  * Blocks (disk). Returns: (transfer full): to be used only if there are no mistakes.
  */
-RookConfig *rook_daemon_load (const char *path, RookPlugins *plugins, const char *const *force,
+RookConfig *rook_daemon_load (const char *path, RookServer *running, const char *const *force,
                               RookPluginPlan **out_plan, GPtrArray **out_mistakes);
 
 /* Adds a mistake for each key, or group, that has changed and can't change in a running server. */

@@ -11,6 +11,8 @@ core_libcore_la_SOURCES += \
 	%D%/load.h \
 	%D%/notify.c \
 	%D%/notify.h \
+	%D%/ownership.c \
+	%D%/ownership.h \
 	%D%/privileges.c \
 	%D%/privileges.h \
 	%D%/reload.c \

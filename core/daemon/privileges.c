@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Giving up root, in three steps. At first only the effective user changes, so that services make their files as the
- * user, and sockets and keys can still be opened as root in between. Then, before any plugin's code runs or a client is
- * heard, all three ids change for good. What is left is CAP_NET_BIND_SERVICE of the main thread: a listener on port 143
- * that a reload switches off could not come back without it.
+ * Giving up root, in three steps, all of them before there is a second thread. At first only the effective user changes,
+ * so that services make their files as the user, and sockets and keys can still be opened as root in between. Then,
+ * before any plugin's code runs or a client is heard, all three ids change for good. What is left is CAP_NET_BIND_SERVICE
+ * of the main thread: a listener on port 143 that a reload switches off could not come back without it.
  */
 #include "daemon/privileges.h"
-
-#include "auth/auth-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +20,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined __SANITIZE_THREAD__ || __has_feature(thread_sanitizer)
+#define THREAD_SANITIZED
+#endif
 
 void
 rook_privileges_clear (RookPrivileges *self)
@@ -90,154 +95,33 @@ rook_privileges_set_limits (RookConfig *config)
   (void) prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-/* --- directories --------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-  const char *key;
-  mode_t mode;      /* when made */
-  mode_t forbidden; /* bits */
-} Directory;
-
-static const Directory directories[] = {
-  { "state-directory", 0700, S_IWGRP | S_IWOTH | S_IROTH | S_IXOTH },
-  { "run-directory", 0755, S_IWGRP | S_IWOTH },
-};
-
-static gboolean
-make_directory (const RookPrivileges *self, const char *path, mode_t mode, GError **error)
-{
-  if (mkdir (path, mode) != 0)
-    {
-      set_error (error, path);
-      g_prefix_error (error, "can't make ");
-      return FALSE;
-    }
-  if (chmod (path, mode) != 0 || (self->root && chown (path, self->uid, self->gid) != 0))
-    {
-      set_error (error, path);
-      g_rmdir (path);
-      return FALSE;
-    }
-  return TRUE;
-}
-
-static gboolean
-check_directory (const RookPrivileges *self, const char *path, mode_t forbidden, GError **error)
-{
-  struct stat info;
-
-  if (stat (path, &info) != 0)
-    {
-      set_error (error, path);
-      return FALSE;
-    }
-  if (!S_ISDIR (info.st_mode))
-    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR, "%s: is no directory: move it away", path);
-  else if (info.st_uid != self->uid)
-    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_PERM,
-                 "%s: belongs to user %u, expected the server's user (%u): chown %u %s", path, (guint) info.st_uid,
-                 (guint) self->uid, (guint) self->uid, path);
-  else if ((info.st_mode & forbidden) != 0)
-    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_PERM, "%s: mode %04o gives others too much: chmod %04o %s", path,
-                 (guint) info.st_mode & 07777, (guint) (info.st_mode & 07777 & ~forbidden), path);
-  else
-    return TRUE;
-  return FALSE;
-}
-
-gboolean
-rook_privileges_prepare_directories (const RookPrivileges *self, RookConfig *config, gboolean create, GError **error)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (directories); i++)
-    {
-      const char *path = rook_config_group_get_string (get_group (config), directories[i].key);
-      gboolean missing = access (path, F_OK) != 0 && errno == ENOENT;
-
-      if (missing && !create)
-        continue;
-      if ((missing && !make_directory (self, path, directories[i].mode, error))
-          || !check_directory (self, path, directories[i].forbidden, error))
-        {
-          g_prefix_error (error, "server/%s: ", directories[i].key);
-          return FALSE;
-        }
-    }
-  return TRUE;
-}
-
-/* --- what the server keeps --------------------------------------------------------------------------------------- */
-
-/* A directory that is there already; what is missing is made by who uses it, who also says what else is wrong. */
-static void
-check_kept_directory (const RookPrivileges *self, RookConfigGroup *group, const char *key, const char *path,
-                      GPtrArray *mistakes)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (path != NULL && g_file_test (path, G_FILE_TEST_IS_DIR)
-      && !check_directory (self, path, S_IWGRP | S_IWOTH, &error))
-    rook_config_add_mistake (mistakes, group, key, ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
-}
-
-/* Passwords in the clear. A machine's own file is root's, and may be shared with a group. */
-static void
-check_sasldb (const RookPrivileges *self, RookConfig *config, GPtrArray *mistakes)
-{
-  RookConfigGroup *group = rook_config_get_group (config, "auth", NULL);
-  g_autofree char *path = rook_auth_dup_sasldb_path (config);
-  struct stat info;
-
-  if (path == NULL || stat (path, &info) != 0)
-    return;
-  if (info.st_uid != self->uid && info.st_uid != 0)
-    rook_config_add_mistake (mistakes, group, "sasldb-path", ROOK_CONFIG_ERROR_VALUE,
-                             "%s: belongs to user %u, expected the server's user (%u) or root: chown %u %s", path,
-                             (guint) info.st_uid, (guint) self->uid, (guint) self->uid, path);
-  if ((info.st_mode & S_IRWXO) != 0)
-    rook_config_add_mistake (mistakes, group, "sasldb-path", ROOK_CONFIG_ERROR_VALUE,
-                             "%s: mode %04o gives others too much: chmod %04o %s", path, (guint) info.st_mode & 07777,
-                             (guint) (info.st_mode & 07770), path);
-}
-
-static void
-check_kept (const RookPrivileges *self, RookConfig *config, GPtrArray *mistakes)
-{
-  g_autoptr (GPtrArray) partitions = rook_config_get_instances (config, "partition");
-  g_autofree char *store =
-      g_build_filename (rook_config_group_get_string (get_group (config), "state-directory"), "mailboxes", NULL);
-
-  check_kept_directory (self, get_group (config), "state-directory", store, mistakes);
-  for (guint i = 0; i < partitions->len; i++)
-    {
-      RookConfigGroup *group = g_ptr_array_index (partitions, i);
-
-      check_kept_directory (self, group, "path", rook_config_group_get_string (group, "path"), mistakes);
-    }
-  check_sasldb (self, config, mistakes);
-}
-
-void
-rook_privileges_check (RookConfig *config, GPtrArray *mistakes)
-{
-  RookPrivileges self = { 0 };
-  g_autoptr (GError) error = NULL;
-
-  if (!rook_privileges_init (&self, config, &error))
-    rook_config_add_mistake (mistakes, get_group (config), "user", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
-  else if (!rook_privileges_prepare_directories (&self, config, FALSE, &error))
-    rook_config_add_mistake (mistakes, get_group (config), NULL, ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
-  else
-    check_kept (&self, config, mistakes);
-  rook_privileges_clear (&self);
-}
-
 /* --- root no more -------------------------------------------------------------------------------------------------- */
+
+/* The C library gives ids to all threads: what another one made meanwhile would be root's. (The thread sanitizer has one
+ * of its own, which makes nothing.) */
+static gboolean
+is_alone (void)
+{
+#ifdef THREAD_SANITIZED
+  return TRUE;
+#else
+  g_autoptr (GDir) tasks = g_dir_open ("/proc/self/task", 0, NULL);
+
+  return tasks == NULL || (g_dir_read_name (tasks) != NULL && g_dir_read_name (tasks) == NULL);
+#endif
+}
 
 gboolean
 rook_privileges_lower (const RookPrivileges *self, GError **error)
 {
   if (!self->root)
     return TRUE;
+  if (!is_alone ())
+    {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_PERM,
+                   "there is a second thread while the server is root: a plugin's module starts it as it is loaded");
+      return FALSE;
+    }
   if (initgroups (self->user, self->gid) == 0 && setegid (self->gid) == 0 && seteuid (self->uid) == 0)
     return TRUE;
   set_error (error, "can't work as the server's user");
@@ -249,6 +133,7 @@ rook_privileges_raise (const RookPrivileges *self, gboolean files, GError **erro
 {
   if (!self->root)
     return TRUE;
+  g_assert (is_alone ());
   if (seteuid (0) != 0)
     {
       set_error (error, "can't be root again for a moment");

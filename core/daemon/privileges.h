@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who the process is: what it does as root, how it stops being root, and which files it trusts.
+ * Who the process is: what it does as root, and how it stops being root.
  */
 #pragma once
 
@@ -23,17 +23,10 @@ gboolean rook_privileges_init (RookPrivileges *self, RookConfig *config, GError 
 /* Descriptor and core limits, no new privileges for whatever is executed. Call before any thread is made. */
 void rook_privileges_set_limits (RookConfig *config);
 
-/* Makes the state and run directories if they are missing, and refuses what others could write to, or what is somebody
- * else's, naming the path and what to do. Checks only if @create is %FALSE. */
-gboolean rook_privileges_prepare_directories (const RookPrivileges *self, RookConfig *config, gboolean create,
-                                              GError **error);
-/* The same as a check of the configuration, without side effects: adds a mistake for each. Looks also at what is in use
- * later: the state store, the partitions (others may not write to them) and the password file (nor read it). */
-void rook_privileges_check (RookConfig *config, GPtrArray *mistakes);
-
 /* Works as the user, but can be root again: whatever is made meanwhile is the user's. */
 gboolean rook_privileges_lower (const RookPrivileges *self, GError **error);
-/* @files: whether to reach files as root too; else what is made (a socket's file) is the user's. */
+/* Only while this is the one thread there is. @files: whether to reach files as root too; else what is made (a socket's
+ * file) is the user's. */
 gboolean rook_privileges_raise (const RookPrivileges *self, gboolean files, GError **error);
 /* The user from here on, for good; keeps the right to bind low ports, so that a listener can come back at a reload.
  * Verifies that nothing else is left. */

@@ -3,7 +3,8 @@
  * Reload, by SIGHUP or `rookctl reload`: first the whole new configuration is read and checked, modules of new plugins
  * are loaded, and sockets of new listeners bound; nothing that serves is touched by that. Then plugins change, and only
  * when that has gone well the services take their live keys, which can't fail. Whatever goes wrong, everything is as it
- * was, and everything that was wrong is told to whoever asked, and to the log.
+ * was, and everything that was wrong is told to whoever asked, and to the log; so is a plugin that had to be ended, and
+ * then would not start again.
  *
  * `plugin enable` and `plugin disable` are reloads with one more opinion. They are not kept: the configuration is the
  * truth, and the next plain reload (or start) goes by it alone.
@@ -55,8 +56,9 @@ finish (RookReload *reload)
   run_next (reload);
 }
 
+/* @lost: (nullable) (element-type utf8) what is not as it was, in spite of us */
 static void
-fail (RookReload *reload, GPtrArray *mistakes)
+fail (RookReload *reload, GPtrArray *mistakes, GPtrArray *lost)
 {
   g_autofree char *text = rook_daemon_format_mistakes (mistakes, "");
   RookLog *log = rook_server_get_log (reload->server);
@@ -67,8 +69,17 @@ fail (RookReload *reload, GPtrArray *mistakes)
 
       rook_log_event (log, ROOK_LOG_ERROR, "server.reload-refused", "reason", line, NULL);
     }
-  if (reload->current->call != NULL)
+  if (reload->current->call != NULL && (lost == NULL || lost->len == 0))
     rook_control_call_fail (reload->current->call, "nothing was changed:\n%s", text);
+  else if (reload->current->call != NULL)
+    {
+      g_autofree char *losses = NULL;
+
+      g_ptr_array_add (lost, NULL);
+      losses = g_strjoinv ("\n", (char **) lost->pdata);
+      rook_control_call_fail (reload->current->call, "refused, but not everything could be put back:\n%s\n%s", text,
+                              losses);
+    }
   finish (reload);
 }
 
@@ -118,7 +129,7 @@ on_changed (GPtrArray *changes, const GError *error, gpointer data)
   rook_services_abandon (reload->server);
   mistakes = rook_config_mistakes_new ();
   rook_config_add_mistake_at (mistakes, NULL, 0, ROOK_CONFIG_ERROR_CONFLICT, "%s", error->message);
-  fail (reload, mistakes);
+  fail (reload, mistakes, changes);
 }
 
 /* What was forced so far, and now. */
@@ -158,8 +169,8 @@ run (RookReload *reload)
 
   rook_notify ("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT "\nSTATUS=Reloading", g_get_monotonic_time ());
   reload->asked = collect_force (reload);
-  reload->config = rook_daemon_load (server->config_path, server->plugins, (const char *const *) reload->asked->pdata,
-                                     &plan, &mistakes);
+  reload->config =
+      rook_daemon_load (server->config_path, server, (const char *const *) reload->asked->pdata, &plan, &mistakes);
   rook_plugin_plan_check (plan, (const char *const *) failed, mistakes);
   check_named (reload, reload->config, mistakes);
   rook_daemon_check_restart (server->config, reload->config, mistakes);
@@ -168,7 +179,7 @@ run (RookReload *reload)
   if (mistakes->len > 0)
     {
       rook_services_abandon (server);
-      fail (reload, mistakes);
+      fail (reload, mistakes, NULL);
       return;
     }
   reload->listeners = g_ptr_array_new_with_free_func (g_free);
@@ -201,7 +212,7 @@ run_next (RookReload *reload)
 static void
 push (RookReload *reload, RookControlCall *call, char *force)
 {
-  Request *request;
+  Request *request, *last;
 
   if (reload->closed)
     {
@@ -210,6 +221,9 @@ push (RookReload *reload, RookControlCall *call, char *force)
       g_free (force);
       return;
     }
+  last = g_queue_peek_tail (&reload->requests);
+  if (call == NULL && force == NULL && last != NULL && last->force == NULL)
+    return; /* one that is still to begin sees what this one would: a storm of signals is a reload or two */
   request = g_new0 (Request, 1);
   request->call = call;
   request->force = force;

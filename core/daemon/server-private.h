@@ -78,10 +78,13 @@ char *rook_server_dup_state_directory (RookServer *server);
 
 /* Declares the groups of all services. */
 void rook_services_declare (RookConfig *config);
-/* Adds what the services find wrong with @config; touches nothing. */
-void rook_services_check (RookConfig *config, GPtrArray *mistakes);
-/* Makes all services of @server, from the loop to the mailbox service. */
+/* Adds what the services find wrong with @config; touches nothing. @running: (nullable): the server that is to take it. */
+void rook_services_check (RookServer *running, RookConfig *config, GPtrArray *mistakes);
+/* Makes all services of @server, from the loop to the mailbox service, and no thread: the caller may be root yet, in
+ * between. */
 void rook_services_start (RookServer *server);
+/* The log's and the workers. From here on there are threads; pools and stores have theirs when first used. */
+void rook_services_start_threads (RookServer *server);
 void rook_services_reconfigure (RookServer *server, RookConfig *config);
 void rook_services_stop (RookServer *server);
 

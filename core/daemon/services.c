@@ -3,59 +3,84 @@
  * The services of a server, in the order in which they are made: one table for start, stop, schema, check and
  * reconfiguration, so that a new service is one line here and can't be forgotten in one of them.
  *
- * Every service has a constructor and a destructor. Not every one has keys, checks or live settings: those functions are
- * weak, and left out where there are none.
+ * Every service has a constructor and a destructor. What else it has (keys, checks, live settings) its line names.
  */
+#include "auth/auth-private.h"
+#include "control/control-private.h"
 #include "daemon/server-private.h"
+#include "delivery/delivery-private.h"
+#include "directory/directory-private.h"
+#include "event/event-private.h"
+#include "log/log-private.h"
+#include "loop/loop-private.h"
+#include "mailbox/mailbox-private.h"
+#include "metrics/metrics-private.h"
+#include "net/net-private.h"
+#include "schedule/schedule-private.h"
+#include "storage/storage-private.h"
 
-#define ROOK_WEAK __attribute__ ((weak))
+typedef struct {
+  void (*start) (RookServer *server);
+  void (*stop) (RookServer *server);
+  const RookConfigSchema *schemas;                                              /* (nullable) */
+  void (*check) (RookServer *running, RookConfig *config, GPtrArray *mistakes); /* (nullable) */
+  void (*reconfigure) (RookServer *server, RookConfig *config);                 /* (nullable) */
+} Service;
 
-/* Declares the five functions of a service, as its private header does, and wraps them into one type. */
-#define ROOK_SERVICE(prefix, Type, member)                                               \
-  extern const RookConfigSchema rook_##prefix##_schemas[] ROOK_WEAK;                     \
-  extern Type *rook_##prefix##_new (RookServer *server);                                 \
-  extern void rook_##prefix##_free (Type *self);                                         \
-  extern void rook_##prefix##_check (RookConfig *config, GPtrArray *mistakes) ROOK_WEAK; \
-  extern void rook_##prefix##_reconfigure (Type *self, RookConfig *config) ROOK_WEAK;    \
-  static void start_##prefix (RookServer *server)                                        \
-  {                                                                                      \
-    server->member = rook_##prefix##_new (server);                                       \
-  }                                                                                      \
-  static void stop_##prefix (RookServer *server)                                         \
-  {                                                                                      \
-    if (server->member != NULL)                                                          \
-      rook_##prefix##_free (server->member);                                             \
-    server->member = NULL;                                                               \
-  }                                                                                      \
-  static void reconfigure_##prefix (RookServer *server, RookConfig *config)              \
-  {                                                                                      \
-    if (rook_##prefix##_reconfigure != NULL && server->member != NULL)                   \
-      rook_##prefix##_reconfigure (server->member, config);                              \
+/* The functions of a service, which take its own type, as ones that take the server. */
+#define ROOK_SERVICE(name)                      \
+  static void start_##name (RookServer *server) \
+  {                                             \
+    server->name = rook_##name##_new (server);  \
+  }                                             \
+  static void stop_##name (RookServer *server)  \
+  {                                             \
+    if (server->name != NULL)                   \
+      rook_##name##_free (server->name);        \
+    server->name = NULL;                        \
   }
-
-#define ROOK_SERVICE_LINE(prefix)                                                                       \
+#define ROOK_SERVICE_CHECK(name)                                                                        \
+  static void check_##name (RookServer *running G_GNUC_UNUSED, RookConfig *config, GPtrArray *mistakes) \
   {                                                                                                     \
-    rook_##prefix##_schemas, rook_##prefix##_check, start_##prefix, stop_##prefix, reconfigure_##prefix \
+    rook_##name##_check (config, mistakes);                                                             \
+  }
+#define ROOK_SERVICE_RECONFIGURE(name)                                    \
+  static void reconfigure_##name (RookServer *server, RookConfig *config) \
+  {                                                                       \
+    if (server->name != NULL)                                             \
+      rook_##name##_reconfigure (server->name, config);                   \
   }
 
-ROOK_SERVICE (log, RookLog, log)
-ROOK_SERVICE (metrics, RookMetrics, metrics)
-ROOK_SERVICE (control, RookControl, control)
-ROOK_SERVICE (schedule, RookSchedule, schedule)
-ROOK_SERVICE (event_bus, RookEventBus, event_bus)
-ROOK_SERVICE (directory, RookDirectoryService, directory)
-ROOK_SERVICE (auth, RookAuth, auth)
-ROOK_SERVICE (net, RookNet, net)
-ROOK_SERVICE (delivery, RookDelivery, delivery)
-ROOK_SERVICE (storage, RookStorage, storage)
-ROOK_SERVICE (mail, RookMail, mail)
+ROOK_SERVICE (log)
+ROOK_SERVICE_CHECK (log)
+ROOK_SERVICE_RECONFIGURE (log)
+ROOK_SERVICE (metrics)
+ROOK_SERVICE (control)
+ROOK_SERVICE_CHECK (control)
+ROOK_SERVICE (schedule)
+ROOK_SERVICE_CHECK (schedule)
+ROOK_SERVICE_RECONFIGURE (schedule)
+ROOK_SERVICE (event_bus)
+ROOK_SERVICE (directory)
+ROOK_SERVICE_RECONFIGURE (directory)
+ROOK_SERVICE (auth)
+ROOK_SERVICE_CHECK (auth)
+ROOK_SERVICE_RECONFIGURE (auth)
+ROOK_SERVICE (net)
+ROOK_SERVICE_RECONFIGURE (net)
+ROOK_SERVICE (delivery)
+ROOK_SERVICE_RECONFIGURE (delivery)
+ROOK_SERVICE (storage)
+ROOK_SERVICE (mail)
+ROOK_SERVICE_CHECK (mail)
+ROOK_SERVICE_RECONFIGURE (mail)
 
 static void
 start_loop (RookServer *server)
 {
   RookConfigGroup *group = rook_config_get_group (server->config, "server", NULL);
 
-  server->loop = rook_loop_new ((guint) rook_config_group_get_integer (group, "workers"));
+  server->loop = rook_loop_new_without_threads ((guint) rook_config_group_get_integer (group, "workers"));
   server->pool = rook_pool_new (server->loop, "pool", (guint) rook_config_group_get_integer (group, "pool-threads"),
                                 (guint) rook_config_group_get_integer (group, "pool-queue"));
 }
@@ -79,14 +104,6 @@ reconfigure_loop (RookServer *server, RookConfig *config)
                           (guint) rook_config_group_get_integer (group, "pool-queue"));
 }
 
-typedef struct {
-  const RookConfigSchema *schemas; /* (nullable) */
-  void (*check) (RookConfig *config, GPtrArray *mistakes);
-  void (*start) (RookServer *server);
-  void (*stop) (RookServer *server);
-  void (*reconfigure) (RookServer *server, RookConfig *config);
-} Service;
-
 /* Reads keys that only root may read, if it is still root that reads them. */
 static void
 start_net_as_root (RookServer *server)
@@ -105,19 +122,25 @@ start_net_as_root (RookServer *server)
     g_error ("%s", error->message);
 }
 
+static void
+check_net (RookServer *running, RookConfig *config, GPtrArray *mistakes)
+{
+  rook_net_check (running != NULL ? running->net : NULL, config, mistakes);
+}
+
 static const Service services[] = {
-  { rook_server_schemas, NULL, start_loop, stop_loop, reconfigure_loop },
-  ROOK_SERVICE_LINE (log),
-  ROOK_SERVICE_LINE (metrics),
-  ROOK_SERVICE_LINE (control),
-  ROOK_SERVICE_LINE (schedule),
-  ROOK_SERVICE_LINE (event_bus),
-  ROOK_SERVICE_LINE (directory),
-  ROOK_SERVICE_LINE (auth),
-  { rook_net_schemas, rook_net_check, start_net_as_root, stop_net, reconfigure_net },
-  ROOK_SERVICE_LINE (delivery),
-  ROOK_SERVICE_LINE (storage),
-  ROOK_SERVICE_LINE (mail),
+  { start_loop, stop_loop, rook_server_schemas, NULL, reconfigure_loop },
+  { start_log, stop_log, rook_log_schemas, check_log, reconfigure_log },
+  { start_metrics, stop_metrics, NULL, NULL, NULL },
+  { start_control, stop_control, NULL, check_control, NULL },
+  { start_schedule, stop_schedule, rook_schedule_schemas, check_schedule, reconfigure_schedule },
+  { start_event_bus, stop_event_bus, NULL, NULL, NULL },
+  { start_directory, stop_directory, NULL, NULL, reconfigure_directory },
+  { start_auth, stop_auth, rook_auth_schemas, check_auth, reconfigure_auth },
+  { start_net_as_root, stop_net, rook_net_schemas, check_net, reconfigure_net },
+  { start_delivery, stop_delivery, rook_delivery_schemas, NULL, reconfigure_delivery },
+  { start_storage, stop_storage, NULL, NULL, NULL },
+  { start_mail, stop_mail, rook_mail_schemas, check_mail, reconfigure_mail },
 };
 
 void
@@ -129,11 +152,11 @@ rook_services_declare (RookConfig *config)
 }
 
 void
-rook_services_check (RookConfig *config, GPtrArray *mistakes)
+rook_services_check (RookServer *running, RookConfig *config, GPtrArray *mistakes)
 {
   for (guint i = 0; i < G_N_ELEMENTS (services); i++)
     if (services[i].check != NULL)
-      services[i].check (config, mistakes);
+      services[i].check (running, config, mistakes);
 }
 
 /* G_DEFINE_QUARK sets its variable at first use without a thought for other threads: so each is used before there are any. */
@@ -158,10 +181,19 @@ rook_services_start (RookServer *server)
 }
 
 void
+rook_services_start_threads (RookServer *server)
+{
+  rook_log_start (server->log);
+  rook_loop_start (server->loop);
+  rook_pool_start (server->pool);
+}
+
+void
 rook_services_reconfigure (RookServer *server, RookConfig *config)
 {
   for (guint i = 0; i < G_N_ELEMENTS (services); i++)
-    services[i].reconfigure (server, config);
+    if (services[i].reconfigure != NULL)
+      services[i].reconfigure (server, config);
 }
 
 void
@@ -172,19 +204,6 @@ rook_services_stop (RookServer *server)
 }
 
 /* --- steps of a start, a stop and a reload that are not everybody's --------------------------------------------------- */
-
-extern gboolean rook_net_bind (RookNet *net, GError **error);
-extern void rook_net_listen (RookNet *net);
-extern void rook_net_prepare (RookNet *net, RookConfig *config, GPtrArray *mistakes);
-extern gboolean rook_net_prepare_late (RookNet *net, GError **error);
-extern void rook_net_abandon (RookNet *net);
-extern void rook_net_drain (RookNet *net);
-extern void rook_net_abort_all (RookNet *net);
-extern guint rook_net_get_n_connections (RookNet *net);
-extern void rook_schedule_drain (RookSchedule *schedule);
-extern const char *rook_control_get_problem (RookControl *control);
-extern gboolean rook_mail_open_stores (RookMail *mail, GError **error);
-extern void rook_mail_close_stores (RookMail *mail);
 
 gboolean
 rook_services_bind (RookServer *server, GError **error)
@@ -243,6 +262,8 @@ rook_services_abandon (RookServer *server)
 {
   if (server->net != NULL)
     rook_net_abandon (server->net);
+  if (server->directory != NULL) /* a plugin that came and went again may have taken it */
+    rook_directory_reconfigure (server->directory, server->config);
 }
 
 void

@@ -71,6 +71,7 @@ rook_server_new_for_test (const char *config_text)
   server = rook_server_new (config, NULL);
   server->scratch = g_steal_pointer (&scratch);
   rook_services_start (server);
+  rook_services_start_threads (server);
   rook_plugins_add_verbs (server->plugins);
   return server;
 }

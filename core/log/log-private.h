@@ -15,8 +15,10 @@ G_BEGIN_DECLS
 /* --- the service ------------------------------------------------------------------------------------------------- */
 
 extern const RookConfigSchema rook_log_schemas[];
+/* Without its thread: what is said waits for it. */
 RookLog *rook_log_new (RookServer *server);
-/* Writes what is queued, then ends the thread. */
+void rook_log_start (RookLog *log);
+/* Writes what is queued, then ends the thread; one whose target is stuck is left behind after a while. */
 void rook_log_free (RookLog *log);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookLog, rook_log_free)
 void rook_log_check (RookConfig *config, GPtrArray *mistakes);
@@ -66,12 +68,17 @@ typedef struct {
   int fd;     /* of the file; -1: not open */
   uid_t uid;  /* whose file it is to be, as long as we are root; -1: nobody else's */
   gid_t gid;
+  guint64 n_astray;    /* lines that went to standard error since the file failed */
+  gint64 complaint_us; /* monotonic; when that was last told there */
 } RookLogTarget;
 
 RookLogTarget *rook_log_target_new (RookLogKind kind, const char *path, uid_t uid, gid_t gid);
 void rook_log_target_free (RookLogTarget *target);
-/* Writes @records. What can't go to its file goes to standard error. Blocks. */
+/* Writes @records. What can't go to its file goes to standard error, where that is told at first and then once a minute;
+ * the file is told how many lines it lacks once it takes lines again. Blocks. */
 void rook_log_target_write (RookLogTarget *target, RookLogRecord *const *records, guint n_records);
+/* Whether the file could be opened, or made, by that user; does neither. */
+gboolean rook_log_target_probe (const char *path, uid_t uid, gid_t gid, GError **error);
 /* Whether standard error is journald's, as systemd tells its services (JOURNAL_STREAM). */
 gboolean rook_log_stderr_is_journal (void);
 

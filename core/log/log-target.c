@@ -86,54 +86,129 @@ write_all (int fd, const char *data, gsize length)
   return TRUE;
 }
 
+/* The file system takes this thread for that user's, if we are root. */
+static gboolean
+act_as (uid_t uid, gid_t gid)
+{
+  if (uid == (uid_t) -1 || geteuid () != 0)
+    return FALSE;
+  setfsgid (gid);
+  setfsuid (uid);
+  return TRUE;
+}
+
+static void
+act_as_root (void)
+{
+  setfsuid (0);
+  setfsgid (0);
+}
+
 static int
 open_file (const RookLogTarget *target)
 {
-  gboolean as_other = target->uid != (uid_t) -1 && geteuid () == 0;
-  int fd, code;
+  gboolean acting = act_as (target->uid, target->gid);
+  int fd = open (target->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+  int code = errno;
 
-  if (as_other)
-    {
-      setfsgid (target->gid);
-      setfsuid (target->uid);
-    }
-  fd = open (target->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-  code = errno;
-  if (as_other)
-    {
-      setfsuid (0);
-      setfsgid (0);
-    }
+  if (acting)
+    act_as_root ();
   errno = code;
   return fd;
 }
 
-static void
-complain (const RookLogTarget *target)
+gboolean
+rook_log_target_probe (const char *path, uid_t uid, gid_t gid, GError **error)
 {
-  g_autoptr (RookLogRecord) record = rook_log_record_new (ROOK_LOG_ERROR, "log.file-failed");
-  g_autoptr (GString) line = g_string_new (NULL);
+  g_autofree char *folder = g_path_get_dirname (path);
+  gboolean acting = act_as (uid, gid);
+  int fd = open (path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  const char *what = path;
+  int code = fd >= 0 || errno == ENXIO ? 0 : errno; /* a FIFO may yet find its reader */
 
+  if (code == ENOENT)
+    {
+      what = folder;
+      code = faccessat (AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 ? 0 : errno;
+    }
+  if (acting)
+    act_as_root ();
+  if (fd >= 0)
+    close (fd);
+  if (code == 0)
+    return TRUE;
+  g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (code), "%s can't be written to by the server: %s%s",
+               what, g_strerror (code), code == EACCES ? ": chown it to the server's user, or name another" : "");
+  return FALSE;
+}
+
+/* --- a file that fails ---------------------------------------------------------------------------------------------- */
+
+#define COMPLAINT_US (60 * G_USEC_PER_SEC)
+
+static void
+complain (RookLogTarget *target, int code)
+{
+  g_autoptr (RookLogRecord) record = NULL;
+  g_autoptr (GString) line = g_string_new (NULL);
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (target->n_astray > 0 && now_us < target->complaint_us + COMPLAINT_US)
+    return;
+  target->complaint_us = now_us;
+  record = rook_log_record_new (ROOK_LOG_ERROR, "log.file-failed");
   rook_log_record_add (record, "path", target->path);
-  rook_log_record_add (record, "message", g_strerror (errno));
+  rook_log_record_add (record, "message", g_strerror (code));
   rook_log_record_append_line (record, line);
   write_all (STDERR_FILENO, line->str, line->len);
 }
 
+/* The file takes lines again: it is told first how many went elsewhere. */
+static gboolean
+write_recovered (RookLogTarget *target)
+{
+  g_autoptr (RookLogRecord) record = rook_log_record_new (ROOK_LOG_WARNING, "log.file-recovered");
+  g_autofree char *count = g_strdup_printf ("%" G_GUINT64_FORMAT, target->n_astray);
+  g_autoptr (GString) line = g_string_new (NULL);
+
+  rook_log_record_add (record, "path", target->path);
+  rook_log_record_add (record, "lines", count);
+  rook_log_record_add (record, "message", "so many lines went to standard error");
+  rook_log_record_append_line (record, line);
+  if (!write_all (target->fd, line->str, line->len))
+    return FALSE;
+  write_all (STDERR_FILENO, line->str, line->len);
+  target->n_astray = 0;
+  return TRUE;
+}
+
+static gboolean
+write_to_file (RookLogTarget *target, const GString *text)
+{
+  int code;
+
+  if (target->fd < 0)
+    target->fd = open_file (target);
+  if (target->fd >= 0 && (target->n_astray == 0 || write_recovered (target))
+      && write_all (target->fd, text->str, text->len))
+    return TRUE;
+  code = errno;
+  if (target->fd >= 0)
+    close (target->fd);
+  target->fd = -1;
+  complain (target, code);
+  return FALSE;
+}
+
+/* A file that failed is tried again each time: room may come back. */
 static void
-write_text (RookLogTarget *target, const GString *text)
+write_text (RookLogTarget *target, const GString *text, guint n_lines)
 {
   if (target->kind == ROOK_LOG_TO_FILE)
     {
-      /* A file that failed is tried again: room may come back. */
-      if (target->fd < 0)
-        target->fd = open_file (target);
-      if (target->fd >= 0 && write_all (target->fd, text->str, text->len))
+      if (write_to_file (target, text))
         return;
-      complain (target);
-      if (target->fd >= 0)
-        close (target->fd);
-      target->fd = -1;
+      target->n_astray += n_lines;
     }
   write_all (STDERR_FILENO, text->str, text->len);
 }
@@ -194,5 +269,5 @@ rook_log_target_write (RookLogTarget *target, RookLogRecord *const *records, gui
     if (target->kind != ROOK_LOG_TO_JOURNAL || !send_record (records[i]))
       rook_log_record_append_line (records[i], text);
   if (text->len > 0)
-    write_text (target, text);
+    write_text (target, text, n_records);
 }

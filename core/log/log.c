@@ -6,6 +6,7 @@
  */
 #include <pwd.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log/log-private.h"
@@ -13,10 +14,12 @@
 
 #define QUEUE_BYTES (8 * 1024 * 1024) /* beyond this lines are dropped however few they are */
 #define BATCH 256                     /* records written at once */
+#define LAST_WORDS_SECONDS 10         /* how long a stop waits for a target that is stuck */
 
 struct RookLog {
   gint level; /* atomic; RookLogLevel */
   pthread_t thread;
+  gboolean started; /* else lines wait in the queue */
 
   RookMutex lock; /* guards what follows */
   RookCond wake;  /* the thread has something to do */
@@ -70,27 +73,6 @@ const RookConfigSchema rook_log_schemas[] = {
   { .name = NULL },
 };
 
-void
-rook_log_check (RookConfig *config, GPtrArray *mistakes)
-{
-  RookConfigGroup *group = rook_config_get_group (config, "log", NULL);
-  const char *file = rook_config_group_get_string (group, "file");
-  g_autofree char *folder = NULL;
-
-  if (rook_config_group_get_choice (group, "target") != TARGET_FILE)
-    return;
-  if (file == NULL)
-    {
-      rook_config_add_mistake (mistakes, group, "target", ROOK_CONFIG_ERROR_MISSING, "needs a file: set file=");
-      return;
-    }
-  folder = g_path_get_dirname (file);
-  if (!g_file_test (folder, G_FILE_TEST_IS_DIR))
-    rook_config_add_mistake (mistakes, group, "file", ROOK_CONFIG_ERROR_VALUE, "there is no folder %s", folder);
-  else if (g_file_test (file, G_FILE_TEST_IS_DIR))
-    rook_config_add_mistake (mistakes, group, "file", ROOK_CONFIG_ERROR_VALUE, "is a folder");
-}
-
 /* Who the daemon will be: whose a log file is to be. */
 static void
 find_user (RookConfig *config, uid_t *out_uid, gid_t *out_gid)
@@ -101,6 +83,27 @@ find_user (RookConfig *config, uid_t *out_uid, gid_t *out_gid)
 
   *out_uid = entry != NULL ? entry->pw_uid : (uid_t) -1;
   *out_gid = entry != NULL ? entry->pw_gid : (gid_t) -1;
+}
+
+void
+rook_log_check (RookConfig *config, GPtrArray *mistakes)
+{
+  RookConfigGroup *group = rook_config_get_group (config, "log", NULL);
+  const char *file = rook_config_group_get_string (group, "file");
+  g_autoptr (GError) error = NULL;
+  uid_t uid;
+  gid_t gid;
+
+  if (rook_config_group_get_choice (group, "target") != TARGET_FILE)
+    return;
+  if (file == NULL)
+    {
+      rook_config_add_mistake (mistakes, group, "target", ROOK_CONFIG_ERROR_MISSING, "needs a file: set file=");
+      return;
+    }
+  find_user (config, &uid, &gid);
+  if (!rook_log_target_probe (file, uid, gid, &error))
+    rook_config_add_mistake (mistakes, group, "file", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
 }
 
 static RookLogTarget *
@@ -224,8 +227,8 @@ writer_thread (gpointer data)
 }
 
 /* With all signals blocked: they are the main thread's. */
-static void
-start_thread (RookLog *log)
+void
+rook_log_start (RookLog *log)
 {
   sigset_t all, before;
   int code;
@@ -236,6 +239,7 @@ start_thread (RookLog *log)
   pthread_sigmask (SIG_SETMASK, &before, NULL);
   if (code != 0)
     g_error ("log: no thread to be had: %s", g_strerror (code));
+  log->started = TRUE;
 }
 
 RookLog *
@@ -249,8 +253,17 @@ rook_log_new (RookServer *server)
   rook_cond_init (&log->idle);
   log->queue = g_ptr_array_new_with_free_func (record_free);
   rook_log_reconfigure (log, config);
-  start_thread (log);
   return log;
+}
+
+static gboolean
+join_in_time (pthread_t thread)
+{
+  struct timespec end;
+
+  clock_gettime (CLOCK_REALTIME, &end);
+  end.tv_sec += LAST_WORDS_SECONDS;
+  return pthread_timedjoin_np (thread, NULL, &end) == 0;
 }
 
 void
@@ -260,7 +273,10 @@ rook_log_free (RookLog *log)
   log->closing = TRUE;
   rook_cond_signal (&log->wake);
   rook_mutex_unlock (&log->lock);
-  pthread_join (log->thread, NULL);
+  if (!log->started)
+    writer_thread (log);
+  else if (!join_in_time (log->thread))
+    return; /* its target takes nothing more: the process ends without its last lines, and everything is the thread's */
   g_clear_pointer (&log->next_target, rook_log_target_free);
   g_ptr_array_unref (log->queue);
   rook_cond_clear (&log->idle);

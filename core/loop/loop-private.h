@@ -84,4 +84,14 @@ void rook_loop_wait_for_workers (RookLoop *loop);
 /* The same, and then runs what was invoked on the main worker. What these functions invoke in turn may still be due. */
 void rook_loop_settle (RookLoop *loop);
 
+/* --- the loop -------------------------------------------------------------------------------------------------------- */
+
+/* rook_loop_new() in two steps. A loop without threads can be freed; what is invoked on its workers meanwhile waits, or
+ * is run by the main thread when that waits for them; what its pools are given waits. */
+RookLoop *rook_loop_new_without_threads (guint n_workers);
+void rook_loop_start (RookLoop *loop);
+gboolean rook_loop_has_threads (RookLoop *loop);
+/* After rook_loop_start(): begins with what waits. */
+void rook_pool_start (RookPool *pool);
+
 G_END_DECLS

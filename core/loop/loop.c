@@ -9,6 +9,7 @@
 struct RookLoop {
   RookWorker *main_worker; /* (owned) */
   GPtrArray *workers;      /* (owned) (element-type RookWorker) */
+  gboolean has_threads;    /* set before there are any */
 };
 
 static guint
@@ -20,7 +21,7 @@ count_cores (void)
 }
 
 RookLoop *
-rook_loop_new (guint n_workers)
+rook_loop_new_without_threads (guint n_workers)
 {
   RookLoop *loop = g_new0 (RookLoop, 1);
 
@@ -36,8 +37,30 @@ rook_loop_new (guint n_workers)
 
       g_ptr_array_add (loop->workers, rook_worker_new (loop, i, context));
     }
-  for (guint i = 0; i < n_workers; i++)
+  return loop;
+}
+
+void
+rook_loop_start (RookLoop *loop)
+{
+  loop->has_threads = TRUE;
+  for (guint i = 0; i < loop->workers->len; i++)
     rook_worker_start (loop->workers->pdata[i]);
+}
+
+gboolean
+rook_loop_has_threads (RookLoop *loop)
+{
+  return loop->has_threads;
+}
+
+RookLoop *
+rook_loop_new (guint n_workers)
+{
+  RookLoop *loop = rook_loop_new_without_threads (n_workers);
+
+  if (loop != NULL)
+    rook_loop_start (loop);
   return loop;
 }
 
@@ -101,7 +124,13 @@ rook_loop_wait_for_workers (RookLoop *loop)
   rook_mutex_init (&barrier.lock);
   rook_cond_init (&barrier.cond);
   for (guint i = 0; i < loop->workers->len; i++)
-    rook_worker_invoke (loop->workers->pdata[i], pass_barrier, &barrier, NULL);
+    {
+      RookWorker *worker = loop->workers->pdata[i];
+
+      rook_worker_invoke (worker, pass_barrier, &barrier, NULL);
+      if (!worker->started)
+        rook_worker_run_invocations (worker);
+    }
   rook_mutex_lock (&barrier.lock);
   while (barrier.left > 0)
     rook_cond_wait (&barrier.cond, &barrier.lock);

@@ -23,6 +23,7 @@ typedef struct {
 } Task;
 
 struct RookPool {
+  RookLoop *loop;  /* (unowned) (nullable) without its threads there are none of ours */
   gint references; /* atomic */
   char *name;
   RookMutex lock;    /* guards what follows */
@@ -151,6 +152,8 @@ start_thread (RookPool *pool)
 
   if (pool->n_threads - pool->n_busy >= pool->queue.length || pool->n_threads >= pool->max_threads)
     return;
+  if (pool->loop != NULL && !rook_loop_has_threads (pool->loop))
+    return;
   g_atomic_int_inc (&pool->references);
   if (pthread_create (&thread, NULL, pool_thread, pool) != 0)
     {
@@ -166,12 +169,13 @@ start_thread (RookPool *pool)
 }
 
 RookPool *
-rook_pool_new (G_GNUC_UNUSED RookLoop *loop, const char *name, guint max_threads, guint max_queued)
+rook_pool_new (RookLoop *loop, const char *name, guint max_threads, guint max_queued)
 {
   RookPool *pool = g_new0 (RookPool, 1);
 
   g_return_val_if_fail (max_threads > 0, NULL);
   pool->references = 1;
+  pool->loop = loop;
   pool->name = g_strdup (name);
   pool->max_threads = max_threads;
   pool->max_queued = max_queued;
@@ -180,6 +184,15 @@ rook_pool_new (G_GNUC_UNUSED RookLoop *loop, const char *name, guint max_threads
   rook_cond_init (&pool->work);
   rook_cond_init (&pool->finished);
   return pool;
+}
+
+void
+rook_pool_start (RookPool *pool)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&pool->lock);
+
+  for (guint n = pool->queue.length; n > 0; n--)
+    start_thread (pool);
 }
 
 void

@@ -96,9 +96,9 @@ check_group (RookConfigGroup *group, RookTlsStore *store, GPtrArray *mistakes)
 }
 
 void
-rook_net_check (RookConfig *config, GPtrArray *mistakes)
+rook_net_check (RookNet *net, RookConfig *config, GPtrArray *mistakes)
 {
-  g_autoptr (RookTlsStore) store = rook_tls_store_new (config, NULL, mistakes);
+  g_autoptr (RookTlsStore) store = rook_tls_store_new (config, net != NULL ? net->tls : NULL, mistakes);
   g_autoptr (GPtrArray) groups = rook_config_get_instances (config, "listener");
   g_autoptr (GPtrArray) seen = g_ptr_array_new_with_free_func (seen_free);
   RookConfigGroup *limits = rook_config_get_group (config, "limits", NULL);

@@ -25,8 +25,9 @@ void rook_net_free (RookNet *net);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookNet, rook_net_free)
 
 /* Addresses and networks well-formed, no two listeners on one address, certificates and keys readable, fitting each
- * other, and with an owner and mode that keep the key secret. Reads files; opens no sockets. */
-void rook_net_check (RookConfig *config, GPtrArray *mistakes);
+ * other, and with an owner and mode that keep the key secret. Reads files; opens no sockets. @net: (nullable): the one
+ * that runs, and may have read as root what can't be read again. */
+void rook_net_check (RookNet *net, RookConfig *config, GPtrArray *mistakes);
 
 /* Binds the sockets of every enabled listener, without listening. An address without a port whose protocol is not
  * registered yet gets the port that the system's list of services (services(5)) has for it, or waits for

@@ -16,11 +16,11 @@
 #define IDENTITY_SIZE 32 /* SHA-256, and as much as OpenSSL takes for a session id context */
 
 typedef struct {
-  char *name;                   /* (owned) (nullable) NULL: [tls] */
-  char **names;                 /* (owned) host names that choose it by SNI; empty: those in the certificate */
-  SSL_CTX *server;              /* (owned) (nullable) NULL: no usable certificate */
-  SSL_CTX *client;              /* (owned) (nullable) made when first asked for, under the lock */
-  char *ca, *certificate, *key; /* (owned) (nullable) for the client side */
+  char *name;       /* (owned) (nullable) NULL: [tls] */
+  char **names;     /* (owned) host names that choose it by SNI; empty: those in the certificate */
+  RookTlsPair pair; /* its ctx is the server side's; NULL: no usable certificate */
+  SSL_CTX *client;  /* (owned) (nullable) made when first asked for, under the lock */
+  char *ca;         /* (owned) (nullable) for the client side */
   int min_version;
   RookTlsName client_name;
   guint8 identity[IDENTITY_SIZE]; /* which sessions are ours: see set_identity() */
@@ -37,13 +37,11 @@ context_free (gpointer data)
 {
   Context *context = data;
 
-  SSL_CTX_free (context->server);
+  rook_tls_pair_clear (&context->pair);
   SSL_CTX_free (context->client);
   g_strfreev (context->names);
   g_free (context->name);
   g_free (context->ca);
-  g_free (context->certificate);
-  g_free (context->key);
   g_free (context);
 }
 
@@ -79,14 +77,14 @@ serves (const Context *context, const char *host)
 {
   X509 *certificate;
 
-  if (context->server == NULL)
+  if (context->pair.ctx == NULL)
     return FALSE;
   for (guint i = 0; context->names[i] != NULL; i++)
     if (name_matches (context->names[i], host))
       return TRUE;
   if (context->names[0] != NULL)
     return FALSE;
-  certificate = SSL_CTX_get0_certificate (context->server);
+  certificate = SSL_CTX_get0_certificate (context->pair.ctx);
   return X509_check_host (certificate, host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
 }
 
@@ -117,7 +115,7 @@ choose_by_name (SSL *ssl, int *alert G_GNUC_UNUSED, void *data)
     {
       const Context *context = g_ptr_array_index (store->contexts, i);
 
-      if (context->server == own && serves (context, host))
+      if (context->pair.ctx == own && serves (context, host))
         return SSL_TLSEXT_ERR_OK;
     }
   for (guint i = 0; i < store->contexts->len; i++)
@@ -126,7 +124,7 @@ choose_by_name (SSL *ssl, int *alert G_GNUC_UNUSED, void *data)
 
       if (!serves (context, host))
         continue;
-      show_instead (ssl, context->server);
+      show_instead (ssl, context->pair.ctx);
       return SSL_TLSEXT_ERR_OK;
     }
   return SSL_TLSEXT_ERR_NOACK;
@@ -174,10 +172,16 @@ static void
 set_client_certificates (SSL_CTX *ctx, RookConfigGroup *group, GPtrArray *mistakes)
 {
   const char *path = rook_config_group_get_string (group, "client-ca");
+  g_autoptr (GError) error = NULL;
   STACK_OF (X509_NAME) * names;
 
   if (path == NULL)
     return;
+  if (!rook_tls_check_readable (path, &error))
+    {
+      rook_config_add_mistake (mistakes, group, "client-ca", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
+      return;
+    }
   names = SSL_load_client_CA_file (path);
   if (names == NULL || SSL_CTX_load_verify_file (ctx, path) != 1)
     {
@@ -247,8 +251,9 @@ set_tickets (SSL_CTX *ctx, const Context *context, RookConfigGroup *group, const
   SSL_CTX_set_num_tickets (ctx, tickets ? 1 : 0);
   if (!tickets)
     SSL_CTX_set_options (ctx, SSL_OP_NO_TICKET);
-  else if (before != NULL && before->server != NULL && memcmp (before->identity, context->identity, IDENTITY_SIZE) == 0
-           && SSL_CTX_get_tlsext_ticket_keys (before->server, keys, sizeof keys) == 1)
+  else if (before != NULL && before->pair.ctx != NULL
+           && memcmp (before->identity, context->identity, IDENTITY_SIZE) == 0
+           && SSL_CTX_get_tlsext_ticket_keys (before->pair.ctx, keys, sizeof keys) == 1)
     SSL_CTX_set_tlsext_ticket_keys (ctx, keys, sizeof keys);
   OPENSSL_cleanse (keys, sizeof keys);
 }
@@ -258,7 +263,7 @@ make_server (RookTlsStore *store, Context *context, RookConfigGroup *group, cons
 {
   SSL_CTX *ctx = new_ctx (TLS_server_method (), context->min_version);
 
-  if (!rook_tls_load_certificate (ctx, group, mistakes))
+  if (!rook_tls_load_certificate (ctx, group, &context->pair, before != NULL ? &before->pair : NULL, mistakes))
     {
       SSL_CTX_free (ctx);
       return NULL;
@@ -278,20 +283,21 @@ add_context (RookTlsStore *store, RookConfigGroup *group, RookTlsStore *before, 
 {
   static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
   Context *context = g_new0 (Context, 1);
+  g_autoptr (GError) error = NULL;
 
   context->name = g_strdup (rook_config_group_get_instance (group));
   context->names = g_strdupv ((char **) rook_config_group_get_list (group, "names"));
   if (context->names == NULL)
     context->names = g_new0 (char *, 1);
   context->ca = g_strdup (rook_config_group_get_string (group, "ca"));
-  context->certificate = g_strdup (rook_config_group_get_string (group, "certificate"));
-  context->key = g_strdup (rook_config_group_get_string (group, "private-key"));
-  if (context->key == NULL)
-    context->key = g_strdup (context->certificate);
+  rook_tls_pair_init (&context->pair, rook_config_group_get_string (group, "certificate"),
+                      rook_config_group_get_string (group, "private-key"));
   context->client_name = rook_config_group_get_choice (group, "client-name");
   context->min_version = versions[rook_config_group_get_choice (group, "min-version")];
-  if (context->certificate != NULL)
-    context->server = make_server (store, context, group, find (before, context->name), mistakes);
+  if (context->ca != NULL && !rook_tls_check_readable (context->ca, &error))
+    rook_config_add_mistake (mistakes, group, "ca", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
+  if (context->pair.certificate.path != NULL)
+    context->pair.ctx = make_server (store, context, group, find (before, context->name), mistakes);
   g_ptr_array_add (store->contexts, context);
 }
 
@@ -336,7 +342,7 @@ rook_tls_store_has_certificate (RookTlsStore *store, const char *group)
 {
   Context *context = find (store, group);
 
-  return context != NULL && context->server != NULL;
+  return context != NULL && context->pair.ctx != NULL;
 }
 
 RookTlsName
@@ -353,13 +359,13 @@ rook_tls_store_new_server (RookTlsStore *store, const char *group, GError **erro
   Context *context = find (store, group);
   SSL *ssl;
 
-  if (context == NULL || context->server == NULL)
+  if (context == NULL || context->pair.ctx == NULL)
     {
       g_set_error (error, ROOK_NET_ERROR, ROOK_NET_ERROR_TLS, "[tls%s%s] has no certificate", group != NULL ? " " : "",
                    group != NULL ? group : "");
       return NULL;
     }
-  ssl = SSL_new (context->server);
+  ssl = SSL_new (context->pair.ctx);
   if (ssl == NULL)
     {
       g_set_error_literal (error, ROOK_NET_ERROR, ROOK_NET_ERROR_TLS, "no memory for TLS");
@@ -367,8 +373,8 @@ rook_tls_store_new_server (RookTlsStore *store, const char *group, GError **erro
     }
   /* The connection's own from the beginning, so that no choice by name (and there may be two of them, if the client has
    * to say hello again) can put another group's in their place. */
-  SSL_set1_verify_cert_store (ssl, SSL_CTX_get_cert_store (context->server));
-  SSL_set_client_CA_list (ssl, SSL_dup_CA_list (SSL_CTX_get_client_CA_list (context->server)));
+  SSL_set1_verify_cert_store (ssl, SSL_CTX_get_cert_store (context->pair.ctx));
+  SSL_set_client_CA_list (ssl, SSL_dup_CA_list (SSL_CTX_get_client_CA_list (context->pair.ctx)));
   return ssl;
 }
 
@@ -382,10 +388,9 @@ make_client (const Context *context, GError **error)
   if (context->ca != NULL ? SSL_CTX_load_verify_file (ctx, context->ca) != 1
                           : SSL_CTX_set_default_verify_paths (ctx) != 1)
     wrong = context->ca != NULL ? context->ca : "the system's list of authorities";
-  else if (context->certificate != NULL && SSL_CTX_use_certificate_chain_file (ctx, context->certificate) != 1)
-    wrong = context->certificate;
-  else if (context->certificate != NULL && SSL_CTX_use_PrivateKey_file (ctx, context->key, SSL_FILETYPE_PEM) != 1)
-    wrong = context->key;
+  else if (context->pair.certificate.path != NULL
+           && (context->pair.ctx == NULL || !rook_tls_copy_certificate (ctx, context->pair.ctx)))
+    wrong = context->pair.certificate.path;
   ERR_clear_error ();
   if (wrong == NULL)
     return ctx;

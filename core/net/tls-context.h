@@ -16,8 +16,10 @@ typedef enum { ROOK_TLS_NAME_COMMON, ROOK_TLS_NAME_EMAIL, ROOK_TLS_NAME_DNS } Ro
 
 typedef struct RookTlsStore RookTlsStore;
 
-/* @before: (nullable): whose ticket keys are taken over, so that clients can resume across the reload; but not those of a
- * group that trusts other clients now, by its authorities or otherwise. What can't be used becomes a mistake, and its group has no certificate then. Blocks (disk). */
+/* @before: (nullable): whose ticket keys are taken over, so that clients can resume across the reload, but not those of a
+ * group that trusts other clients now, by its authorities or otherwise; and whose certificates and keys are, where the
+ * same files can't be read any more. What can't be used becomes a mistake, and its group has no certificate then. Blocks
+ * (disk). */
 RookTlsStore *rook_tls_store_new (RookConfig *config, RookTlsStore *before, GPtrArray *mistakes);
 RookTlsStore *rook_tls_store_ref (RookTlsStore *store);
 void rook_tls_store_unref (RookTlsStore *store);

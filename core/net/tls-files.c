@@ -5,6 +5,7 @@
 #include "net/tls-files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <pwd.h>
@@ -80,36 +81,159 @@ get_server_user (RookConfigGroup *group)
   return server != NULL && server->schema != NULL ? rook_config_group_get_string (server, "user") : NULL;
 }
 
-gboolean
-rook_tls_load_certificate (SSL_CTX *ctx, RookConfigGroup *group, GPtrArray *mistakes)
+/* --- a certificate and its key ------------------------------------------------------------------------------------------- */
+
+void
+rook_tls_pair_init (RookTlsPair *pair, const char *certificate, const char *key)
 {
-  const char *certificate = rook_config_group_get_string (group, "certificate");
-  const char *set_key = rook_config_group_get_string (group, "private-key");
-  const char *key = set_key != NULL ? set_key : certificate;
-  const char *where = set_key != NULL ? "private-key" : "certificate";
+  *pair = (RookTlsPair){ 0 };
+  pair->certificate.path = g_strdup (certificate);
+  pair->key.path = g_strdup (key != NULL ? key : certificate);
+}
+
+void
+rook_tls_pair_clear (RookTlsPair *pair)
+{
+  g_free (pair->certificate.path);
+  g_free (pair->key.path);
+  SSL_CTX_free (pair->ctx);
+}
+
+gboolean
+rook_tls_check_readable (const char *path, GError **error)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO must not hold us up */
+  int code = errno;
+  struct stat info;
+
+  if (fd >= 0)
+    {
+      code = fstat (fd, &info) != 0 ? errno : S_ISREG (info.st_mode) ? 0 : EINVAL;
+      close (fd);
+    }
+  if (code == EINVAL)
+    g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "%s is no regular file: name a PEM file", path);
+  else if (code == EACCES)
+    g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_READ,
+                 "%s: %s: let the server's user read it, through a group of its own say", path, g_strerror (code));
+  else if (code != 0)
+    g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_READ, "%s: %s: put the file there, or name another", path,
+                 g_strerror (code));
+  return code == 0;
+}
+
+/* Before it is read: what is put in its place meanwhile is then seen as a change. */
+static void
+remember (RookTlsFile *file)
+{
+  struct stat info;
+
+  if (stat (file->path, &info) != 0)
+    return;
+  file->device = info.st_dev;
+  file->inode = info.st_ino;
+  file->size = info.st_size;
+  file->changed = info.st_mtim;
+}
+
+static gboolean
+has_changed (const RookTlsFile *file)
+{
+  struct stat info;
+
+  return stat (file->path, &info) == 0
+         && (info.st_dev != file->device || info.st_ino != file->inode || info.st_size != file->size
+             || info.st_mtim.tv_sec != file->changed.tv_sec || info.st_mtim.tv_nsec != file->changed.tv_nsec);
+}
+
+typedef enum { FILE_READ, FILE_KEPT, FILE_UNUSABLE } FileFate;
+
+static FileFate
+find_fate (RookTlsFile *file, const RookTlsFile *before, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+  gboolean same = before != NULL && g_strcmp0 (file->path, before->path) == 0;
+
+  remember (file);
+  if (rook_tls_check_readable (file->path, &reason))
+    return FILE_READ;
+  if (same && access (file->path, R_OK) != 0 && errno == EACCES)
+    {
+      if (!has_changed (before))
+        {
+          file->device = before->device;
+          file->inode = before->inode;
+          file->size = before->size;
+          file->changed = before->changed;
+          return FILE_KEPT;
+        }
+      g_prefix_error (&reason, "has changed since root read it, which takes a restart: ");
+    }
+  g_propagate_error (error, g_steal_pointer (&reason));
+  return FILE_UNUSABLE;
+}
+
+gboolean
+rook_tls_copy_certificate (SSL_CTX *to, SSL_CTX *from)
+{
+  STACK_OF (X509) *chain = NULL;
+
+  SSL_CTX_get0_chain_certs (from, &chain);
+  return SSL_CTX_use_cert_and_key (to, SSL_CTX_get0_certificate (from), SSL_CTX_get0_privatekey (from), chain, 1) == 1;
+}
+
+static gboolean
+load_certificate (SSL_CTX *ctx, RookTlsFile *file, const RookTlsPair *before, GError **error)
+{
+  FileFate fate = find_fate (file, before != NULL ? &before->certificate : NULL, error);
+
+  if (fate == FILE_KEPT)
+    return rook_tls_copy_certificate (ctx, before->ctx);
+  if (fate == FILE_UNUSABLE)
+    return FALSE;
+  if (SSL_CTX_use_certificate_chain_file (ctx, file->path) == 1)
+    return TRUE;
+  g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "%s can't be read as a certificate: %s", file->path,
+               openssl_reason ());
+  return FALSE;
+}
+
+static gboolean
+load_key (SSL_CTX *ctx, RookTlsPair *pair, const RookTlsPair *before, const char *user, GError **error)
+{
+  FileFate fate = find_fate (&pair->key, before != NULL ? &before->key : NULL, error);
+  gboolean loaded;
+
+  if (fate == FILE_UNUSABLE || (fate == FILE_READ && !rook_tls_check_key_file (pair->key.path, user, error)))
+    return FALSE;
+  loaded = fate == FILE_KEPT ? SSL_CTX_use_PrivateKey (ctx, SSL_CTX_get0_privatekey (before->ctx)) == 1
+                             : SSL_CTX_use_PrivateKey_file (ctx, pair->key.path, SSL_FILETYPE_PEM) == 1;
+  if (loaded && SSL_CTX_check_private_key (ctx) == 1)
+    return TRUE;
+  g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "%s is no key that belongs to the certificate %s: %s",
+               pair->key.path, pair->certificate.path, openssl_reason ());
+  return FALSE;
+}
+
+gboolean
+rook_tls_load_certificate (SSL_CTX *ctx, RookConfigGroup *group, RookTlsPair *pair, const RookTlsPair *before,
+                           GPtrArray *mistakes)
+{
+  const char *where = "certificate";
   g_autoptr (GError) error = NULL;
 
+  if (before != NULL && before->ctx == NULL)
+    before = NULL;
   SSL_CTX_set_default_passwd_cb (ctx, no_passphrase);
   ERR_clear_error ();
-  if (SSL_CTX_use_certificate_chain_file (ctx, certificate) != 1)
+  if (load_certificate (ctx, &pair->certificate, before, &error))
     {
-      rook_config_add_mistake (mistakes, group, "certificate", ROOK_CONFIG_ERROR_VALUE,
-                               "%s can't be read as a certificate: %s", certificate, openssl_reason ());
-      return FALSE;
+      where = rook_config_group_get_string (group, "private-key") != NULL ? "private-key" : where;
+      if (load_key (ctx, pair, before, get_server_user (group), &error))
+        return TRUE;
     }
-  if (!rook_tls_check_key_file (key, get_server_user (group), &error))
-    {
-      rook_config_add_mistake (mistakes, group, where, ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
-      return FALSE;
-    }
-  if (SSL_CTX_use_PrivateKey_file (ctx, key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key (ctx) != 1)
-    {
-      rook_config_add_mistake (mistakes, group, where, ROOK_CONFIG_ERROR_VALUE,
-                               "%s is no key that belongs to the certificate %s: %s", key, certificate,
-                               openssl_reason ());
-      return FALSE;
-    }
-  return TRUE;
+  rook_config_add_mistake (mistakes, group, where, ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
+  return FALSE;
 }
 
 /* --- names ---------------------------------------------------------------------------------------------------------------- */

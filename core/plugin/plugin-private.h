@@ -54,6 +54,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookPluginPlan, rook_plugin_plan_free)
  * @except (nullable) and not required. */
 void rook_plugin_plan_check (RookPluginPlan *plan, const char *const *except, GPtrArray *mistakes);
 
+/* Whether @protocol is among those that the descriptor of @self lists; one built for ABI 1.0 has no such list. */
+gboolean rook_plugin_lists_protocol (RookPlugin *self, const char *protocol);
+/* Adds a mistake for each enabled [listener NAME] whose protocol no plugin of the plan offers; none if a plugin of the plan
+ * can't be loaded or can't say, which may be the one. */
+void rook_plugin_plan_check_listeners (RookPluginPlan *plan, GPtrArray *mistakes);
+/* Whether the files of @config want that plugin to run. */
+gboolean rook_plugin_is_wanted (RookConfig *config, const char *name);
+
 /* Starts all plugins of the plan in their order. Returns: %FALSE as soon as a required one fails; of the others those that
  * failed are logged. */
 gboolean rook_plugins_start (RookPlugins *self, RookPluginPlan *plan, GError **error);
@@ -62,8 +70,9 @@ char **rook_plugins_dup_failed (RookPlugins *self);
 
 /**
  * RookPluginsDone:
- * @changes: (element-type utf8): what was done, for people: "started pop3"; empty on failure
- * @error: (nullable): why everything is as it was
+ * @changes: (element-type utf8): what was done, for people: "started pop3"; on failure what could not be put back, and
+ *   why: "lost pop3: its port is taken"
+ * @error: (nullable): why everything else is as it was
  */
 typedef void (*RookPluginsDone) (GPtrArray *changes, const GError *error, gpointer data);
 /**

@@ -27,6 +27,8 @@ example_reconfigure (RookPlugin *self, RookConfigGroup *config)
   notify_set_live (rook_plugin_get_data (self), config);
 }
 
+static const char *const protocols[] = { "notify", NULL };
+
 ROOK_PLUGIN_DEFINE (.name = "example", .summary = "Tells whoever watches of new messages", .version = "1.0",
-                    .license = "LGPL-2.1-or-later", .keys = notify_keys, .init = example_init,
+                    .license = "LGPL-2.1-or-later", .keys = notify_keys, .protocols = protocols, .init = example_init,
                     .reconfigure = example_reconfigure)

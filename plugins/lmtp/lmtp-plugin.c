@@ -21,6 +21,8 @@ lmtp_plugin_reconfigure (RookPlugin *self, RookConfigGroup *config)
   lmtp_reconfigure (rook_plugin_get_data (self), config);
 }
 
+static const char *const protocols[] = { "lmtp", NULL };
+
 ROOK_PLUGIN_DEFINE (.name = "lmtp", .summary = "Mail delivery by LMTP (RFC 2033)", .version = PACKAGE_VERSION,
-                    .license = "LGPL-2.1-or-later", .keys = lmtp_keys, .init = lmtp_init,
+                    .license = "LGPL-2.1-or-later", .protocols = protocols, .keys = lmtp_keys, .init = lmtp_init,
                     .reconfigure = lmtp_plugin_reconfigure)

@@ -105,6 +105,19 @@ def programs():
     return copy
 
 
+def build_module(name, directory):
+    """Compiles tests/protocol/modules/NAME.c, with the sanitizers that the build has, to a module in `directory`."""
+    makefile = dict(line.split(" = ", 1) for line in (BUILD / "Makefile").read_text().splitlines() if " = " in line)
+    flags = [flag for flag in makefile["ROOK_LDFLAGS"].split() if flag.startswith("-fsanitize")]
+    glib = subprocess.run(["pkg-config", "--cflags", "glib-2.0", "gmodule-2.0"], capture_output=True, text=True, check=True)
+    module = Path(directory) / f"{name}.so"
+    run_quietly(*makefile["CC"].split(), "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+                "-fvisibility=hidden", "-o", str(module), str(SOURCE / f"tests/protocol/modules/{name}.c"),
+                f"-I{SOURCE}/core/include", f"-I{SOURCE}/plugins", *glib.stdout.split(), *flags)
+    module.chmod(0o644)
+    return module
+
+
 def child_environment(extra=()):
     """For programs of the build directory: the built library first, sanitizers strict."""
     environment = dict(os.environ)
@@ -235,15 +248,7 @@ class Server:
         plugins = self.directory / "plugins"
         if not plugins.exists():
             shutil.copytree(programs() / "plugins" / ".libs", plugins, ignore=shutil.ignore_patterns("*.la*", "*.o"))
-        makefile = (BUILD / "Makefile").read_text().splitlines()
-        flags = next(line.split("=", 1)[1].split() for line in makefile if line.startswith("ROOK_LDFLAGS ="))
-        compiler = next(line.split("=", 1)[1].split() for line in makefile if line.startswith("CC ="))
-        glib = run_quietly("pkg-config", "--cflags", "glib-2.0", "gmodule-2.0").decode().split()
-        run_quietly(*compiler, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden",
-                    "-o", str(plugins / f"{name}.so"), str(SOURCE / f"tests/protocol/modules/{name}.c"),
-                    f"-I{SOURCE}/core/include", f"-I{SOURCE}/plugins", *glib,
-                    *(flag for flag in flags if flag.startswith("-fsanitize")))
-        (plugins / f"{name}.so").chmod(0o644)
+        build_module(name, plugins)
         return plugins
 
     def configure(self, changes=None):

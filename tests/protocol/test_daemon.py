@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The daemon as a process: command line, start, stop, what it tells the service manager."""
 
+import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -95,6 +97,67 @@ def test_check_config_prints_every_mistake_with_file_and_line(make_server):
         assert f"{server.config_path}:{text.index(line) + 1}: " in done.stderr, f"{line}:\n{done.stderr}"
 
 
+def complaints(server, *lines):
+    """What --check-config says about each of these lines of the configuration."""
+    done = server.check_config()
+    assert done.returncode == 1
+    text = server.config_path.read_text().splitlines()
+    said = done.stderr.splitlines()
+    return [[what for what in said if what.startswith(f"{server.config_path}:{text.index(line) + 1}: ")] for line in lines]
+
+
+def test_check_config_finds_a_listener_whose_protocol_nobody_offers(make_server, free_port_number):
+    config = notify_config(free_port_number)
+    config["listener notify"] = {**config["listener notify"], "protocol": "notfy"}
+    config["listener off"] = {"protocol": "other", "enabled": False, "address": "127.0.0.1:0"}
+    server = make_server(start=False, plugins=[], config=config)
+    (said,), = complaints(server, "protocol=notfy")
+    assert said.endswith('[listener notify] protocol: no enabled plugin offers "notfy"; did you mean "notify"?')
+    server.configure({**config, "plugin example": {"enabled": False}})
+    (said,), = complaints(server, "protocol=notfy")
+    assert said.endswith('no enabled plugin offers "notfy"')
+
+
+@pytest.mark.parametrize("spoil, complaint", [
+    (lambda log: log.mkdir(), "Is a directory"),
+    (lambda log: (log.touch(), log.chmod(0o400)), "Permission denied: chown it to the server's user"),
+    (lambda log: log.parent.chmod(0o500), "Permission denied"),
+    (lambda log: log.parent.rmdir(), "No such file or directory"),
+], ids=["folder", "read-only", "read-only-folder", "no-folder"])
+def test_check_config_finds_a_log_that_cannot_be_written(make_server, spoil, complaint):
+    server = make_server(start=False, plugins=[], config=BARE)
+    server.prepare()
+    log = server.directory / "logs" / "rookery.log"
+    log.parent.mkdir()
+    spoil(log)
+    for path in (log, log.parent):
+        if os.geteuid() == 0 and path.exists():
+            shutil.chown(path, server.user)
+    server.configure({**BARE, "log": {"target": "file", "file": log}})
+    (said,), = complaints(server, f"file={log}")
+    assert complaint in said
+    assert list(log.parent.glob("*")) in ([], [log])  # looked at, and not made
+
+
+@pytest.mark.parametrize("key, name", [("certificate", "none.pem"), ("client-ca", "none.pem"), ("ca", "none.pem"),
+                                       ("certificate", "fifo"), ("private-key", "fifo"), ("certificate", "folder")])
+def test_check_config_says_what_is_wrong_with_a_file_of_tls(make_server, key, name):
+    server = make_server(start=False, plugins=[])
+    server.prepare()
+    path = server.directory / name
+    if name == "fifo":
+        os.mkfifo(path, 0o600)
+    elif name == "folder":
+        path.mkdir()
+    if os.geteuid() == 0 and path.exists():
+        shutil.chown(path, server.user)
+    server.configure({"tls": {key: path}})
+    said, = complaints(server, f"{key}={path}")
+    assert len(said) == 1
+    assert ("is no regular file: name a PEM file" if name != "none.pem" else
+            "No such file or directory: put the file there, or name another") in said[0]
+
+
 @pytest.mark.parametrize("below, complaint", [
     ("", "overlaps with the path of partition default"),
     ("/deeper", "overlaps with the path of partition default"),
@@ -154,6 +217,23 @@ def test_port_in_use_refuses_the_start_and_is_named(make_server):
     assert f"127.0.0.1:{port}" in done.stderr
 
 
+def test_storm_of_signals_is_a_reload_or_two(make_server, free_port_number):
+    server = make_server(plugins=[], config=notify_config(free_port_number))
+    with Wire(free_port_number) as wire:
+        wire.expect(r"\+OK .* notify")
+        for _ in range(2000):
+            server.process.send_signal(signal.SIGHUP)
+        server.ctl("reload")
+        server.ctl("status")
+        assert server.log(1 << 20).count("server.reloaded") < 2000
+        server.process.send_signal(signal.SIGTERM)
+        for _ in range(100):
+            server.process.send_signal(signal.SIGHUP)
+        wire.expect(b"* BYE going down")
+    assert server.process.wait(20 * SLOW) == 0
+    server.check_log()
+
+
 # --- stop
 
 
@@ -163,6 +243,31 @@ def test_signal_stops_it_cleanly(make_server, number):
     server.process.send_signal(number)
     assert server.process.wait(20 * SLOW) == 0
     server.check_log()
+
+
+def test_log_that_takes_nothing_does_not_hold_up_the_stop(make_server):
+    server = make_server(start=False, plugins=[], config=BARE)
+    server.prepare()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 512)
+    os.set_blocking(writing, True)
+    process = subprocess.Popen([server.program(), "--config", str(server.config_path)], stderr=writing,
+                               env=child_environment(), **server.popen)
+    try:
+        deadline = time.monotonic() + 60 * SLOW
+        while server.ctl("status", check=False).returncode != 0 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        server.ctl("status")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60 * SLOW) == 0
+    finally:
+        os.close(reading)
+        os.close(writing)
+        process.kill()
+        process.wait()
 
 
 def test_idle_session_is_told_at_the_stop(make_server, free_port_number):

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from rookery_harness import Server, free_port
+from rookery_harness import Server, build_module, free_port
 from rookery_wire import Wire
 from test_daemon import BARE, run_once
 
@@ -66,29 +66,111 @@ def test_what_it_makes_is_the_users(free_port_number):
     server.changes = notify_groups(server.path("watch"), **{"socket-mode": "0660"})
     server.prepare()
     server.state_directory.rmdir()
+    log = server.directory / "rookery.log"
+    server.configure({**server.changes, "log": {"target": "file", "file": log}})
     with server:
-        for path in (server.state_directory, server.path("watch"), server.run_directory / "control.sock"):
+        server.ctl("status")
+        server.reload()
+        for path in (log, server.state_directory, server.path("watch"), server.run_directory / "control.sock"):
             assert path.stat().st_uid == NOBODY.pw_uid, path
         assert server.state_directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_key_of_root_is_read_before_the_drop(free_port_number):
+@pytest.fixture
+def root_only(free_port_number):
+    """A server, and its settings, whose key and certificate nobody but root can reach: a function starts it."""
     server = Server(as_root=True, plugins=[])
-    server.changes = {**notify_groups(f"127.0.0.1:{free_port_number}", tls="implicit"),
-                      "tls": {"certificate": server.directory / "localhost.crt",
-                              "private-key": server.directory / "localhost.key"}}
-    server.prepare()
-    os.chown(server.key, 0, 0)
-    with server:
-        with Wire(free_port_number, tls=server.certificate) as wire:
-            wire.expect(r"\+OK .*")
-        server.wait_log(r"server\.reload-will-fail .*localhost\.key")
+    secret = server.directory / "secret"
+    groups = {**notify_groups(f"127.0.0.1:{free_port_number}", tls="implicit"),
+              "tls": {"certificate": server.directory / "localhost.crt", "private-key": secret / "key.pem"}}
+
+    def start(together=False, hidden=False):
+        server.prepare()
+        secret.mkdir()
+        text = server.key.read_text() + (server.certificate.read_text() if together else "")
+        (secret / "key.pem").write_text(text)
+        (secret / "key.pem").chmod(0o600)
+        secret.chmod(0o700 if hidden else 0o755)
+        if together:
+            groups["tls"] = {"certificate": secret / "key.pem"}
+        server.configure(groups)
+        server.start()
+        return server, groups, secret / "key.pem"
+
+    try:
+        yield start
+        server.stop()
+    finally:
+        server.cleanup()
+
+
+def served(server, groups):
+    port = int(groups["listener notify"]["address"][0].rsplit(":")[1])
+    with Wire(port, tls=server.certificate) as wire:
+        wire.expect(r"\+OK .*")
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["in-sight", "out-of-sight"])
+@pytest.mark.parametrize("together", [False, True], ids=["key", "key-and-certificate"])
+def test_key_of_root_serves_across_reloads(root_only, together, hidden):
+    server, groups, _ = root_only(together, hidden)
+    served(server, groups)
+    for limit in (50, 60):
+        server.reload({**groups, "limits": {"connections-per-address": limit}})
+        served(server, groups)
+    assert "server.reload-will-fail" not in server.log()
+
+
+def test_key_of_root_that_changed_is_refused_and_the_old_one_serves(root_only):
+    server, groups, key = root_only()
+    key.write_text(key.read_text() + "\n")
+    done = server.reload(groups, check=False)
+    assert done.returncode != 0 and f"{key}: Permission denied" in done.stderr and "takes a restart" in done.stderr
+    served(server, groups)
+
+
+def test_another_key_of_root_is_refused_by_name(root_only):
+    server, groups, key = root_only()
+    other = key.with_name("other.pem")
+    key.rename(other)
+    for tls in ({"private-key": other}, {"private-key": None, "certificate": other}):
+        done = server.reload({**groups, "tls": {**groups["tls"], **tls}}, check=False)
+        assert done.returncode != 0 and f"{other}: Permission denied" in done.stderr
+        served(server, groups)
+
+
+def test_certificate_is_renewed_beside_a_key_of_root(root_only):
+    server, groups, _ = root_only()
+    renewed = server.certificate.read_text()
+    server.certificate.write_text("\n" + renewed)
+    server.reload(groups)
+    served(server, groups)
+    server.certificate.write_text("nonsense")
+    done = server.reload(groups, check=False)
+    assert done.returncode != 0 and str(server.certificate) in done.stderr
+    server.certificate.write_text(renewed)
+    served(server, groups)
 
 
 def refusal(server):
     done = run_once(server)
     server.cleanup()
     return done.returncode, done.stderr
+
+
+def test_nobody_else_is_root_for_a_moment():
+    """All ids are given to all threads, so there may be but one: a module that starts one as it is loaded is in the way."""
+    server = Server(as_root=True, plugins=[])
+    server.changes = {**BARE, "server": {"plugin-directory": server.directory / "modules"}, "plugin eager": {}}
+    server.prepare()
+    server.directory.chmod(0o755)
+    os.chown(server.directory, 0, 0)
+    (server.directory / "modules").mkdir()
+    (server.directory / "modules").chmod(0o755)
+    build_module("eager", server.directory / "modules")
+    status, text = refusal(server)
+    assert status == 3
+    assert "there is a second thread while the server is root" in text
 
 
 def test_foreign_state_directory_is_refused_by_name():
@@ -142,6 +224,47 @@ def test_state_store_that_everybody_may_write_to_is_refused_by_name():
 
     server, text = refused_when(spoil)
     assert f"chmod 0755 {server.state_directory}/mailboxes" in text
+
+
+@pytest.mark.parametrize("name", ["schedule", "cursors", "directory", "mailboxes/log.1"])
+def test_foreign_and_readable_state_is_refused_by_name(name):
+    def spoil(server):
+        path = server.state_directory / name
+        path.parent.mkdir(exist_ok=True)
+        os.chown(path.parent, NOBODY.pw_uid, NOBODY.pw_gid)
+        path.touch()
+        path.chmod(0o644)
+
+    server, text = refused_when(spoil)
+    path = server.state_directory / name
+    assert f"{path}: belongs to user 0, expected the server's user ({NOBODY.pw_uid}): chown {NOBODY.pw_uid} {path}\n" in text
+    assert f"{path}: mode 0644 gives others too much: chmod 0640 {path}\n" in text
+    assert len(text.splitlines()) == 2
+
+
+def test_foreign_files_of_a_partition_are_counted():
+    def spoil(server):
+        for name in ("log.1", "segment.1", "segment.2"):
+            (server.spool / name).touch(0o600)
+        (server.spool / "lost+found").mkdir(0o700)  # of the file system that is mounted there
+
+    server, text = refused_when(spoil)
+    assert f"{server.spool}: so do 2 more in there: chown -R {NOBODY.pw_uid} {server.spool}" in text
+    assert len(text.splitlines()) == 2
+    assert "lost+found" not in text
+
+
+def test_owner_and_mode_of_all_directories_are_told_at_once():
+    def spoil(server):
+        for path in (server.state_directory, server.run_directory):
+            os.chown(path, 12345, 12345)
+            path.chmod(0o777)
+
+    server, text = refused_when(spoil)
+    for path, mode in ((server.state_directory, "0750"), (server.run_directory, "0755")):
+        assert f": {path}: belongs to user 12345, expected" in text
+        assert f": chmod {mode} {path}" in text
+    assert len(text.splitlines()) == 4
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["named", "default"])

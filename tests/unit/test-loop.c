@@ -219,6 +219,54 @@ test_free_runs_what_was_invoked (void)
   g_assert_cmpuint (n_main, ==, 1);
 }
 
+static guint
+count_threads (void)
+{
+  g_autoptr (GDir) tasks = g_dir_open ("/proc/self/task", 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (tasks) != NULL)
+    n++;
+  return n;
+}
+
+static void
+count_run (RookPoolOutcome outcome, gpointer n_runs)
+{
+  g_assert_cmpint (outcome, ==, ROOK_POOL_RAN);
+  increment (n_runs);
+}
+
+/* What it is made for: to be root meanwhile, which all threads would be. */
+static void
+test_without_threads (void)
+{
+  guint before = count_threads (), n_calls = 0;
+  RookLoop *loop = rook_loop_new_without_threads (2);
+  RookPool *pool = rook_pool_new (loop, "test", 2, 10);
+  guint n_runs = 0;
+
+  rook_worker_invoke (rook_loop_get_worker (loop, 0), increment, &n_calls, NULL);
+  g_assert_true (rook_pool_run (pool, 0, do_nothing, count_run, &n_runs));
+  g_assert_cmpuint (count_threads (), ==, before);
+  g_assert_cmpuint (n_calls, ==, 0);
+  rook_loop_start (loop);
+  g_assert_cmpuint (count_threads (), ==, before + 2);
+  rook_loop_wait_for_workers (loop);
+  g_assert_cmpuint (n_calls, ==, 1);
+  g_assert_cmpuint (rook_pool_get_queued (pool), ==, 1);
+  rook_pool_start (pool);
+  while (n_runs == 0)
+    g_main_context_iteration (NULL, TRUE);
+  rook_pool_free (pool);
+  rook_loop_free (loop);
+  loop = rook_loop_new_without_threads (2);
+  rook_worker_invoke (rook_loop_get_worker (loop, 1), increment, &n_calls, NULL);
+  rook_loop_wait_for_workers (loop);
+  g_assert_cmpuint (n_calls, ==, 2);
+  rook_loop_free (loop);
+}
+
 static void
 invoke_again (gpointer data)
 {
@@ -520,6 +568,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/loop/new/one-worker-a-core-by-default", test_one_worker_a_core);
+  g_test_add_func ("/loop/new/without-threads-until-started", test_without_threads);
   g_test_add_func ("/loop/current/is-the-calling-threads-worker", test_current_is_the_calling_threads);
   g_test_add_func ("/loop/quit/from-any-thread", test_quit_from_any_thread);
   g_test_add_func ("/loop/invoke/in-the-order-made", test_invoked_in_the_order_made);

@@ -39,7 +39,7 @@ count_mistakes (Fixture *fixture, const char *text)
   g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
   g_autoptr (RookConfig) config = read_config (fixture, text);
 
-  rook_net_check (config, mistakes);
+  rook_net_check (NULL, config, mistakes);
   return mistakes->len;
 }
 
@@ -805,6 +805,8 @@ plugin_init (RookPlugin *self, RookConfigGroup *config G_GNUC_UNUSED, GError **e
   return rook_plugin_add_protocol (self, &plugin_protocol, plugin_fixture, error);
 }
 
+static const char *const protocols[] = { "plugged", "echo", NULL };
+
 static const RookPluginDescriptor descriptor = {
   .struct_size = sizeof descriptor,
   .abi_major = ROOK_ABI_MAJOR,
@@ -814,6 +816,7 @@ static const RookPluginDescriptor descriptor = {
   .version = "1",
   .license = "LGPL-2.1-or-later",
   .init = plugin_init,
+  .protocols = protocols,
 };
 
 static RookPlugin *
@@ -884,6 +887,10 @@ test_plugin_name_taken (void)
   Fixture fixture;
 
   fixture_start (&fixture, LISTENER);
+  g_assert_null (plug_in (&fixture, "unlisted", &error));
+  g_assert_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT);
+  g_assert_nonnull (strstr (error->message, ".protocols"));
+  g_clear_error (&error);
   g_assert_null (plug_in (&fixture, "echo", &error));
   g_assert_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT);
   {

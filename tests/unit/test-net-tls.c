@@ -604,7 +604,7 @@ mistakes_in (const char *text, const char *word)
   g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
   g_autoptr (RookConfig) config = read_config (text);
 
-  rook_net_check (config, mistakes);
+  rook_net_check (NULL, config, mistakes);
   for (guint i = 0; i < mistakes->len; i++)
     {
       const RookConfigMistake *mistake = g_ptr_array_index (mistakes, i);

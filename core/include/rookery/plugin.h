@@ -45,6 +45,9 @@ typedef struct {
   /* (nullable) Finish what is in flight, then call rook_plugin_drained(), from any thread. */
   void (*drain) (RookPlugin *self);
   void (*fini) (RookPlugin *self); /* (nullable) the data of rook_plugin_set_data() is freed after it */
+  /* Since ABI 1.1: (nullable) names of the protocols that init may register, so that a listener of a protocol that nobody
+   * offers is found before anything runs. */
+  const char *const *protocols;
 } RookPluginDescriptor;
 
 #define ROOK_PLUGIN_SYMBOL "rook_plugin_descriptor"
