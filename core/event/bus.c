@@ -279,8 +279,7 @@ rook_plugin_add_subscriber (RookPlugin *self, RookWorker *worker, const RookSubs
   if (!is_subscriber (subscriber))
     {
       g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT,
-                   "plugin %s: a subscriber must have struct_size, name, events and overflow",
-                   rook_plugin_get_name (self));
+                   "a subscriber must have struct_size, name, events and overflow");
       return FALSE;
     }
   plugin_subscription = g_new0 (PluginSubscription, 1);

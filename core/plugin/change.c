@@ -21,6 +21,7 @@ typedef struct {
   GHashTable *ran;        /* (element-type utf8) (owned) names of what is ended */
   GPtrArray *started;     /* (element-type RookPlugin) (owned) (unowned contents) */
   GPtrArray *changes;     /* (element-type utf8) (owned) */
+  GPtrArray *lost;        /* (element-type utf8) (owned) what could not be put back */
   GError *error;          /* (owned) (nullable) */
   RookPluginsReady ready; /* (nullable) */
   RookPluginsDone callback;
@@ -38,6 +39,7 @@ change_free (Change *change)
   g_hash_table_unref (change->ran);
   g_ptr_array_unref (change->started);
   g_ptr_array_unref (change->changes);
+  g_ptr_array_unref (change->lost);
   g_clear_error (&change->error);
   g_free (change);
 }
@@ -222,9 +224,7 @@ answer (gpointer data)
 {
   Change *change = data;
 
-  if (change->error != NULL)
-    g_ptr_array_set_size (change->changes, 0);
-  change->callback (change->changes, change->error, change->data);
+  change->callback (change->error != NULL ? change->lost : change->changes, change->error, change->data);
   change_free (change);
 }
 
@@ -297,6 +297,23 @@ commit (Change *change)
   answer (change);
 }
 
+/* Who ran before and does not now. All or nothing could not be kept then, which nobody must have to find out. */
+static void
+tell_lost (Change *change)
+{
+  for (guint i = 0; i < change->former->items->len; i++)
+    {
+      const char *name = ((RookPlanItem *) g_ptr_array_index (change->former->items, i))->name;
+      RookPlugin *plugin = rook_plugins_find (change->plugins, name);
+
+      if (plugin->state == ROOK_PLUGIN_RUNNING || !g_hash_table_contains (change->ran, name))
+        continue;
+      rook_plugins_log (change->plugins, ROOK_LOG_ERROR, "plugin.not-put-back", plugin, "reason",
+                        plugin->error->message);
+      g_ptr_array_add (change->lost, g_strdup_printf ("lost %s: %s", name, plugin->error->message));
+    }
+}
+
 /* Everything that does not run is made anew from what was remembered, so that the list says what it said. */
 static void
 put_back (gpointer data)
@@ -320,6 +337,7 @@ put_back (gpointer data)
         rook_plugins_add (change->plugins, change->former, item);
     }
   sort_current (change->plugins, change->former);
+  tell_lost (change);
   answer (change);
 }
 
@@ -358,6 +376,7 @@ change_new (RookPlugins *self, RookPluginPlan *plan, RookConfig *before)
   change->going = g_ptr_array_new ();
   change->started = g_ptr_array_new ();
   change->changes = g_ptr_array_new_with_free_func (g_free);
+  change->lost = g_ptr_array_new_with_free_func (g_free);
   change->had_failed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   change->ran = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   return change;

@@ -38,14 +38,13 @@ check_provide (RookPlugin *self, const char *name, gconstpointer interface, GErr
   if (!is_listed (self->module->descriptor->provides, name))
     {
       g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT,
-                   "plugin '%s' provides interface '%s', which its descriptor's .provides does not name", self->name,
-                   name);
+                   "provides interface '%s', which its descriptor's .provides does not name", name);
       return FALSE;
     }
   if (*(const gsize *) interface < sizeof (gsize))
     {
       g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT,
-                   "plugin '%s': the table of interface '%s' does not begin with its struct_size", self->name, name);
+                   "the table of interface '%s' does not begin with its struct_size", name);
       return FALSE;
     }
   return TRUE;
@@ -67,8 +66,7 @@ rook_plugin_provide (RookPlugin *self, const char *name, gconstpointer interface
   if (before != NULL)
     {
       g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT,
-                   "plugin '%s' provides interface '%s', which plugin '%s' provides already", self->name, base,
-                   before->plugin->name);
+                   "provides interface '%s', which plugin '%s' provides already", base, before->plugin->name);
       return FALSE;
     }
   entry = g_new0 (RookInterface, 1);
@@ -94,8 +92,7 @@ rook_plugin_lookup (RookPlugin *self, const char *name, gpointer *out_data, GErr
   if (!is_listed (self->module->descriptor->needs, name))
     {
       g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT,
-                   "plugin '%s' looks interface '%s' up, which its descriptor's .needs does not name", self->name,
-                   name);
+                   "looks interface '%s' up, which its descriptor's .needs does not name", name);
       return NULL;
     }
   g_assert (rook_plugin_parse_interface (name, &base, &version));
@@ -103,8 +100,8 @@ rook_plugin_lookup (RookPlugin *self, const char *name, gpointer *out_data, GErr
   entry = g_hash_table_lookup (self->plugins->interfaces, base);
   if (entry == NULL || entry->version < version)
     {
-      g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_NEEDS,
-                   "plugin '%s' needs interface '%s', which nobody provides", self->name, name);
+      g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_NEEDS, "needs interface '%s', which nobody provides",
+                   name);
       return NULL;
     }
   if (out_data != NULL)

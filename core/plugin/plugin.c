@@ -250,8 +250,7 @@ provides_all (RookPlugin *self, GError **error)
       if (interface == NULL || interface->plugin != self)
         {
           g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT,
-                       "plugin '%s' names '%s' in .provides, expected rook_plugin_provide() of it in its init",
-                       self->name, provides[i]);
+                       "names '%s' in .provides, expected rook_plugin_provide() of it in its init", provides[i]);
           return FALSE;
         }
     }
@@ -299,8 +298,7 @@ rook_plugin_init (RookPlugin *self)
       return TRUE;
     }
   if (error == NULL)
-    g_set_error (&error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_INIT, "plugin '%s': init failed without saying why",
-                 self->name);
+    g_set_error (&error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_INIT, "init failed without saying why");
   rook_plugin_undo (self);
   rook_plugin_fail (self, g_steal_pointer (&error));
   return FALSE;

@@ -2,11 +2,13 @@
 """Reload: a new configuration, all or nothing."""
 
 import contextlib
+import os
+import shutil
 import signal
 import socket
 
 import pytest
-from rookery_harness import BUILD, free_port
+from rookery_harness import BUILD, build_module, free_port
 from rookery_wire import Wire
 
 
@@ -58,6 +60,31 @@ def test_sighup_reloads(notify):
     server.process.send_signal(signal.SIGHUP)
     server.wait_log(r"server\.reloaded")
     assert refused(port)
+
+
+def test_what_cannot_be_put_back_is_told(make_server):
+    server = make_server(plugins=[], start=False)
+    server.prepare()
+    modules, marker = server.directory / "modules", server.state_directory / "marker"
+    modules.mkdir()
+    module = build_module("once", modules)
+    if os.geteuid() == 0:
+        for path in (modules, module):
+            shutil.chown(path, server.user)
+    groups = {"partition default": None, "tls": None, "auth": None, "server": {"plugin-directory": modules}}
+    server.configure({**groups, "plugin once": {"marker": marker}})
+    server.start()
+    assert states(server) == {"once": "running"}
+    again = {**groups, "plugin once": {"marker": marker, "size": 4}}
+    done = server.reload(again, check=False)
+    assert done.returncode == 1
+    assert "refused, but not everything could be put back:" in done.stderr
+    assert "lost once: once was enough" in done.stderr
+    assert "nothing was changed" not in done.stderr
+    server.wait_log(r'error plugin\.not-put-back plugin=once reason="once was enough"')
+    assert states(server) == {"once": "failed"}
+    marker.unlink()
+    assert "started once" in server.reload(again)
 
 
 def test_mistakes_are_all_told_and_nothing_changes(notify):

@@ -7,6 +7,7 @@
 #include "modules/module.h"
 
 static GString *trace_text;
+static guint n_starts;
 static pthread_mutex_t trace_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Exported to the modules. */
@@ -16,6 +17,12 @@ test_trace (const char *name, const char *what)
   pthread_mutex_lock (&trace_lock);
   g_string_append_printf (trace_text, "%s%s %s", trace_text->len > 0 ? ", " : "", name, what);
   pthread_mutex_unlock (&trace_lock);
+}
+
+__attribute__ ((visibility ("default"))) guint
+test_count_starts (void)
+{
+  return ++n_starts;
 }
 
 char *
@@ -44,6 +51,7 @@ fixture_set_up (Fixture *fixture, gconstpointer data)
 
   (void) data;
   trace_text = g_string_new (NULL);
+  n_starts = 0;
   fixture->server = rook_server_new_for_test (text);
   fixture->plugins = fixture->server->plugins;
 }
@@ -91,10 +99,12 @@ static void
 on_changed (GPtrArray *changes, const GError *error, gpointer data)
 {
   Waiter *waiter = data;
+  g_autofree char *list = NULL;
 
   g_ptr_array_add (changes, NULL);
-  waiter->outcome =
-      error != NULL ? g_strdup_printf ("(%s)", error->message) : g_strjoinv (", ", (char **) changes->pdata);
+  list = g_strjoinv (", ", (char **) changes->pdata);
+  waiter->outcome = error == NULL ? g_steal_pointer (&list)
+                                  : g_strdup_printf ("(%s)%s%s", error->message, *list != '\0' ? " " : "", list);
   rook_loop_quit (waiter->loop);
 }
 

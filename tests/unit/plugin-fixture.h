@@ -23,7 +23,8 @@ RookConfig *fixture_configure (Fixture *fixture, const char *groups, const char 
                                RookPluginPlan **out_plan, GPtrArray **out_mistakes);
 /* Starts the plugins of these groups, which must be without mistakes; puts the configuration in force. */
 gboolean fixture_start (Fixture *fixture, const char *groups, GError **error);
-/* Goes to these groups as a reload does. Returns: the changes, joined by ", ", or the error's message in parentheses. */
+/* Goes to these groups as a reload does. Returns: the changes, joined by ", "; on failure the error's message in
+ * parentheses comes first. */
 char *fixture_change (Fixture *fixture, const char *groups, const char *const *force);
 /* Runs the main worker until @ms have passed. */
 void fixture_wait (Fixture *fixture, guint ms);

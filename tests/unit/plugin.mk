@@ -32,6 +32,12 @@ tests_unit_modules_failing_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_modules_failing_la_CFLAGS = $(PLUGIN_CFLAGS)
 tests_unit_modules_failing_la_LDFLAGS = $(MODULE_LDFLAGS)
 
+test_modules += %D%/modules/once.la
+tests_unit_modules_once_la_SOURCES = %D%/modules/once.c
+tests_unit_modules_once_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_modules_once_la_CFLAGS = $(PLUGIN_CFLAGS)
+tests_unit_modules_once_la_LDFLAGS = $(MODULE_LDFLAGS)
+
 test_modules += %D%/modules/stubborn.la
 tests_unit_modules_stubborn_la_SOURCES = %D%/modules/stubborn.c
 tests_unit_modules_stubborn_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)

@@ -31,7 +31,7 @@ test_start (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (fixture_get_state (fixture, "good"), ==, ROOK_PLUGIN_RUNNING);
   g_assert_cmpint (fixture_get_state (fixture, "needs-good"), ==, ROOK_PLUGIN_RUNNING);
   g_assert_cmpint (fixture_get_state (fixture, "failing"), ==, ROOK_PLUGIN_FAILED);
-  g_assert_cmpstr (fixture_get_reason (fixture, "failing"), ==, "plugin 'failing': init failed without saying why");
+  g_assert_cmpstr (fixture_get_reason (fixture, "failing"), ==, "init failed without saying why");
   g_assert_cmpint (fixture_get_state (fixture, "nosuch"), ==, ROOK_PLUGIN_FAILED);
   g_assert_cmpint (fixture_get_state (fixture, "stubborn"), ==, ROOK_PLUGIN_DISABLED);
 }
@@ -106,7 +106,7 @@ test_refused_start (Fixture *fixture, gconstpointer data)
   start (fixture, "[plugin good]\n[plugin stubborn]\nenabled=no\n");
   assert_trace ("good hello");
   assert_change ("[plugin good]\ngreeting=other\n[plugin stubborn]\n[plugin failing]\n",
-                 "(plugin 'failing': plugin 'failing': init failed without saying why)");
+                 "(plugin 'failing': init failed without saying why)");
   assert_trace ("failing init, failing undo, stubborn drain, stubborn fini");
   g_assert_cmpint (fixture_get_state (fixture, "good"), ==, ROOK_PLUGIN_RUNNING);
   g_assert_cmpint (fixture_get_state (fixture, "stubborn"), ==, ROOK_PLUGIN_DISABLED);
@@ -135,6 +135,21 @@ test_refused_restart (Fixture *fixture, gconstpointer data)
 
     g_assert_true (g_str_has_suffix (trace, "good first, needs-good init"));
   }
+}
+
+/* Ended for the sake of another, which then says no, and will not come back. What needs it can't either. */
+static void
+test_lost (Fixture *fixture, gconstpointer data)
+{
+  const char *groups = "[plugin once]\n[plugin good]\nsize=4\n";
+
+  (void) data;
+  start (fixture, "[plugin once]\n[plugin good]\n");
+  assert_change ("[plugin once]\nsize=4\n[plugin good]\nsize=10\n",
+                 "(plugin 'once': once was enough) lost once: once was enough");
+  g_assert_cmpint (fixture_get_state (fixture, "once"), ==, ROOK_PLUGIN_FAILED);
+  g_assert_cmpint (fixture_get_state (fixture, "good"), ==, ROOK_PLUGIN_RUNNING);
+  assert_change (groups, "restarted good"); /* as one that had failed, it hinders nothing from here on */
 }
 
 static void
@@ -214,6 +229,7 @@ main (int argc, char **argv)
   FIXTURE_TEST ("/plugin/change/restart-takes-users-along", test_restart);
   FIXTURE_TEST ("/plugin/change/failing-newcomer-changes-nothing", test_refused_start);
   FIXTURE_TEST ("/plugin/change/failing-restart-is-put-back", test_refused_restart);
+  FIXTURE_TEST ("/plugin/change/what-can-not-be-put-back-is-told", test_lost);
   FIXTURE_TEST ("/plugin/change/pinned-one-stays", test_pinned);
   FIXTURE_TEST ("/plugin/change/one-that-failed-may-fail-again", test_failed_before);
   FIXTURE_TEST ("/plugin/change/name-can-be-handed-over", test_replacement);

@@ -8,3 +8,5 @@
 
 /* Appends "NAME what" to the test's list. Any thread. */
 extern void test_trace (const char *name, const char *what);
+/* 1 for the first call in a test, then 2 ... */
+extern guint test_count_starts (void);
