@@ -5,13 +5,28 @@
 #pragma once
 
 #include "rookery/directory.h"
+#include "rookery/log.h"
 
 G_BEGIN_DECLS
 
 RookDirectoryService *rook_directory_new (RookServer *server);
 void rook_directory_free (RookDirectoryService *service);
+/* @config is in force now: "here" is the answer again once it has dropped whoever answered otherwise. Main worker. */
+void rook_directory_reconfigure (RookDirectoryService *service, RookConfig *config);
 
 /* Every mailbox is here, and nobody else need agree. */
 extern const RookDirectory rook_local_directory;
+/* Nobody can be asked. */
+extern const RookDirectory rook_absent_directory;
+
+/* Which plugins have provided the directory, as a file remembers it. Main worker; blocks (disk) when that changes. */
+typedef struct RookDirectoryOwners RookDirectoryOwners;
+
+RookDirectoryOwners *rook_directory_owners_new (const char *path, RookLog *log);
+void rook_directory_owners_free (RookDirectoryOwners *owners);
+void rook_directory_owners_add (RookDirectoryOwners *owners, const char *name);
+/* Forgets those that @config has not, or has switched off. */
+void rook_directory_owners_keep_wanted (RookDirectoryOwners *owners, RookConfig *config);
+gboolean rook_directory_owners_is_empty (RookDirectoryOwners *owners);
 
 G_END_DECLS

@@ -16,10 +16,11 @@ typedef struct {
 } Source;
 
 struct RookDirectoryService {
-  RookServer *server; /* (unowned) */
-  RookMutex lock;     /* guards what follows */
-  Source *in_force;   /* (owned) */
-  gboolean taken;     /* by a plugin */
+  RookDirectoryOwners *owners; /* (owned) main worker */
+  RookMutex lock;              /* guards what follows */
+  Source *in_force;            /* (owned) */
+  gboolean taken;              /* by a plugin */
+  GHashTable *tokens;          /* (element-type Token) (unowned) not used up yet */
 };
 
 /* What prepare gave, as callers hold it. */
@@ -32,14 +33,16 @@ typedef enum { CALL_LOCATE, CALL_PREPARE, CALL_COMMIT } CallKind;
 
 typedef struct {
   CallKind kind;
-  Source *source;     /* (owned) */
-  RookWorker *worker; /* (unowned) */
+  RookDirectoryService *service; /* (unowned) */
+  Source *source;                /* (owned) */
+  RookWorker *worker;            /* (unowned) */
   union {
     RookLocateCallback locate;
     RookPrepareCallback prepare;
     RookCommitCallback commit;
   } callback;
   gpointer data;
+  RookChange change; /* its strings are owned */
   /* The answer. */
   GError *error;         /* (nullable) */
   RookLocation location; /* its strings are owned */
@@ -112,14 +115,29 @@ put_in_force (RookDirectoryService *service, Source *source, gboolean taken)
     source_drop (before);
 }
 
+void
+rook_directory_reconfigure (RookDirectoryService *service, RookConfig *config)
+{
+  gboolean alone;
+
+  rook_directory_owners_keep_wanted (service->owners, config);
+  alone = rook_directory_owners_is_empty (service->owners);
+  if (!service->taken)
+    put_in_force (service, source_new (alone ? &rook_local_directory : &rook_absent_directory, NULL, NULL), FALSE);
+}
+
 RookDirectoryService *
 rook_directory_new (RookServer *server)
 {
   RookDirectoryService *service = g_new0 (RookDirectoryService, 1);
+  g_autoptr (RookConfig) config = rook_server_get_config (server);
+  g_autofree char *state = rook_server_dup_state_directory (server);
+  g_autofree char *path = g_build_filename (state, "directory", NULL);
 
-  service->server = server;
+  service->owners = rook_directory_owners_new (path, rook_server_get_log (server));
   rook_mutex_init (&service->lock);
-  service->in_force = source_new (&rook_local_directory, NULL, NULL);
+  service->tokens = g_hash_table_new (NULL, NULL);
+  rook_directory_reconfigure (service, config);
   return service;
 }
 
@@ -127,6 +145,8 @@ void
 rook_directory_free (RookDirectoryService *service)
 {
   source_drop (service->in_force);
+  rook_directory_owners_free (service->owners);
+  g_hash_table_unref (service->tokens);
   rook_mutex_clear (&service->lock);
   g_free (service);
 }
@@ -141,12 +161,21 @@ rook_directory_get_name (RookDirectoryService *service)
 
 /* --- calls ------------------------------------------------------------------------------------------------------------ */
 
+/* (nullable) (transfer full) A reason of another domain says nothing to callers but that it did not go. */
+static GError *
+checked_error (const GError *error)
+{
+  if (error == NULL || error->domain == ROOK_DIRECTORY_ERROR)
+    return error != NULL ? g_error_copy (error) : NULL;
+  return g_error_new_literal (ROOK_DIRECTORY_ERROR, ROOK_DIRECTORY_ERROR_UNAVAILABLE, error->message);
+}
+
 static Call *
-call_new (CallKind kind, Source *source, gpointer data)
+call_new (CallKind kind, RookDirectoryService *service, Source *source, gpointer data)
 {
   Call *call = g_new0 (Call, 1);
 
-  *call = (Call){ .kind = kind, .source = source, .worker = rook_worker_current (), .data = data };
+  *call = (Call){ .kind = kind, .service = service, .source = source, .worker = rook_worker_current (), .data = data };
   return call;
 }
 
@@ -156,6 +185,11 @@ call_free (Call *call)
   g_free ((char *) call->location.server);
   g_free ((char *) call->location.partition);
   g_free ((char *) call->location.acl);
+  g_free ((char *) call->change.mailbox_id);
+  g_free ((char *) call->change.name);
+  g_free ((char *) call->change.new_name);
+  g_free ((char *) call->change.partition);
+  g_free ((char *) call->change.acl);
   g_clear_error (&call->error);
   source_unref (call->source);
   g_free (call);
@@ -192,7 +226,7 @@ located (const RookLocation *location, const GError *error, gpointer data)
 {
   Call *call = data;
 
-  call->error = error != NULL ? g_error_copy (error) : NULL;
+  call->error = checked_error (error);
   if (error == NULL && (location == NULL || location->local == (location->server != NULL)))
     call->error =
         g_error_new (ROOK_DIRECTORY_ERROR, ROOK_DIRECTORY_ERROR_UNAVAILABLE,
@@ -209,9 +243,29 @@ rook_directory_locate (RookDirectoryService *service, const char *name, RookLoca
   Call *call;
 
   g_return_if_fail (name != NULL && callback != NULL && rook_worker_current () != NULL);
-  call = call_new (CALL_LOCATE, take_in_force (service), data);
+  call = call_new (CALL_LOCATE, service, take_in_force (service), data);
   call->callback.locate = callback;
   call->source->directory->locate (call->source->self, name, located, call);
+}
+
+static Token *
+token_new (RookDirectoryService *service, Source *source, gpointer own)
+{
+  Token *token = g_new (Token, 1);
+  g_autoptr (RookLocker) locker = rook_locker_new (&service->lock);
+
+  *token = (Token){ source_ref (source), own };
+  g_hash_table_add (service->tokens, token);
+  return token;
+}
+
+/* Whether it is one that has not been used up. */
+static gboolean
+take_token (RookDirectoryService *service, gpointer token)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&service->lock);
+
+  return g_hash_table_remove (service->tokens, token);
 }
 
 static void
@@ -219,11 +273,10 @@ prepared (gpointer token, const GError *error, gpointer data)
 {
   Call *call = data;
 
-  call->error = error != NULL ? g_error_copy (error) : NULL;
+  call->error = checked_error (error);
   if (error == NULL)
     {
-      call->token = g_new (Token, 1);
-      *call->token = (Token){ source_ref (call->source), token };
+      call->token = token_new (call->service, call->source, token);
     }
   call_end (call);
 }
@@ -234,11 +287,16 @@ rook_directory_prepare (RookDirectoryService *service, const RookChange *change,
 {
   Call *call;
 
-  g_return_if_fail (change != NULL && change->name != NULL && callback != NULL && rook_worker_current () != NULL);
+  g_return_if_fail (change != NULL && ROOK_STRUCT_HAS (change, RookChange, acl));
+  g_return_if_fail (change->name != NULL && callback != NULL && rook_worker_current () != NULL);
   g_return_if_fail ((change->kind == ROOK_CHANGE_RENAME) == (change->new_name != NULL));
-  call = call_new (CALL_PREPARE, take_in_force (service), data);
+  call = call_new (CALL_PREPARE, service, take_in_force (service), data);
   call->callback.prepare = callback;
-  call->source->directory->prepare (call->source->self, change, prepared, call);
+  call->change = (RookChange){ sizeof call->change,           change->kind,
+                               g_strdup (change->mailbox_id), g_strdup (change->name),
+                               g_strdup (change->new_name),   g_strdup (change->partition),
+                               g_strdup (change->acl) };
+  call->source->directory->prepare (call->source->self, &call->change, prepared, call);
 }
 
 static void
@@ -246,43 +304,46 @@ committed (const GError *error, gpointer data)
 {
   Call *call = data;
 
-  call->error = error != NULL ? g_error_copy (error) : NULL;
+  call->error = checked_error (error);
   call_end (call);
 }
 
 void
-rook_directory_commit (G_GNUC_UNUSED RookDirectoryService *service, gpointer token, RookCommitCallback callback,
-                       gpointer data)
+rook_directory_commit (RookDirectoryService *service, gpointer token, RookCommitCallback callback, gpointer data)
 {
-  g_autofree Token *prepared_token = token;
+  g_autofree Token *prepared_token = NULL;
   Call *call;
 
-  g_return_if_fail (token != NULL && callback != NULL && rook_worker_current () != NULL);
-  call = call_new (CALL_COMMIT, prepared_token->source, data);
+  g_return_if_fail (callback != NULL && rook_worker_current () != NULL);
+  g_return_if_fail (take_token (service, token));
+  prepared_token = token;
+  call = call_new (CALL_COMMIT, service, prepared_token->source, data);
   call->callback.commit = callback;
   call->source->directory->commit (call->source->self, prepared_token->token, committed, call);
 }
 
 void
-rook_directory_abort (G_GNUC_UNUSED RookDirectoryService *service, gpointer token)
+rook_directory_abort (RookDirectoryService *service, gpointer token)
 {
-  g_autofree Token *prepared_token = token;
+  g_autofree Token *prepared_token = NULL;
 
-  g_return_if_fail (token != NULL);
+  g_return_if_fail (rook_worker_current () != NULL);
+  g_return_if_fail (take_token (service, token));
+  prepared_token = token;
   prepared_token->source->directory->abort (prepared_token->source->self, prepared_token->token);
   source_unref (prepared_token->source);
 }
 
 /* --- a plugin's --------------------------------------------------------------------------------------------------------- */
 
-/* The plugin goes: whatever is asked from now on is answered here. */
+/* The plugin goes: nobody can be asked from now on, unless the configuration turns out to have dropped it. */
 static void
 give_back (gpointer data)
 {
   RookDirectoryService *service = data;
 
   if (service->taken)
-    put_in_force (service, source_new (&rook_local_directory, NULL, NULL), FALSE);
+    put_in_force (service, source_new (&rook_absent_directory, NULL, NULL), FALSE);
 }
 
 static gboolean
@@ -302,17 +363,16 @@ rook_plugin_add_directory (RookPlugin *self, const RookDirectory *directory, gpo
   if (!is_directory (directory))
     {
       g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT,
-                   "plugin %s: a directory must have struct_size, name, locate, prepare, commit and abort",
-                   rook_plugin_get_name (self));
+                   "a directory must have struct_size, name, locate, prepare, commit and abort");
       return FALSE;
     }
   if (service->taken)
     {
       g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT,
-                   "plugin %s: directory %s is in force already, and there is but one", rook_plugin_get_name (self),
-                   rook_directory_get_name (service));
+                   "directory %s is in force already, and there is but one", rook_directory_get_name (service));
       return FALSE;
     }
+  rook_directory_owners_add (service->owners, rook_plugin_get_name (self));
   put_in_force (service, source_new (directory, data, self), TRUE);
   rook_plugin_on_drain (self, give_back, NULL, service);
   rook_plugin_on_undo (self, give_back, service);

@@ -5,6 +5,10 @@
  * The default answer is "here". A plugin (the murder) may take the directory over: it then says which server holds a
  * mailbox, and every create, delete, rename, ACL change and partition move passes through it in two asynchronous steps,
  * prepare (may refuse) and commit, before the client is answered. Exactly one directory is in force.
+ *
+ * A plugin that has provided the directory is remembered, over restarts too, until the configuration drops it or switches
+ * it off. While it is configured and does not run, every question and every change is answered UNAVAILABLE: "here" could
+ * make a second mailbox of one that lives elsewhere.
  */
 #pragma once
 
@@ -38,7 +42,8 @@ typedef enum {
   ROOK_CHANGE_MOVE
 } RookChangeKind;
 
-/* A change that is about to be made; copied by the service. Names in internal form. */
+/* A change that is about to be made; copied by the service: a directory may read it until it has answered. Names in
+ * internal form. */
 typedef struct {
   gsize struct_size;
   RookChangeKind kind;
@@ -65,18 +70,21 @@ typedef struct {
   void (*abort) (gpointer self, gpointer token); /* after a prepare that said yes; can't fail */
 } RookDirectory;
 
+/* There is but one: refused while another plugin's is in force. From the drain of @self on it is asked nothing new; commits
+ * and aborts of what it prepared still reach it. */
 ROOK_EXPORT gboolean rook_plugin_add_directory (RookPlugin *self, const RookDirectory *directory, gpointer data,
                                                 GError **error);
 
-/* What callers use: checks arguments, dispatches, checks the answer. The callback never comes before these return. On
- * a worker. */
+/* What callers use: checks arguments, dispatches, checks the answer (one that is none, or an error of another domain, is
+ * UNAVAILABLE). The callback never comes before these return, and on the worker that called. */
 ROOK_EXPORT RookDirectoryService *rook_server_get_directory (RookServer *server);
-ROOK_EXPORT const char *rook_directory_get_name (RookDirectoryService *service); /* "local" by default */
+/* "local" by default, "unavailable" while the plugin that provides it does not run. */
+ROOK_EXPORT const char *rook_directory_get_name (RookDirectoryService *service);
 ROOK_EXPORT void rook_directory_locate (RookDirectoryService *service, const char *name, RookLocateCallback callback,
                                         gpointer data);
 ROOK_EXPORT void rook_directory_prepare (RookDirectoryService *service, const RookChange *change,
                                          RookPrepareCallback callback, gpointer data);
-/* @token: what prepare gave; used up by either. */
+/* @token: what prepare gave; used up by either, which reach the directory that gave it. */
 ROOK_EXPORT void rook_directory_commit (RookDirectoryService *service, gpointer token, RookCommitCallback callback,
                                         gpointer data);
 ROOK_EXPORT void rook_directory_abort (RookDirectoryService *service, gpointer token);
