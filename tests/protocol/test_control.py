@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 import pytest
-from rookery_harness import SLOW, built, child_environment
+from rookery_harness import BUILD, SLOW, SOURCE, built, child_environment
 
 
 @pytest.fixture
@@ -37,6 +37,16 @@ def test_stats_are_the_same_as_text_and_json(server):
     noop = [row for row in rows if row["of"] == "NOOP"]
     assert noop and noop[0]["count"] == 0 and noop[0]["unit"] == "us"
     assert "METRIC" in server.ctl("stats").splitlines()[0]
+
+
+def test_manual_has_every_verb(make_server):
+    server = make_server(plugins=[name for name in ("storage-gdbm", "imap", "lmtp", "example")
+                                  if (BUILD / f"plugins/{name}.la").exists()])
+    page = (SOURCE / "doc/man/rookctl.8").read_text().splitlines()
+    entries = {re.match(r'\.BR? "?([a-z][a-z -]*[a-z])"?( |$)', line).group(1) for above, line in zip(page, page[1:])
+               if above == ".TP" and re.match(r'\.BR? "?[a-z]', line)}
+    verbs = {row["verb"] for row in server.ctl("help", as_json=True)}
+    assert verbs - entries == set()
 
 
 def test_help_lists_what_the_running_server_has(server):
