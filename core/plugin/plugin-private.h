@@ -15,8 +15,6 @@ typedef struct RookPluginPlan RookPluginPlan;
 
 /* --- for services ------------------------------------------------------------------------------------------------- */
 
-/* Whether @self may register now: only while its init runs. @what is for the message: "protocol imap". */
-gboolean rook_plugin_may_register (RookPlugin *self, const char *what, GError **error);
 
 /**
  * rook_plugin_on_drain:

@@ -306,6 +306,8 @@ imap_add_command (RookImap *self, RookPlugin *plugin, const RookImapCommand *com
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&self->lock);
 
+  if (!rook_plugin_may_register (plugin, "an IMAP command", error))
+    return FALSE;
   if (command->name == NULL || !ROOK_STRUCT_HAS (command, RookImapCommand, run) || command->run == NULL
       || g_hash_table_contains (self->commands, command->name))
     return refuse (error, "command", command->name);
@@ -320,6 +322,8 @@ imap_add_capability (RookImap *self, RookPlugin *plugin, const RookImapCapabilit
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&self->lock);
 
+  if (!rook_plugin_may_register (plugin, "an IMAP capability", error))
+    return FALSE;
   if (capability->name == NULL || !ROOK_STRUCT_HAS (capability, RookImapCapability, states))
     return refuse (error, "capability", capability->name);
   for (guint i = 0; i < self->capabilities->len; i++)

@@ -31,6 +31,36 @@ def test_command_and_capability_are_there(imap):
     assert wire.command("XECHO a b")[1].startswith(b"BAD ")
 
 
+def test_capability_is_listed_while_it_is_offered(imap):
+    wire = imap()
+    assert b"XSELECTED" not in capabilities(wire)
+    wire.ok("SELECT INBOX")
+    assert b"XSELECTED" in capabilities(wire)
+    wire.ok("UNSELECT")
+    assert b"XSELECTED" not in capabilities(wire)
+
+
+def test_mailbox_names_come_in_their_internal_form(imap):
+    wire = imap()
+    assert wire.command("XBOX INBOX")[1].startswith(b"OK user/")
+    assert wire.command("XBOX M&APw-ll")[1].endswith("Müll".encode())
+    assert wire.command("XBOX a&")[1].split()[0] in (b"BAD", b"NO")
+
+
+def test_registering_after_init_is_refused(imap):
+    wire = imap()
+    assert wire.command("XLATE")[1].startswith(b"NO [CANNOT] ")
+    assert wire.command("XLATER")[1] == b"BAD Unknown command"
+
+
+def test_commands_run_one_at_a_time_in_their_order(imap):
+    wire = imap()
+    wire.send(b"a1 XECHO one\r\na2 XECHO two\r\na3 NOOP\r\n")
+    assert [wire.line() for _ in range(4)] == [b'* XECHO "one"', b"a1 OK [XDONE] Echoed", b'* XECHO "two"',
+                                               b"a2 OK [XDONE] Echoed"]
+    assert wire.line().startswith(b"a3 OK")
+
+
 def test_a_client_that_has_gone_meanwhile_harms_nobody(imap):
     for _ in range(20):
         wire = imap()

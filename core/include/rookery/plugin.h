@@ -96,10 +96,14 @@ ROOK_EXPORT gboolean rook_plugin_provide (RookPlugin *self, const char *name, gc
 /* Finds what this plugin needs (its descriptor must say so). Returns: (nullable) the table; @out_data: (out) its data. */
 ROOK_EXPORT gconstpointer rook_plugin_lookup (RookPlugin *self, const char *name, gpointer *out_data, GError **error);
 
+/* For whoever takes registrations, and an interface that offers some: whether @self may make one, since it is in its
+ * init. @what: for the error. Errors: %ROOK_PLUGIN_ERROR_CONTRACT. */
+ROOK_EXPORT gboolean rook_plugin_may_register (RookPlugin *self, const char *what, GError **error);
+
 /**
  * rook_plugin_on_undo:
  *
- * For the services of the core: registers how to take back one registration of @self. @undo runs on the main worker.
+ * For the same: registers how to take back one registration of @self. @undo runs on the main worker.
  */
 ROOK_EXPORT void rook_plugin_on_undo (RookPlugin *self, RookFunc undo, gpointer data);
 
