@@ -26,11 +26,11 @@ extern const RookProtocol echo_protocol; /* its data is the fixture */
 void fixture_start (Fixture *self, const char *config);
 /* Stops it: asserts that every session was closed. */
 void fixture_stop (Fixture *self);
-/* Lets the main worker work until @condition holds (10 s at most). */
+/* Lets the main worker work until @condition holds (60 s at most). */
 #define fixture_wait(self, condition)                              \
   do                                                               \
     {                                                              \
-      gint64 end_ = g_get_monotonic_time () + 10 * G_USEC_PER_SEC; \
+      gint64 end_ = g_get_monotonic_time () + 60 * G_USEC_PER_SEC; \
       while (!(condition) && g_get_monotonic_time () < end_)       \
         fixture_iterate (self);                                    \
       g_assert_true (condition);                                   \

@@ -140,6 +140,23 @@ fixture_wait (Fixture *fixture, guint ms)
   rook_loop_run (fixture->server->loop);
 }
 
+void
+fixture_await_trace (Fixture *fixture, const char *expected)
+{
+  g_autofree char *heard = take_trace ();
+
+  while (strlen (heard) < strlen (expected))
+    {
+      g_autofree char *before = g_steal_pointer (&heard);
+      g_autofree char *more = NULL;
+
+      fixture_wait (fixture, 2);
+      more = take_trace ();
+      heard = g_strconcat (before, *before != '\0' && *more != '\0' ? ", " : "", more, NULL);
+    }
+  g_assert_cmpstr (heard, ==, expected);
+}
+
 RookPluginState
 fixture_get_state (Fixture *fixture, const char *name)
 {

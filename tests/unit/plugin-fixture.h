@@ -31,6 +31,9 @@ void fixture_wait (Fixture *fixture, guint ms);
 RookPluginState fixture_get_state (Fixture *fixture, const char *name);
 const char *fixture_get_reason (Fixture *fixture, const char *name);
 
+/* Runs the main worker until the modules have said @expected, and no more. */
+void fixture_await_trace (Fixture *fixture, const char *expected);
+
 /* What the modules said since the last call, joined by ", ". (transfer full) */
 char *take_trace (void);
 #define assert_trace(expected)              \

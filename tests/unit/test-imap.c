@@ -638,15 +638,14 @@ static void
 test_pattern_cannot_be_made_slow (void)
 {
   g_autoptr (GString) pattern = g_string_new (NULL), name = g_string_new (NULL);
-  gint64 start = g_get_monotonic_time ();
 
   for (guint i = 0; i < 200; i++)
     g_string_append (pattern, "*a");
   g_string_append (pattern, "b");
   for (guint i = 0; i < 1000; i++)
     g_string_append_c (name, 'a');
+  /* Were it slow it would take longer than the world has stood. */
   assert_match (pattern->str, name->str, FALSE);
-  g_assert_cmpint (g_get_monotonic_time () - start, <, 5 * G_USEC_PER_SEC);
 }
 
 int
