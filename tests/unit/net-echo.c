@@ -139,6 +139,10 @@ echo_line (RookConnection *connection, gpointer data, char *line, gsize length, 
   else if (g_str_equal (line, "WHO"))
     rook_connection_printf (connection, "%s %u %s\r\n", rook_connection_get_peer_address (connection),
                             rook_connection_get_peer_port (connection), rook_connection_get_local_address (connection));
+  else if (g_str_equal (line, "ID"))
+    rook_connection_printf (connection, "%s\r\n", rook_connection_get_id (connection));
+  else if (g_str_equal (line, "LOOPBACK"))
+    rook_connection_puts (connection, rook_connection_is_loopback (connection) ? "yes\r\n" : "no\r\n");
   else if (g_str_equal (line, "TLS"))
     echo_tls (connection);
   else if (g_str_equal (line, "QUIT"))
@@ -330,7 +334,7 @@ client_free (Client *self)
 void
 client_send_bytes (Client *self, gconstpointer data, gsize length)
 {
-  gint64 end = g_get_monotonic_time () + 30 * G_USEC_PER_SEC;
+  gint64 end = g_get_monotonic_time () + 60 * G_USEC_PER_SEC;
   const guint8 *from = data;
 
   while (length > 0 && g_get_monotonic_time () < end)
@@ -384,7 +388,7 @@ client_receive (Client *self)
 char *
 client_read_line (Client *self)
 {
-  gint64 end = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
+  gint64 end = g_get_monotonic_time () + 60 * G_USEC_PER_SEC;
   char *lf = NULL;
   char *line;
 
@@ -451,7 +455,7 @@ client_has_input (Client *self, guint ms)
 gboolean
 client_start_tls (Client *self, SSL_CTX *ctx, const char *host)
 {
-  gint64 end = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
+  gint64 end = g_get_monotonic_time () + 60 * G_USEC_PER_SEC;
   int code = 0;
 
   self->ssl = SSL_new (ctx);

@@ -12,3 +12,5 @@ check_PROGRAMS += %D%/test-net-tls
 tests_unit_test_net_tls_SOURCES = %D%/test-net-tls.c $(NET_TLS) $(NET_ECHO)
 check_PROGRAMS += %D%/test-net-connect
 tests_unit_test_net_connect_SOURCES = %D%/test-net-connect.c $(NET_TLS) $(NET_ECHO)
+check_PROGRAMS += %D%/test-net-calls
+tests_unit_test_net_calls_SOURCES = %D%/test-net-calls.c $(NET_ECHO)

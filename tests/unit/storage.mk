@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-check_PROGRAMS += %D%/test-storage
+check_PROGRAMS += %D%/test-storage %D%/test-storage-calls
 
 if ENABLE_STORAGE_GDBM
 check_PROGRAMS += %D%/test-storage-gdbm

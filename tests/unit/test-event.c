@@ -5,6 +5,7 @@
 #include "../lib/test-budget.h"
 #include "daemon/server-private.h"
 #include "event/event-private.h"
+#include "plugin/plugin-life.h"
 
 /* What a subscriber heard. Touched on the main worker only, but for the storm test. */
 typedef struct {
@@ -252,6 +253,90 @@ test_nothing_after_unsubscribe (void)
   rook_server_free_for_test (server);
 }
 
+static void
+test_subscriber_is_copied (void)
+{
+  RookServer *server = rook_server_new_for_test (NULL);
+  RookSubscriber mine = plain;
+  char id[] = "a";
+  Ear ear;
+
+  mine.mailbox_id = id;
+  ear_open (&ear, server, &mine);
+  memset (&mine, 0xff, sizeof mine);
+  *id = 'z';
+  publish (server, ROOK_EVENT_MESSAGE_NEW, "a", 1);
+  publish (server, ROOK_EVENT_MESSAGE_NEW, "z", 1);
+  assert_heard (&ear, "MessageNew:a:1 ");
+  ear_close (&ear);
+  rook_server_free_for_test (server);
+}
+
+static void *
+unsubscribe (void *data)
+{
+  Ear *ear = data;
+
+  rook_event_bus_unsubscribe (ear->bus, ear->subscription, ear_destroy);
+  return NULL;
+}
+
+/* It returns although the subscriber's worker, which is the test's own thread, does nothing meanwhile. */
+static void
+test_unsubscribe_from_another_thread (void)
+{
+  RookServer *server = rook_server_new_for_test (NULL);
+  pthread_t thread;
+  Ear ear;
+
+  ear_open (&ear, server, &plain);
+  publish (server, ROOK_EVENT_MESSAGE_NEW, "a", 1);
+  g_assert_cmpint (pthread_create (&thread, NULL, unsubscribe, &ear), ==, 0);
+  pthread_join (thread, NULL);
+  ear.subscription = NULL;
+  g_assert_cmpuint (ear.n_destroyed, ==, 0); /* that is for this worker to do */
+  ear_close (&ear);
+  rook_server_free_for_test (server);
+}
+
+/* --- a plugin's ---------------------------------------------------------------------------------------------------- */
+
+static Ear plugin_ear;
+
+static gboolean
+init_listening (RookPlugin *self, RookConfigGroup *config, GError **error)
+{
+  (void) config;
+  return rook_plugin_add_subscriber (self, rook_worker_current (), &plain, &plugin_ear, error);
+}
+
+static void
+test_subscriber_of_a_plugin (void)
+{
+  static const RookPluginDescriptor descriptor = { .struct_size = sizeof (RookPluginDescriptor),
+                                                   .abi_major = ROOK_ABI_MAJOR,
+                                                   .abi_minor = ROOK_ABI_MINOR,
+                                                   .name = "listening",
+                                                   .summary = "x",
+                                                   .version = "1",
+                                                   .license = "LGPL-2.1-or-later",
+                                                   .init = init_listening };
+  RookServer *server = rook_server_new_for_test (NULL);
+  RookPlugins *plugins = rook_server_get_plugins (server);
+  RookPlugin *plugin;
+
+  plugin_ear = (Ear){ .server = server, .bus = rook_server_get_event_bus (server), .log = g_string_new (NULL) };
+  plugin = rook_plugins_add_static (plugins, &descriptor, NULL, NULL);
+  g_assert_nonnull (plugin);
+  publish (server, ROOK_EVENT_MESSAGE_NEW, "a", 1);
+  assert_heard (&plugin_ear, "MessageNew:a:1 ");
+  g_assert_true (rook_plugins_remove_static (plugins, plugin, 1000));
+  publish (server, ROOK_EVENT_MESSAGE_NEW, "a", 2);
+  assert_heard (&plugin_ear, "");
+  g_string_free (plugin_ear.log, TRUE);
+  rook_server_free_for_test (server);
+}
+
 /* --- a storm: publishers and subscribers on all threads -------------------------------------------------------------- */
 
 #define STORM_EVENTS 20000
@@ -414,7 +499,7 @@ changed_nothing (G_GNUC_UNUSED RookPosition position, G_GNUC_UNUSED gpointer dat
 static void
 wait_for (Ear *ear)
 {
-  gint64 end_us = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
+  gint64 end_us = g_get_monotonic_time () + 60 * G_USEC_PER_SEC;
 
   while (ear->log->len == 0 && g_get_monotonic_time () < end_us)
     g_main_context_iteration (NULL, TRUE);
@@ -527,6 +612,9 @@ main (int argc, char **argv)
   g_test_add_func ("/event/overflow/names-each-mailbox-once", test_overflow_names_the_mailboxes_once);
   g_test_add_func ("/event/unsubscribe/while-being-told", test_leaving_while_being_told);
   g_test_add_func ("/event/unsubscribe/nothing-afterwards", test_nothing_after_unsubscribe);
+  g_test_add_func ("/event/unsubscribe/from-another-thread-returns-at-once", test_unsubscribe_from_another_thread);
+  g_test_add_func ("/event/subscribe/subscriber-is-copied", test_subscriber_is_copied);
+  g_test_add_func ("/event/plugin/subscribes-until-it-goes", test_subscriber_of_a_plugin);
   g_test_add_func ("/event/threads/each-mailbox-in-order-under-a-storm", test_storm);
   g_test_add_func ("/event/position/each-greater-than-any-before", test_positions_rise);
   g_test_add_func ("/event/position/waits-for-changes-that-have-not-ended", test_position_waits_for_open_changes);

@@ -423,6 +423,56 @@ test_utf7_bijection (void)
     }
 }
 
+static void
+test_message_is_referenced (void)
+{
+  static const char text[] = "Subject: s\r\nX-Raw: a\r\n  b\r\n\r\nbody\r\n";
+  g_autofree char *copy = g_strdup (text);
+  GBytes *message = g_bytes_new_static (copy, sizeof text - 1);
+  RookMime *mime = rook_mime_parse (message);
+  g_autofree char *header = NULL;
+
+  g_bytes_unref (message); /* it has a reference of its own */
+  header = rook_mime_get_header (mime, "X-Raw");
+  g_assert_cmpstr (header, ==, "a  b");
+  rook_mime_unref (mime);
+  g_assert_cmpstr (copy, ==, text);
+}
+
+/* What is not in the cached set can be asked of a parsed message alone, and rook_mime_is_header_cached() knows. */
+static void
+test_cached_headers (void)
+{
+  static const char *const cached[] = {
+    "Date", "From", "To", "Cc", "Subject", "Message-ID", "References", "In-Reply-To"
+  };
+  g_autoptr (GString) text = g_string_new ("X-Other: other\r\n");
+  g_autoptr (RookMime) mime = NULL;
+  g_autoptr (RookMime) again = NULL;
+  g_autoptr (GBytes) cache = NULL;
+  g_autofree char *parsed = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cached); i++)
+    g_string_append_printf (text, "%s: value %u\r\n", cached[i], i);
+  g_string_append (text, "\r\nbody\r\n");
+  mime = parse (text->str);
+  cache = rook_mime_to_cache (mime);
+  again = rook_mime_from_cache (cache);
+  for (guint i = 0; i < G_N_ELEMENTS (cached); i++)
+    {
+      g_autofree char *expected = g_strdup_printf ("value %u", i);
+      g_autofree char *lower = g_ascii_strdown (cached[i], -1);
+      g_autofree char *found = rook_mime_get_header (again, lower);
+
+      g_assert_true (rook_mime_is_header_cached (lower));
+      g_assert_cmpstr (found, ==, expected);
+    }
+  parsed = rook_mime_get_header (mime, "X-Other");
+  g_assert_cmpstr (parsed, ==, "other");
+  g_assert_false (rook_mime_is_header_cached ("X-Other"));
+  g_assert_null (rook_mime_get_header (again, "X-Other"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -443,6 +493,8 @@ main (int argc, char **argv)
   g_test_add_func ("/mime/cache/round-trip", test_cache_round_trip);
   g_test_add_func ("/mime/cache/damaged", test_cache_damaged);
   g_test_add_func ("/mime/header/first-unfolded", test_header);
+  g_test_add_func ("/mime/parse/message-is-referenced-and-not-changed", test_message_is_referenced);
+  g_test_add_func ("/mime/header/cached-set-and-no-other-after-from-cache", test_cached_headers);
   g_test_add_func ("/mime/header/filter", test_filter_header);
   g_test_add_func ("/mime/utf7/known", test_utf7_known);
   g_test_add_func ("/mime/utf7/refused", test_utf7_refused);

@@ -3,6 +3,7 @@
  * Connections over real sockets: reading, writing, deadlines, limits, the end. TLS is in test-net-tls.c,
  * the parts without sockets in test-net-parts.c.
  */
+#include "log/log-private.h"
 #include "net-echo.h"
 
 #include <malloc.h>
@@ -105,6 +106,38 @@ test_pause_keeps_order (void)
   fixture_stop (&fixture);
 }
 
+/* rookery/log.h: rook_log_connection(), of which this is the log's only caller so far. */
+static void
+test_log_names_the_connection (void)
+{
+  Fixture fixture;
+  g_autofree char *path = NULL;
+  g_autofree char *text = NULL;
+  const char *line;
+
+  fixture_start (&fixture, LISTENER "[log]\ntarget=file\nfile=@SCRATCH@/log\nlevel=debug\n");
+  path = g_build_filename (fixture.server->scratch, "log", NULL);
+  {
+    g_autoptr (Client) client = client_new (&fixture, "one");
+
+    client_expect (client, "HELLO");
+    client_send (client, "LOGIN anna\r\n");
+    client_expect (client, "IN");
+  }
+  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
+  rook_log_flush (rook_server_get_log (fixture.server));
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  line = strstr (text, " net.accept conn=");
+  g_assert_nonnull (line);
+  g_assert_true (
+      g_regex_match_simple ("^ net.accept conn=[^ ]+ protocol=echo address=127.0.0.1 listener=one\n", line, 0, 0));
+  line = strstr (text, " net.closed conn=");
+  g_assert_nonnull (line);
+  g_assert_true (
+      g_regex_match_simple ("^ net.closed conn=[^ ]+ protocol=echo user=anna address=127.0.0.1 reason=", line, 0, 0));
+  fixture_stop (&fixture);
+}
+
 static void
 test_line_flags (void)
 {
@@ -181,7 +214,7 @@ test_back_pressure (void)
     client_expect (slow, "HELLO");
     client_expect (other, "HELLO");
     client_send (slow, "SEND 67108864\r\nECHO after\r\n");
-    g_assert_true (client_has_input (slow, 1000));
+    g_assert_true (client_has_input (slow, 60000));
     for (guint i = 0; i < 100; i++) /* nobody else waits */
       {
         client_send (other, "ECHO x\r\n");
@@ -802,6 +835,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/input/many-lines", test_many_lines);
   g_test_add_func ("/net/input/pause-keeps-order", test_pause_keeps_order);
   g_test_add_func ("/net/input/line-flags", test_line_flags);
+  g_test_add_func ("/net/log/own-fields-of-the-connection-in-front", test_log_names_the_connection);
   g_test_add_func ("/net/input/raw", test_raw);
   g_test_add_func ("/net/input/endless-literal", test_endless_literal);
   g_test_add_func ("/net/output/back-pressure", test_back_pressure);

@@ -441,6 +441,93 @@ test_verify_sees_a_flipped_copy (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (count_faults (f), ==, 0);
 }
 
+/* Inverts a byte of every place in the files "NAME..." at which @text stands. Returns: how many there were. */
+static guint
+spoil (Fixture *f, const char *name, const char *text)
+{
+  g_autoptr (GDir) dir = g_dir_open (f->path, 0, NULL);
+  const char *file;
+  guint n = 0;
+
+  while ((file = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (f->path, file, NULL);
+      g_autofree char *content = NULL;
+      const char *found;
+      gsize size;
+
+      if (!g_str_has_prefix (file, name) || !g_file_get_contents (path, &content, &size, NULL))
+        continue;
+      for (found = content; (found = memmem (found, size - (gsize) (found - content), text, strlen (text))) != NULL;
+           found++, n++)
+        flip (path, (guint64) (found - content) + 1);
+    }
+  return n;
+}
+
+static void
+test_damaged_body_is_not_answered (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  RookBatch *batch = rook_batch_new (f->store);
+  g_autoptr (GBytes) body = g_bytes_new_static ("a body like no other", 20);
+  RookBlobId blob = rook_batch_blob (batch, ROOK_BLOB_MAIL, NULL, NULL, body);
+  g_autoptr (GBytes) found = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (rook_store_commit_wait (f->store, batch, NULL, NULL));
+  close_store (f);
+  g_assert_cmpuint (spoil (f, "", "a body like no other"), >, 0);
+  open_store (f);
+  found = rook_store_read_wait (f->store, blob, 0, 100, &error);
+  g_assert_null (found);
+  g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT);
+  g_assert_cmpuint (count_faults (f), >, 0);
+}
+
+static gboolean
+any_value (RookTable table G_GNUC_UNUSED, GBytes *key, GBytes *value, gpointer data G_GNUC_UNUSED)
+{
+  g_assert_cmpmem (g_bytes_get_data (key, NULL), g_bytes_get_size (key), "key", 3);
+  g_assert_cmpmem (g_bytes_get_data (value, NULL), g_bytes_get_size (value), "a value like no other", 21);
+  return TRUE;
+}
+
+static void
+test_foreach_checks_values (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+
+  put (f, "key", "a value like no other");
+  g_assert_true (rook_store_checkpoint (f->store, NULL));
+  g_assert_true (rook_store_checkpoint (f->store, NULL));
+  g_assert_true (rook_store_foreach (f->store, 1, any_value, NULL, NULL));
+  close_store (f);
+  g_assert_cmpuint (spoil (f, "table.", "a value like no other"), >, 0);
+  open_store (f);
+  g_assert_false (rook_store_foreach (f->store, 1, any_value, NULL, &error));
+  g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT);
+}
+
+static void
+test_newer_format_is_refused (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *path = NULL;
+  RookStoreSpec spec = { .struct_size = sizeof spec };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *content = NULL;
+  gsize size;
+
+  close_store (f);
+  path = last_log (f);
+  spec.path = f->path;
+  g_assert_true (g_file_get_contents (path, &content, &size, NULL));
+  gs_put16 ((guint8 *) content + 8, GS_FORMAT_VERSION + 1);
+  gs_put32 ((guint8 *) content + 252, gs_crc32c (0, content, 252));
+  g_assert_true (g_file_set_contents (path, content, (gssize) size, NULL));
+  g_assert_null (rook_store_open_backend (NULL, &gs_backend, &f->settings, &spec, &error));
+  g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_VERSION);
+}
+
 static void
 test_foreign_directory_not_touched (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
@@ -613,6 +700,9 @@ main (int argc, char **argv)
   TEST ("recovery/first-copy-cut", 2, test_one_copy_is_enough);
   TEST ("recovery/second-copy-cut", 3, test_one_copy_is_enough);
   TEST ("verify/sees-a-flipped-copy", 0, test_verify_sees_a_flipped_copy);
+  TEST ("read/damaged-body-is-not-answered", 0, test_damaged_body_is_not_answered);
+  TEST ("read/foreach-checks-values", 0, test_foreach_checks_values);
+  TEST ("open/newer-format-is-refused", 0, test_newer_format_is_refused);
   TEST ("open/foreign-directory-not-touched", 0, test_foreign_directory_not_touched);
   TEST ("open/making-cut-at-once-begins-anew", 0, test_making_cut_at_once_begins_anew);
   TEST ("failure/sync-settled-by-a-new-log", 0, test_failed_sync_is_settled_by_a_new_log);
