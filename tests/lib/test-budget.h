@@ -7,12 +7,24 @@
 
 #include <glib.h>
 
+static inline double
+test_budget_seconds (void)
+{
+  const char *given = g_getenv ("ROOKERY_TEST_SECONDS");
+
+  return given != NULL ? g_ascii_strtod (given, NULL) : g_test_slow () ? 300 : 5;
+}
+
+/* Whether this is the run of hours, for what counts in numbers and not in seconds. */
+static inline gboolean
+test_budget_is_long (void)
+{
+  return test_budget_seconds () >= 600;
+}
+
 /* The monotonic time at which a random test that begins now and may have @share of the budget has done enough. */
 static inline gint64
 test_budget_end (double share)
 {
-  const char *given = g_getenv ("ROOKERY_TEST_SECONDS");
-  double seconds = given != NULL ? g_ascii_strtod (given, NULL) : g_test_slow () ? 300 : 5;
-
-  return g_get_monotonic_time () + (gint64) (share * seconds * G_USEC_PER_SEC);
+  return g_get_monotonic_time () + (gint64) (share * test_budget_seconds () * G_USEC_PER_SEC);
 }
