@@ -101,6 +101,14 @@ rook_memory_disk_get_calls (RookMemoryDisk *disk)
   return disk->calls;
 }
 
+guint
+rook_memory_disk_count_stages (RookMemoryDisk *disk)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
+
+  return g_hash_table_size (disk->stages);
+}
+
 RookStore *
 rook_memory_disk_get_store (RookMemoryDisk *disk)
 {

@@ -28,6 +28,7 @@ void rook_memory_disk_hold (RookMemoryDisk *disk, gboolean hold);
  * there then if @applied. */
 void rook_memory_disk_fail (RookMemoryDisk *disk, guint nth, RookStoreError code, gboolean applied);
 guint rook_memory_disk_get_calls (RookMemoryDisk *disk);      /* that could have failed, ever */
+guint rook_memory_disk_count_stages (RookMemoryDisk *disk);   /* begun, and neither adopted nor dropped */
 RookStore *rook_memory_disk_get_store (RookMemoryDisk *disk); /* (transfer none) (nullable) the one open on it */
 
 G_END_DECLS

@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+#ifndef ROOK_SANITIZED
+
 #define N_WRITERS 3
 
 typedef struct {
@@ -188,14 +190,19 @@ test_power_cut (void)
   g_free (trial.disk);
 }
 
+#else
+
+static void
+test_power_cut (void)
+{
+  g_test_skip ("a sanitizer has its own write()");
+}
+#endif
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-#ifdef ROOK_SANITIZED
-  g_test_skip ("a sanitizer has its own write()");
-#else
   g_test_add_func ("/crash/store/power-cut", test_power_cut);
-#endif
   return g_test_run ();
 }

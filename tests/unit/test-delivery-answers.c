@@ -276,8 +276,6 @@ test_domains (void)
 {
   static const char local[] = "[delivery]\nlocal-domains=here.example\n";
   static const char realm[] = "[auth]\nrealms=users.example\n";
-  g_autoptr (Fixture) f = fixture_new ("[auth]\nvirtual-domains=true\n");
-  Asked there = { .f = f };
 
   check_resolves (NULL, "alice@any.example", ROOK_DELIVERY_OK);
   check_resolves (local, "alice@HERE.example", ROOK_DELIVERY_OK);
@@ -285,6 +283,14 @@ test_domains (void)
   check_resolves (local, "alice@any.example", ROOK_DELIVERY_UNKNOWN_USER);
   check_resolves (realm, "alice@users.example", ROOK_DELIVERY_UNKNOWN_USER);
   check_resolves (realm, "alice@any.example", ROOK_DELIVERY_OK);
+}
+
+static void
+test_user_with_domain (void)
+{
+  g_autoptr (Fixture) f = fixture_new ("[auth]\nvirtual-domains=true\n");
+  Asked there = { .f = f };
+
   must_create (f, NULL, "user/alice@one.example");
   there = ask (f, "alice@ONE.example");
   g_assert_cmpstr (there.recipient->mailbox, ==, "user/alice@one.example");
@@ -391,6 +397,7 @@ main (int argc, char **argv)
   ADD ("request/is-copied", test_request_is_copied);
   ADD ("message/to-many-is-stored-once", test_stored_once);
   ADD ("resolve/domains", test_domains);
+  ADD ("resolve/user-with-domain", test_user_with_domain);
   ADD ("resolve/user-has-an-inbox-or-may-get-one", test_user_exists_or_may_get_an_inbox);
   ADD ("filter/files-into-several-and-flags-wherever-it-goes", test_files_into_several_with_flags);
   ADD ("filter/of-a-plugin-goes-with-it", test_filter_of_a_plugin);

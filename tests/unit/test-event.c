@@ -44,7 +44,8 @@ ear_events (gpointer data, RookEvent *const *events, guint n_events)
   for (guint i = 0; i < n_events; i++)
     g_string_append_printf (ear->log, "%s:%s:%" G_GUINT64_FORMAT " ", rook_event_type_get_name (events[i]->type),
                             events[i]->mailbox_id != NULL ? events[i]->mailbox_id : "-", events[i]->sequence);
-  ear->position = rook_subscription_get_position (ear->subscription);
+  if (ear->subscription != NULL) /* a plugin's is kept for it */
+    ear->position = rook_subscription_get_position (ear->subscription);
   ear_leave (ear);
 }
 
