@@ -32,6 +32,7 @@ struct RookPool {
   GQueue queue;      /* of Task.link */
   guint max_threads, max_queued;
   guint n_threads, n_busy; /* n_busy of them are at work */
+  GArray *ended;           /* (element-type pthread_t) that have nothing left to do, to be joined */
   gboolean closing;
 };
 
@@ -43,6 +44,7 @@ pool_unref (RookPool *pool)
   rook_cond_clear (&pool->work);
   rook_cond_clear (&pool->finished);
   rook_mutex_clear (&pool->lock);
+  g_array_unref (pool->ended);
   g_free (pool->name);
   g_free (pool);
 }
@@ -116,6 +118,7 @@ static void *
 pool_thread (void *data)
 {
   RookPool *pool = data;
+  pthread_t self = pthread_self ();
   Task *task;
 
   rook_mutex_lock (&pool->lock);
@@ -128,6 +131,7 @@ pool_thread (void *data)
       pool->n_busy--;
     }
   pool->n_threads--;
+  g_array_append_val (pool->ended, self);
   rook_cond_broadcast (&pool->finished);
   rook_mutex_unlock (&pool->lock);
   pool_unref (pool);
@@ -143,6 +147,15 @@ is_full (RookPool *pool)
   return pool->queue.length >= pool->max_queued + n_free;
 }
 
+/* With the lock held, which they need no more: they are gone, their stacks too, when this returns. */
+static void
+join_ended (RookPool *pool)
+{
+  for (guint i = 0; i < pool->ended->len; i++)
+    pthread_join (g_array_index (pool->ended, pthread_t, i), NULL);
+  g_array_set_size (pool->ended, 0);
+}
+
 /* With the lock held: one more thread if there is more to do than idle ones to do it. */
 static void
 start_thread (RookPool *pool)
@@ -154,6 +167,7 @@ start_thread (RookPool *pool)
     return;
   if (pool->loop != NULL && !rook_loop_has_threads (pool->loop))
     return;
+  join_ended (pool);
   g_atomic_int_inc (&pool->references);
   if (pthread_create (&thread, NULL, pool_thread, pool) != 0)
     {
@@ -165,7 +179,6 @@ start_thread (RookPool *pool)
   pool->n_threads++;
   g_strlcpy (name, pool->name, sizeof name);
   pthread_setname_np (thread, name);
-  pthread_detach (thread);
 }
 
 RookPool *
@@ -177,6 +190,7 @@ rook_pool_new (RookLoop *loop, const char *name, guint max_threads, guint max_qu
   pool->references = 1;
   pool->loop = loop;
   pool->name = g_strdup (name);
+  pool->ended = g_array_new (FALSE, FALSE, sizeof (pthread_t));
   pool->max_threads = max_threads;
   pool->max_queued = max_queued;
   g_queue_init (&pool->queue);
@@ -214,6 +228,7 @@ rook_pool_free (RookPool *pool)
   rook_cond_broadcast (&pool->work);
   while (pool->n_threads > 0)
     rook_cond_wait (&pool->finished, &pool->lock);
+  join_ended (pool);
   rook_mutex_unlock (&pool->lock);
   pool_unref (pool);
 }

@@ -82,6 +82,7 @@ def server(kdc):
                                   "mechanisms": ["GSSAPI", "PLAIN"], "minimum-ssf": 0}})
     one.prepare()
     (one.state_directory / "imap.keytab").write_bytes(kdc.keytab.read_bytes())
+    (one.state_directory / "imap.keytab").chmod(0o600)
     run_quietly("chown", one.user, str(one.state_directory / "imap.keytab"))
     conf = one.directory / "krb5.conf"
     conf.write_bytes((kdc.directory / "krb5.conf").read_bytes())

@@ -266,7 +266,7 @@ def test_a_gigabyte_to_a_slow_reader_takes_no_memory(server, imap):
         chunk += 1
         if chunk % 1000 == 0:
             highest = max(highest, server.resident_kib())
-            assert server.threads() == threads
+            assert server.threads() <= threads  # those of pools may end meanwhile
     assert taken > rounds * count * size
     if SLOW <= 1:  # else a sanitizer keeps what is freed
         assert highest - before < 4096, f"{before} KiB grew to {highest}"
