@@ -71,7 +71,7 @@ canon_user (G_GNUC_UNUSED sasl_conn_t *conn, void *context, const char *in, unsi
     remember_attempted (self, in, length);
   /* As it is spelled: the password is looked up under it. proxy_policy() makes it canonical. */
   if (!rook_auth_spelled (self->settings, in, length, &user, NULL) || strlen (user) >= out_max)
-    return SASL_BADAUTH;
+    return (flags & SASL_CU_AUTHID) != 0 ? SASL_BADAUTH : SASL_NOAUTHZ;
   strcpy (out, user);
   *out_length = (unsigned) strlen (user);
   return SASL_OK;
@@ -125,9 +125,10 @@ proxy_policy (G_GNUC_UNUSED sasl_conn_t *conn, void *context, const char *reques
   RookAuthExchange *self = context;
   g_autofree char *user = NULL, *authcid = NULL;
 
-  if (!rook_auth_canonical (self->settings, requested, requested_length, &user, NULL)
-      || !rook_auth_canonical (self->settings, authid, authid_length, &authcid, NULL))
+  if (!rook_auth_canonical (self->settings, authid, authid_length, &authcid, NULL))
     return SASL_BADAUTH;
+  if (!rook_auth_canonical (self->settings, requested, requested_length, &user, NULL))
+    return SASL_NOAUTHZ; /* the password was right */
   g_clear_pointer (&self->identity, rook_identity_unref);
   self->identity = rook_auth_authorize (self->settings, authcid, user, NULL);
   return self->identity != NULL ? SASL_OK : SASL_NOAUTHZ;

@@ -175,6 +175,9 @@ set_client_certificates (SSL_CTX *ctx, RookConfigGroup *group, GPtrArray *mistak
   g_autoptr (GError) error = NULL;
   STACK_OF (X509_NAME) * names;
 
+  if (path == NULL && rook_config_group_get_boolean (group, "require-client-certificate"))
+    rook_config_add_mistake (mistakes, group, "require-client-certificate", ROOK_CONFIG_ERROR_CONFLICT,
+                             "there is no client-ca to check certificates with: set it, or leave this out");
   if (path == NULL)
     return;
   if (!rook_tls_check_readable (path, &error))

@@ -70,6 +70,8 @@ def test_unknown_user_and_wrong_password_read_the_same(server):
 def test_acting_as_another_is_for_admins(server):
     with ImapWire(server.port("imap")) as wire:
         assert attempt(wire, "alice", "pass", "bob").startswith(b"NO [AUTHORIZATIONFAILED]")
+        assert attempt(wire, "alice", "pass", "a/b").startswith(b"NO [AUTHORIZATIONFAILED]")  # nobody's name
+        assert attempt(wire, "alice", "wrong", "a/b").startswith(b"NO [AUTHENTICATIONFAILED]")
         assert attempt(wire, "admin", "pass", "bob").startswith(b"OK")
 
 

@@ -647,6 +647,8 @@ test_check (void)
   g_assert_cmpuint (mistakes_in ("[tls]\ncertificate=%s/a.pem\n", "a.pem"), >, 0); /* no key in it */
   g_assert_cmpuint (mistakes_in (TLS_GROUP "client-ca=%s/garbage.pem\n", "garbage.pem"), ==, 1);
   g_assert_cmpuint (mistakes_in (TLS_GROUP "ciphers=nonsense\n", "nonsense"), ==, 1);
+  g_assert_cmpuint (mistakes_in (TLS_GROUP "require-client-certificate=yes\n", "client-ca"), ==,
+                    1); /* nobody would be asked */
 }
 
 int
