@@ -344,9 +344,15 @@ class Server:
             raise HarnessError(f"rookeryd did not stop on SIGTERM:\n{self.log()}") from None
         if check:
             self.check_log()
-            if status != 0:
+            if status != 0 and not self.leak_checker_fell():
                 raise HarnessError(f"rookeryd ended with status {status}:\n{self.log()}")
         return status
+
+    def leak_checker_fell(self):
+        """Whether it was the leak checker itself that crashed, after the server had stopped: LLVM 14's does now and then, in
+        its own tracer, and has then looked at nothing. What it finds has another text and counts."""
+        log = self.log()
+        return "Tracer caught signal 11" in log and "LeakSanitizer has encountered a fatal error" in log
 
     def kill(self):
         """SIGKILL: what a power cut looks like to the disk cache."""
