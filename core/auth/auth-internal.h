@@ -210,6 +210,14 @@ gboolean rook_auth_checkers_check (RookAuthCheckers *checkers, const char *name,
 typedef struct RookThrottle RookThrottle;
 RookThrottle *rook_throttle_new (void);
 void rook_throttle_free (RookThrottle *throttle);
+
+/* What an attempt says of the password that came with it. */
+typedef enum {
+  ROOK_GUESS_WRONG,
+  ROOK_GUESS_RIGHT, /* and the attempt a success */
+  ROOK_GUESS_NONE   /* refused for another reason: neither counted nor forgiving */
+} RookGuess;
+
 /**
  * rook_throttle_settle:
  * @address: (nullable) %NULL: only the user is counted (an address that many share)
@@ -219,7 +227,7 @@ void rook_throttle_free (RookThrottle *throttle);
  * Notes how an attempt ended. Returns: for how many ms its answer is to be held back. Any thread.
  */
 guint rook_throttle_settle (RookThrottle *throttle, const RookAuthDelays *delays, const char *address,
-                            const char *source, const char *user, gboolean success, gint64 now_ms);
+                            const char *source, const char *user, RookGuess guess, gint64 now_ms);
 guint rook_throttle_get_size (RookThrottle *throttle);
 /* "2001:db8:1:2::/64" of an IPv6 address, else the address. (transfer full) */
 char *rook_throttle_network (const char *address);

@@ -54,25 +54,36 @@ tell (gpointer data)
   callback (challenge, identity, error, self->data);
 }
 
-/* What says that somebody guessed wrong, as opposed to a client or server that is not up to it. */
+/* Whether the outcome is a verdict on somebody, as opposed to a client or server that is not up to it. A right password
+ * with a name that its owner may not act for is no guess, or one user's typing error would slow a proxy down for all of its
+ * users; but its answer is as late as any, or it would tell at once what is held back of others. */
 static gboolean
-is_bad_guess (const GError *error)
+judges (RookAuthExchange *self, RookGuess *out_guess)
 {
-  return g_error_matches (error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_FAILED)
-         || g_error_matches (error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_NOT_AUTHORIZED)
-         || g_error_matches (error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_DISABLED);
+  const GError *error = self->error;
+
+  if (self->state == ROOK_EXCHANGE_DONE)
+    *out_guess = ROOK_GUESS_RIGHT;
+  else if (g_error_matches (error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_NOT_AUTHORIZED))
+    *out_guess = ROOK_GUESS_NONE;
+  else if (g_error_matches (error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_FAILED)
+           || g_error_matches (error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_DISABLED))
+    *out_guess = ROOK_GUESS_WRONG;
+  else
+    return FALSE;
+  return TRUE;
 }
 
 static guint
 delay_of (RookAuthExchange *self)
 {
-  gboolean success = self->state == ROOK_EXCHANGE_DONE;
   const RookAuthPeer *peer = &self->peer;
+  RookGuess guess;
 
-  if (self->state == ROOK_EXCHANGE_MORE || peer->delay_exempt || (!success && !is_bad_guess (self->error)))
+  if (self->state == ROOK_EXCHANGE_MORE || peer->delay_exempt || !judges (self, &guess))
     return 0;
   return rook_throttle_settle (self->auth->throttle, &self->settings->delays, peer->delay_shared ? NULL : peer->address,
-                               peer->address, self->attempted, success, g_get_monotonic_time () / 1000);
+                               peer->address, self->attempted, guess, g_get_monotonic_time () / 1000);
 }
 
 static const char *

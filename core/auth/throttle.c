@@ -158,7 +158,7 @@ typedef struct {
 } Keys;
 
 static guint
-settle_locked (RookThrottle *self, const RookAuthDelays *delays, const Keys *keys, gboolean success, gint64 now_ms)
+settle_locked (RookThrottle *self, const RookAuthDelays *delays, const Keys *keys, RookGuess guess, gint64 now_ms)
 {
   guint by_address = 0, by_user = 0;
 
@@ -167,14 +167,11 @@ settle_locked (RookThrottle *self, const RookAuthDelays *delays, const Keys *key
     by_address = line_up (self, delays, keys->address, delays->tolerance, now_ms);
   if (keys->user != NULL)
     by_user = line_up (self, delays, keys->user, 0, now_ms);
-  if (success)
-    {
-      forgive (self, keys->user, keys->address);
-      return MAX (by_address, by_user);
-    }
-  if (keys->address != NULL)
+  if (guess == ROOK_GUESS_RIGHT)
+    forgive (self, keys->user, keys->address);
+  if (guess == ROOK_GUESS_WRONG && keys->address != NULL)
     add_failure (self, keys->address, now_ms);
-  if (keys->user != NULL)
+  if (guess == ROOK_GUESS_WRONG && keys->user != NULL)
     add_failure (self, keys->user, now_ms);
   forget_old (self, delays, now_ms);
   return MAX (by_address, by_user);
@@ -182,7 +179,7 @@ settle_locked (RookThrottle *self, const RookAuthDelays *delays, const Keys *key
 
 guint
 rook_throttle_settle (RookThrottle *throttle, const RookAuthDelays *delays, const char *address, const char *source,
-                      const char *user, gboolean success, gint64 now_ms)
+                      const char *user, RookGuess guess, gint64 now_ms)
 {
   g_autofree char *network = rook_throttle_network (source);
   Keys keys = {
@@ -193,7 +190,7 @@ rook_throttle_settle (RookThrottle *throttle, const RookAuthDelays *delays, cons
 
   rook_mutex_lock (&throttle->lock);
   if (delays->first_ms > 0)
-    delay = settle_locked (throttle, delays, &keys, success, now_ms);
+    delay = settle_locked (throttle, delays, &keys, guess, now_ms);
   rook_mutex_unlock (&throttle->lock);
   g_free (keys.address);
   g_free (keys.user);

@@ -191,6 +191,32 @@ test_scram_acting_as_another (void)
   assert_user (&answer, "alice");
 }
 
+/* Ten minutes would be held back after a counted one: nobody would wait. A wrong password counts whatever the name. */
+static void
+test_refused_authzid_is_no_guess (gconstpointer data)
+{
+  static const char *const refused[] = { "boss", "a/b", "nobody" };
+  const char *mechanism = data;
+  g_autoptr (AuthFixture) fixture = auth_fixture_new ("backend=sasldb\nsasldb-path=@SCRATCH@/sasldb2\n"
+                                                      "failure-delay=10m\nfailure-delay-cap=1h\nadmins=boss\n");
+  g_auto (Answer) answer = { 0 };
+
+  auth_fixture_add_user (fixture, "mail.example.org", "alice", "wonder");
+  for (guint i = 0; i < G_N_ELEMENTS (refused); i++)
+    {
+      attempt (fixture, PEER_TLS, mechanism, "alice", "wonder", refused[i], &answer);
+      assert_failed (&answer, ROOK_AUTH_ERROR_NOT_AUTHORIZED);
+      auth_fixture_login (fixture, PEER_TLS, "alice", "wonder", refused[i], &answer);
+      assert_failed (&answer, ROOK_AUTH_ERROR_NOT_AUTHORIZED);
+    }
+  attempt (fixture, PEER_TLS, mechanism, "alice", "wonder", "", &answer);
+  assert_user (&answer, "alice");
+  g_assert_cmpuint (rook_throttle_get_size (fixture->auth->throttle), ==, 0);
+  attempt (fixture, PEER_TLS, mechanism, "alice", "wrong", "boss", &answer);
+  assert_failed (&answer, ROOK_AUTH_ERROR_FAILED);
+  g_assert_cmpuint (rook_throttle_get_size (fixture->auth->throttle), ==, 2);
+}
+
 /* The server's first message: "r=...,s=SALT,i=4096". */
 static char *
 scram_challenge (AuthFixture *fixture, const char *user)
@@ -457,6 +483,9 @@ main (int argc, char **argv)
   g_test_add_data_func ("/auth/mechanism/digest-md5", "DIGEST-MD5", test_secret_mechanism);
   g_test_add_func ("/auth/mechanism/scram-of-another-realm", test_scram_other_realm);
   g_test_add_func ("/auth/mechanism/scram-acting-as-another", test_scram_acting_as_another);
+  g_test_add_data_func ("/auth/delay/refused-authzid-is-no-guess/plain", "PLAIN", test_refused_authzid_is_no_guess);
+  g_test_add_data_func ("/auth/delay/refused-authzid-is-no-guess/scram", "SCRAM-SHA-256",
+                        test_refused_authzid_is_no_guess);
   g_test_add_func ("/auth/mechanism/scram-hides-who-exists", test_scram_hides_who_exists);
   g_test_add_func ("/auth/layer/both-ways", test_layer);
   g_test_add_func ("/auth/layer/forged-frame", test_forged_frame);

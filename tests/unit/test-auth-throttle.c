@@ -15,10 +15,10 @@ typedef struct {
 
 /* Each attempt a minute apart but for the memory: far enough that no answer waits for one before. */
 static guint
-attempt (Clock *clock, const char *address, const char *user, gboolean success)
+attempt (Clock *clock, const char *address, const char *user, RookGuess guess)
 {
   clock->now_ms += 31000;
-  return rook_throttle_settle (clock->throttle, &delays, address, address, user, success, clock->now_ms);
+  return rook_throttle_settle (clock->throttle, &delays, address, address, user, guess, clock->now_ms);
 }
 
 static void
@@ -36,7 +36,7 @@ test_grows_to_the_cap (void)
   static const guint wanted[] = { 0, 1000, 2000, 4000, 8000, 16000, 30000, 30000 };
 
   for (guint i = 0; i < G_N_ELEMENTS (wanted); i++)
-    g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", FALSE), ==, wanted[i]);
+    g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_WRONG), ==, wanted[i]);
 }
 
 static void
@@ -44,11 +44,26 @@ test_success_is_late_too_and_resets (void)
 {
   g_auto (Clock) clock = { rook_throttle_new (), 0 };
 
-  attempt (&clock, "192.0.2.1", "alice", FALSE);
-  attempt (&clock, "192.0.2.1", "alice", FALSE);
-  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", TRUE), ==, 2000);
-  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", TRUE), ==, 0);
+  attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_WRONG);
+  attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_WRONG);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_RIGHT), ==, 2000);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_RIGHT), ==, 0);
   g_assert_cmpuint (rook_throttle_get_size (clock.throttle), ==, 0);
+}
+
+/* As late as others, so that a right password can't be told from how fast it is refused; and no way to be forgiven. */
+static void
+test_no_guess_is_late_too_and_changes_nothing (void)
+{
+  g_auto (Clock) clock = { rook_throttle_new (), 0 };
+
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_NONE), ==, 0);
+  g_assert_cmpuint (rook_throttle_get_size (clock.throttle), ==, 0);
+  attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_WRONG);
+  attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_WRONG);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_NONE), ==, 2000);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_NONE), ==, 2000);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_WRONG), ==, 2000);
 }
 
 static void
@@ -57,8 +72,8 @@ test_nobody_locks_out_another (void)
   g_auto (Clock) clock = { rook_throttle_new (), 0 };
 
   for (guint i = 0; i < 100; i++)
-    attempt (&clock, "192.0.2.66", "alice", FALSE);
-  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", TRUE), ==, 0);
+    attempt (&clock, "192.0.2.66", "alice", ROOK_GUESS_WRONG);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_RIGHT), ==, 0);
 }
 
 static void
@@ -66,13 +81,13 @@ test_address_after_its_tolerance (void)
 {
   g_auto (Clock) clock = { rook_throttle_new (), 0 };
 
-  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "a", FALSE), ==, 0);
-  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "b", FALSE), ==, 0);
-  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "c", FALSE), ==, 0);
-  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "d", FALSE), ==, 0);
-  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "e", FALSE), ==, 1000);
-  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "f", FALSE), ==, 2000);
-  g_assert_cmpuint (attempt (&clock, "192.0.2.2", "g", FALSE), ==, 0);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "a", ROOK_GUESS_WRONG), ==, 0);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "b", ROOK_GUESS_WRONG), ==, 0);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "c", ROOK_GUESS_WRONG), ==, 0);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "d", ROOK_GUESS_WRONG), ==, 0);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "e", ROOK_GUESS_WRONG), ==, 1000);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "f", ROOK_GUESS_WRONG), ==, 2000);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.2", "g", ROOK_GUESS_WRONG), ==, 0);
 }
 
 static void
@@ -84,10 +99,10 @@ test_own_account_buys_no_guesses (void)
     {
       g_autofree char *victim = g_strdup_printf ("victim%u", i);
 
-      attempt (&clock, "192.0.2.1", victim, FALSE);
-      attempt (&clock, "192.0.2.1", "mallory", TRUE);
+      attempt (&clock, "192.0.2.1", victim, ROOK_GUESS_WRONG);
+      attempt (&clock, "192.0.2.1", "mallory", ROOK_GUESS_RIGHT);
     }
-  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "next", FALSE), >=, 4000);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "next", ROOK_GUESS_WRONG), >=, 4000);
 }
 
 static void
@@ -95,11 +110,11 @@ test_own_mistakes_are_forgiven_to_the_address (void)
 {
   g_auto (Clock) clock = { rook_throttle_new (), 0 };
 
-  attempt (&clock, "192.0.2.1", "other", FALSE);
+  attempt (&clock, "192.0.2.1", "other", ROOK_GUESS_WRONG);
   for (guint i = 0; i < 5; i++)
-    attempt (&clock, "192.0.2.1", "clumsy", FALSE);
-  attempt (&clock, "192.0.2.1", "clumsy", TRUE);
-  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "third", FALSE), ==, 0);
+    attempt (&clock, "192.0.2.1", "clumsy", ROOK_GUESS_WRONG);
+  attempt (&clock, "192.0.2.1", "clumsy", ROOK_GUESS_RIGHT);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "third", ROOK_GUESS_WRONG), ==, 0);
 }
 
 static void
@@ -112,10 +127,10 @@ test_shared_address_counts_users_only (void)
     {
       g_autofree char *user = g_strdup_printf ("user%u", i);
 
-      delay = rook_throttle_settle (clock.throttle, &delays, NULL, "127.0.0.1", user, FALSE, clock.now_ms);
+      delay = rook_throttle_settle (clock.throttle, &delays, NULL, "127.0.0.1", user, ROOK_GUESS_WRONG, clock.now_ms);
       g_assert_cmpuint (delay, ==, 0);
     }
-  delay = rook_throttle_settle (clock.throttle, &delays, NULL, "127.0.0.1", "user1", FALSE, clock.now_ms);
+  delay = rook_throttle_settle (clock.throttle, &delays, NULL, "127.0.0.1", "user1", ROOK_GUESS_WRONG, clock.now_ms);
   g_assert_cmpuint (delay, ==, 1000);
 }
 
@@ -125,19 +140,19 @@ test_many_at_once_stand_in_line (void)
   g_auto (Clock) clock = { rook_throttle_new (), 0 };
   guint last = 0;
 
-  attempt (&clock, "192.0.2.1", "alice", FALSE);
+  attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_WRONG);
   for (guint i = 0; i < 4; i++)
     {
-      guint delay =
-          rook_throttle_settle (clock.throttle, &delays, "192.0.2.1", "192.0.2.1", "alice", FALSE, clock.now_ms);
+      guint delay = rook_throttle_settle (clock.throttle, &delays, "192.0.2.1", "192.0.2.1", "alice", ROOK_GUESS_WRONG,
+                                          clock.now_ms);
 
       g_assert_cmpuint (delay, >, last);
       last = delay;
     }
   for (guint i = 0; i < 50; i++)
-    g_assert_cmpuint (
-        rook_throttle_settle (clock.throttle, &delays, "192.0.2.1", "192.0.2.1", "alice", FALSE, clock.now_ms), <=,
-        delays.cap_ms);
+    g_assert_cmpuint (rook_throttle_settle (clock.throttle, &delays, "192.0.2.1", "192.0.2.1", "alice",
+                                            ROOK_GUESS_WRONG, clock.now_ms),
+                      <=, delays.cap_ms);
 }
 
 static void
@@ -145,10 +160,10 @@ test_forgets_in_time (void)
 {
   g_auto (Clock) clock = { rook_throttle_new (), 0 };
 
-  attempt (&clock, "192.0.2.1", "alice", FALSE);
-  attempt (&clock, "192.0.2.1", "alice", FALSE);
+  attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_WRONG);
+  attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_WRONG);
   clock.now_ms += delays.memory_ms;
-  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", FALSE), ==, 0);
+  g_assert_cmpuint (attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_WRONG), ==, 0);
 }
 
 static void
@@ -160,12 +175,13 @@ test_table_is_bounded (void)
     {
       g_autofree char *address = g_strdup_printf ("198.51.%u.%u", i / 250, i % 250);
 
-      rook_throttle_settle (clock.throttle, &delays, address, address, "alice", FALSE, clock.now_ms);
+      rook_throttle_settle (clock.throttle, &delays, address, address, "alice", ROOK_GUESS_WRONG, clock.now_ms);
       g_assert_cmpuint (rook_throttle_get_size (clock.throttle), <=, delays.table);
     }
   /* The newest are the ones that are still known. */
-  g_assert_cmpuint (rook_throttle_settle (clock.throttle, &delays, NULL, "198.51.19.249", "alice", FALSE, clock.now_ms),
-                    ==, 1000);
+  g_assert_cmpuint (
+      rook_throttle_settle (clock.throttle, &delays, NULL, "198.51.19.249", "alice", ROOK_GUESS_WRONG, clock.now_ms),
+      ==, 1000);
 }
 
 static void
@@ -195,7 +211,8 @@ test_none_if_so_configured (void)
   none.first_ms = 0;
   for (guint i = 0; i < 20; i++)
     g_assert_cmpuint (
-        rook_throttle_settle (clock.throttle, &none, "192.0.2.1", "192.0.2.1", "alice", FALSE, clock.now_ms), ==, 0);
+        rook_throttle_settle (clock.throttle, &none, "192.0.2.1", "192.0.2.1", "alice", ROOK_GUESS_WRONG, clock.now_ms),
+        ==, 0);
 }
 
 int
@@ -204,6 +221,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/auth/throttle/grows-to-the-cap", test_grows_to_the_cap);
   g_test_add_func ("/auth/throttle/success-is-late-too-and-resets", test_success_is_late_too_and_resets);
+  g_test_add_func ("/auth/throttle/no-guess-is-late-too-and-changes-nothing",
+                   test_no_guess_is_late_too_and_changes_nothing);
   g_test_add_func ("/auth/throttle/nobody-locks-out-another", test_nobody_locks_out_another);
   g_test_add_func ("/auth/throttle/address-after-its-tolerance", test_address_after_its_tolerance);
   g_test_add_func ("/auth/throttle/own-account-buys-no-guesses", test_own_account_buys_no_guesses);
