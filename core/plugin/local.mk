@@ -4,6 +4,8 @@ EXTRA_DIST += %D%/README.md
 
 core_libcore_la_SOURCES += \
 	%D%/change.c \
+	%D%/elf.c \
+	%D%/elf.h \
 	%D%/interface.c \
 	%D%/module.c \
 	%D%/order.c \

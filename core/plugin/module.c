@@ -7,8 +7,11 @@
 #include "plugin/plugin-life.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "plugin/elf.h"
 
 /* The descriptor as ABI 1.0 had it: no plugin has less. */
 #define DESCRIPTOR_SIZE_1_0 (G_STRUCT_OFFSET (RookPluginDescriptor, fini) + sizeof (((RookPluginDescriptor *) 0)->fini))
@@ -63,11 +66,11 @@ check_owner_and_mode (const char *path, const struct stat *info, GError **error)
 }
 
 static gboolean
-check_file (const char *directory, const char *path, GError **error)
+check_place (int fd, const char *directory, const char *path, GError **error)
 {
   struct stat info;
 
-  if (stat (path, &info) != 0)
+  if (fstat (fd, &info) != 0)
     {
       g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_LOAD, "%s: %s", path, g_strerror (errno));
       return FALSE;
@@ -85,6 +88,23 @@ check_file (const char *directory, const char *path, GError **error)
       return FALSE;
     }
   return check_owner_and_mode (directory, &info, error);
+}
+
+/* Who may have written it first, then whether it is whole. */
+static gboolean
+check_file (const char *directory, const char *path, GError **error)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  gboolean good;
+
+  if (fd < 0)
+    {
+      g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_LOAD, "%s: %s", path, g_strerror (errno));
+      return FALSE;
+    }
+  good = check_place (fd, directory, path, error) && rook_elf_check (fd, path, error);
+  close (fd);
+  return good;
 }
 
 static gboolean

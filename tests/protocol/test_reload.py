@@ -8,7 +8,7 @@ import signal
 import socket
 
 import pytest
-from rookery_harness import BUILD, build_module, free_port
+from rookery_harness import BUILD, build_module, free_port, programs
 from rookery_wire import Wire
 
 
@@ -85,6 +85,32 @@ def test_what_cannot_be_put_back_is_told(make_server):
     assert states(server) == {"once": "failed"}
     marker.unlink()
     assert "started once" in server.reload(again)
+
+
+def test_module_that_was_cut_short_is_named_and_the_server_lives(make_server):
+    server = make_server(plugins=[], start=False)
+    server.prepare()
+    modules = server.directory / "modules"
+    modules.mkdir(mode=0o755)
+    module = modules / "example.so"
+    groups = {"partition default": None, "tls": None, "auth": None, "server": {"plugin-directory": modules}}
+    server.configure(groups)
+    server.start()
+    whole = (programs() / "plugins/.libs/example.so").read_bytes()
+    with_example = {**groups, "plugin example": {}}
+    for length in (0, 100, 4096, len(whole) // 2 & ~4095, len(whole) - 1):
+        module.write_bytes(whole[:length])
+        done = server.reload(with_example, check=False)
+        assert done.returncode == 1
+        assert f"[plugin example] {module}: " in done.stderr and "install it again" in done.stderr
+        checked = server.check_config()
+        assert checked.returncode == 1 and f"{module}: " in checked.stderr
+    module.unlink()
+    module.write_bytes(whole)
+    module.chmod(0o644)
+    if os.geteuid() == 0:
+        shutil.chown(module, server.user)
+    assert "started example" in server.reload(with_example)
 
 
 def test_mistakes_are_all_told_and_nothing_changes(notify):

@@ -3,6 +3,7 @@
  * Modules: which are loaded, which are refused and in which words; and the order of those that are loaded.
  */
 #include <glib/gstdio.h>
+#include <link.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,9 +72,129 @@ test_not_a_module (void)
   g_assert_true (g_file_set_contents (path, "no module\n", -1, NULL));
   message = refuse (directory, "text", ROOK_PLUGIN_ERROR_LOAD);
   g_assert_true (g_str_has_prefix (message, path));
+  g_assert_true (g_str_has_suffix (message, ": not a shared object"));
   g_unlink (path);
   g_rmdir (directory);
 }
+
+/* --- a file that is not whole ---------------------------------------------------------------------------------------- */
+
+typedef struct {
+  char *directory, *path, *contents;
+  gsize length;
+} Copy;
+
+static void
+set_up_copy (Copy *copy, gconstpointer data)
+{
+  (void) data;
+  copy->directory = g_dir_make_tmp ("modules-XXXXXX", NULL);
+  copy->path = copy_module (copy->directory, "good");
+  g_assert_true (g_file_get_contents (copy->path, &copy->contents, &copy->length, NULL));
+}
+
+static void
+tear_down_copy (Copy *copy, gconstpointer data)
+{
+  (void) data;
+  g_unlink (copy->path);
+  g_rmdir (copy->directory);
+  g_free (copy->directory);
+  g_free (copy->path);
+  g_free (copy->contents);
+}
+
+/* Writes what @contents are now, up to @length, and has it refused with a message that names the file. */
+static void
+refuse_copy (Copy *copy, gsize length, const char *pattern)
+{
+  g_autofree char *message = NULL;
+
+  g_assert_true (g_file_set_contents (copy->path, copy->contents, (gssize) length, NULL));
+  message = refuse (copy->directory, "good", ROOK_PLUGIN_ERROR_LOAD);
+  if (!g_str_has_prefix (message, copy->path) || !g_pattern_match_simple (pattern, message + strlen (copy->path)))
+    g_error ("%" G_GSIZE_FORMAT " bytes: %s", length, message);
+}
+
+static void
+test_cut_short (Copy *copy, gconstpointer data)
+{
+  (void) data;
+  refuse_copy (copy, 0, ": empty: install it again");
+  refuse_copy (copy, 3, ": damaged or cut short: it has 3 bytes, *");
+  refuse_copy (copy, sizeof (ElfW (Ehdr)) - 1, ": damaged or cut short: *header reaches to byte *");
+  refuse_copy (copy, sizeof (ElfW (Ehdr)), ": damaged or cut short: *program headers reach to byte *");
+  refuse_copy (copy, copy->length - 1, ": damaged or cut short: *section headers reach to byte *");
+  for (gsize length = 512; length < copy->length; length += 512)
+    refuse_copy (copy, length, ": damaged or cut short: *");
+}
+
+/* As a power cut leaves a file whose length was on the disk before its contents. */
+static void
+test_zeros (Copy *copy, gconstpointer data)
+{
+  (void) data;
+  /* The very last section header, at least, is gone. */
+  for (gsize length = (copy->length - sizeof (ElfW (Shdr))) / 512 * 512; length > 0; length -= 512)
+    {
+      memset (copy->contents + length, 0, copy->length - length);
+      refuse_copy (copy, copy->length, ": damaged*: install it again");
+    }
+}
+
+static ElfW (Phdr) * find_segment (Copy *copy, guint32 type)
+{
+  ElfW (Ehdr) *header = (gpointer) copy->contents;
+  ElfW (Phdr) *segments = (gpointer) (copy->contents + header->e_phoff);
+
+  for (guint i = 0; i < header->e_phnum; i++)
+    if (segments[i].p_type == type)
+      return &segments[i];
+  g_assert_not_reached ();
+}
+
+static void
+test_dynamic (Copy *copy, gconstpointer data)
+{
+  ElfW (Phdr) *dynamic = find_segment (copy, PT_DYNAMIC);
+
+  (void) data;
+  memset (copy->contents + dynamic->p_offset, 0, dynamic->p_filesz);
+  refuse_copy (copy, copy->length, ": damaged: its dynamic section *");
+  dynamic->p_type = PT_NULL;
+  refuse_copy (copy, copy->length, ": damaged: it has no dynamic section*");
+}
+
+static void
+test_segment (Copy *copy, gconstpointer data)
+{
+  ElfW (Phdr) *load = find_segment (copy, PT_LOAD);
+
+  (void) data;
+  load->p_offset = G_MAXLONG;
+  refuse_copy (copy, copy->length, ": damaged*");
+  load->p_offset = (ElfW (Off)) - 1;
+  refuse_copy (copy, copy->length, ": damaged: its headers name places that no file has*");
+}
+
+static void
+test_other_kind (Copy *copy, gconstpointer data)
+{
+  ElfW (Ehdr) *header = (gpointer) copy->contents;
+
+  (void) data;
+  header->e_machine ^= 1;
+  refuse_copy (copy, copy->length, ": built for another kind of machine (*");
+  header->e_machine ^= 1;
+  header->e_ident[EI_CLASS] = header->e_ident[EI_CLASS] == ELFCLASS64 ? ELFCLASS32 : ELFCLASS64;
+  refuse_copy (copy, copy->length, ": built for another kind of machine (*");
+  refuse_copy (copy, 52, ": *"); /* as short as a 32-bit header */
+  header->e_ident[EI_CLASS] = header->e_ident[EI_CLASS] == ELFCLASS64 ? ELFCLASS32 : ELFCLASS64;
+  header->e_type = ET_EXEC;
+  refuse_copy (copy, copy->length, ": not a shared object (ELF type 2, expected 3)");
+}
+
+/* -------------------------------------------------------------------------------------------------------------------- */
 
 static void
 test_writable (void)
@@ -274,6 +395,8 @@ test_mistakes (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (count_mistakes (fixture, "[plugin good]\nsize=99\nnonsense=1", NULL), ==, 2);
 }
 
+#define COPY_TEST(path, func) g_test_add (path, Copy, NULL, set_up_copy, func, tear_down_copy)
+
 int
 main (int argc, char **argv)
 {
@@ -281,6 +404,11 @@ main (int argc, char **argv)
   g_test_add_func ("/plugin/module/missing-is-refused", test_missing);
   g_test_add_func ("/plugin/module/name-that-is-none-is-refused", test_no_name);
   g_test_add_func ("/plugin/module/text-is-refused", test_not_a_module);
+  COPY_TEST ("/plugin/module/cut-short-is-refused", test_cut_short);
+  COPY_TEST ("/plugin/module/zeros-at-the-end-are-refused", test_zeros);
+  COPY_TEST ("/plugin/module/dynamic-section-that-is-none-is-refused", test_dynamic);
+  COPY_TEST ("/plugin/module/segment-beyond-the-file-is-refused", test_segment);
+  COPY_TEST ("/plugin/module/another-machines-is-refused", test_other_kind);
   g_test_add_func ("/plugin/module/writable-by-others-is-refused", test_writable);
   g_test_add_func ("/plugin/module/somebody-elses-is-refused", test_foreign);
   g_test_add_func ("/plugin/module/good-is-opened", test_good);
