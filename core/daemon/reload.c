@@ -112,6 +112,14 @@ on_ready (gpointer data, GError **error)
 }
 
 static void
+on_settle (RookPluginsAnswer answer, gpointer change, gpointer data)
+{
+  RookReload *reload = data;
+
+  rook_services_settle (reload->server, answer, change);
+}
+
+static void
 on_changed (GPtrArray *changes, const GError *error, gpointer data)
 {
   RookReload *reload = data;
@@ -186,8 +194,8 @@ run (RookReload *reload)
   rook_net_describe_changes (server->config, reload->config, reload->listeners);
   deadline =
       rook_config_group_get_duration_ms (rook_config_get_group (reload->config, "server", NULL), "drain-timeout");
-  rook_plugins_change (server->plugins, g_steal_pointer (&plan), server->config, (guint) deadline, on_ready, on_changed,
-                       reload);
+  rook_plugins_change (server->plugins, g_steal_pointer (&plan), server->config, (guint) deadline, on_ready, on_settle,
+                       on_changed, reload);
 }
 
 static void

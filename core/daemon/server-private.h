@@ -98,6 +98,9 @@ void rook_services_prepare (RookServer *server, RookConfig *config, GPtrArray *m
 /* The same, of what can fail only once plugins that have come run. */
 gboolean rook_services_prepare_late (RookServer *server, GError **error);
 void rook_services_abandon (RookServer *server);
+/* The last step before rook_services_reconfigure(), which takes time: stores that plugins have come for. Calls @answer on the
+ * main worker, perhaps at once. */
+void rook_services_settle (RookServer *server, RookPluginsAnswer answer, gpointer data);
 /* Adds, for people, what becomes of listeners. */
 void rook_net_describe_changes (RookConfig *before, RookConfig *after, GPtrArray *changes);
 /* At the stop: sessions finish what they are doing; those that are left are ended; stores are closed. */

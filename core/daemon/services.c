@@ -267,6 +267,15 @@ rook_services_abandon (RookServer *server)
 }
 
 void
+rook_services_settle (RookServer *server, RookPluginsAnswer answer, gpointer data)
+{
+  if (server->mail != NULL)
+    rook_mail_prepare (server->mail, answer, data);
+  else
+    answer (NULL, data);
+}
+
+void
 rook_services_drain (RookServer *server)
 {
   if (server->schedule != NULL)

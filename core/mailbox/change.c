@@ -109,7 +109,7 @@ take_effect (RookChangeOp *op)
   for (guint i = 0; op->subscribe != NULL && i < op->subscribe->len; i++)
     rook_names_set_subscribed (op->mail, after_at (op, 0)->owner, g_ptr_array_index (op->subscribe, i), TRUE);
   if (op->forget_user != NULL)
-    g_hash_table_remove (op->mail->subscriptions, op->forget_user);
+    g_hash_table_remove (op->mail->names->subscriptions, op->forget_user);
   rook_mutex_unlock (&op->mail->lock);
   for (guint i = 0; i < op->after->len; i++)
     {
@@ -190,7 +190,7 @@ static void
 forget_subscriptions (RookChangeOp *op, RookBatch *batch)
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&op->mail->lock);
-  GTree *names = g_hash_table_lookup (op->mail->subscriptions, op->forget_user);
+  GTree *names = g_hash_table_lookup (op->mail->names->subscriptions, op->forget_user);
 
   if (names != NULL)
     g_tree_foreach (names, forget_subscription, &(Forgetting){ batch, op->forget_user });
@@ -203,7 +203,7 @@ add_uidvalidity (RookChangeOp *op, RookBatch *batch)
   guint8 bytes[4];
 
   rook_mutex_lock (&op->mail->lock);
-  rook_put32 (bytes, op->mail->last_uidvalidity);
+  rook_put32 (bytes, op->mail->names->last_uidvalidity);
   rook_mutex_unlock (&op->mail->lock);
   value = g_bytes_new (bytes, sizeof bytes);
   rook_batch_put (batch, ROOK_STATE_META, key, value);
@@ -212,7 +212,7 @@ add_uidvalidity (RookChangeOp *op, RookBatch *batch)
 static void
 write_state (RookChangeOp *op)
 {
-  RookBatch *batch = rook_batch_new (op->mail->state);
+  RookBatch *batch = rook_batch_new (rook_mail_get_state (op->mail));
   g_autoptr (GBytes) nothing = g_bytes_new_static ("\001", 1);
 
   for (guint i = 0; i < op->after->len; i++)
@@ -231,7 +231,7 @@ write_state (RookChangeOp *op)
   if (op->forget_user != NULL)
     forget_subscriptions (op, batch);
   add_uidvalidity (op, batch);
-  rook_store_commit (op->mail->state, batch, state_written, op);
+  rook_store_commit (rook_mail_get_state (op->mail), batch, state_written, op);
 }
 
 /* --- partitions ------------------------------------------------------------------------------------------------- */
@@ -281,7 +281,7 @@ headers_for (RookChangeOp *op, RookPartition *partition)
       if (before_at (op, i) != NULL || !g_str_equal (after_at (op, i)->partition, partition->name))
         continue;
       if (batch == NULL)
-        batch = rook_batch_new (partition->store);
+        batch = rook_batch_new (rook_partition_get_store (partition));
       add_header (batch, after_at (op, i));
     }
   return batch;
@@ -297,12 +297,13 @@ write_partitions (RookChangeOp *op)
   for (guint i = 0; i < op->mail->partitions->len; i++)
     {
       RookPartition *partition = g_ptr_array_index (op->mail->partitions, i);
-      RookBatch *batch = partition->store != NULL ? headers_for (op, partition) : NULL;
+      RookStore *store = rook_partition_get_store (partition);
+      RookBatch *batch = store != NULL ? headers_for (op, partition) : NULL;
 
       if (batch == NULL)
         continue;
       op->waiting++;
-      rook_store_commit (partition->store, batch, partition_written, op);
+      rook_store_commit (store, batch, partition_written, op);
     }
   partition_written (0, NULL, op);
 }
@@ -351,7 +352,7 @@ my_turn (RookTurn *turn, gpointer data)
   RookChangeOp *op = data;
 
   op->turn = turn;
-  if (op->mail->state == NULL)
+  if (rook_mail_get_state (op->mail) == NULL)
     op->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE, "the server is not ready");
   if (op->error != NULL || !op->plan (op, &op->error) || op->after->len == 0)
     change_finish (op);

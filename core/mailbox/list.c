@@ -31,10 +31,10 @@ static GTree *
 choose_tree (Cursor *cursor)
 {
   if (cursor->subscribed)
-    return cursor->user != NULL ? g_hash_table_lookup (cursor->mail->subscriptions, cursor->user) : NULL;
+    return cursor->user != NULL ? g_hash_table_lookup (cursor->mail->names->subscriptions, cursor->user) : NULL;
   if (cursor->first_part || cursor->identity == NULL || rook_identity_is_admin (cursor->identity))
-    return cursor->mail->names;
-  return cursor->mail->others;
+    return cursor->mail->names->tree;
+  return cursor->mail->names->others;
 }
 
 /* With the lock held: the node to go on with. */

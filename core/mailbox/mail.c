@@ -11,18 +11,6 @@
 #define CLOSE_WAIT_US (2 * G_USEC_PER_SEC) /* for changes in flight */
 
 static void
-partition_free (gpointer data)
-{
-  RookPartition *partition = data;
-
-  g_clear_pointer (&partition->store, rook_store_close);
-  g_free (partition->name);
-  g_free (partition->path);
-  g_free (partition->backend);
-  g_free (partition);
-}
-
-static void
 add_metrics (RookMail *mail)
 {
   RookMetrics *metrics = rook_server_get_metrics (mail->server);
@@ -87,9 +75,9 @@ rook_mail_new (RookServer *server)
   mail->turns = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   mail->open = g_hash_table_new (g_str_hash, g_str_equal);
   g_queue_init (&mail->idle);
-  mail->partitions = g_ptr_array_new_with_free_func (partition_free);
+  mail->names = rook_names_new ();
+  rook_mail_add_partitions (mail, config);
   add_metrics (mail);
-  rook_names_init (mail);
   rook_mail_add_verbs (mail);
   rook_mail_add_jobs (mail);
   if (rook_server_get_auth (server) != NULL)
@@ -158,6 +146,15 @@ wait_for_changes (RookMail *mail)
   return (guint) left;
 }
 
+static void
+close_published (RookStore **place)
+{
+  RookStore *store = __atomic_exchange_n (place, NULL, __ATOMIC_ACQ_REL);
+
+  if (store != NULL)
+    rook_store_close (store);
+}
+
 void
 rook_mail_close_stores (RookMail *mail)
 {
@@ -168,8 +165,9 @@ rook_mail_close_stores (RookMail *mail)
   if (left > 0)
     rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_WARNING, "mailbox.still-open",
                       "%u mailboxes are still in use", left);
-  g_ptr_array_set_size (mail->partitions, 0);
-  g_clear_pointer (&mail->state, rook_store_close);
+  for (guint i = 0; i < mail->partitions->len; i++)
+    close_published (&((RookPartition *) g_ptr_array_index (mail->partitions, i))->store);
+  close_published (&mail->state);
 }
 
 void
@@ -177,8 +175,9 @@ rook_mail_free (RookMail *mail)
 {
   if (rook_server_get_auth (mail->server) != NULL)
     rook_auth_set_mailboxes (rook_server_get_auth (mail->server), NULL, NULL);
+  g_assert (mail->opening == NULL); /* a stop waits for the end of a reload */
   rook_mail_close_stores (mail);
-  rook_names_clear (mail);
+  rook_names_free (mail->names);
   g_hash_table_unref (mail->turns);
   g_hash_table_unref (mail->open);
   g_ptr_array_unref (mail->partitions);
@@ -198,6 +197,8 @@ rook_mail_reconfigure (RookMail *mail, RookConfig *config)
   mail->settings = settings;
   rook_mutex_unlock (&mail->lock);
   rook_mail_settings_unref (before);
+  if (mail->opening != NULL)
+    rook_opening_publish (g_steal_pointer (&mail->opening));
 }
 
 RookMailSettings *
@@ -214,6 +215,18 @@ rook_mail_get_max_message_size (RookMail *mail)
   g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
 
   return mail->settings->max_message_size;
+}
+
+RookStore *
+rook_mail_get_state (RookMail *mail)
+{
+  return __atomic_load_n (&mail->state, __ATOMIC_ACQUIRE);
+}
+
+RookStore *
+rook_partition_get_store (RookPartition *partition)
+{
+  return __atomic_load_n (&partition->store, __ATOMIC_ACQUIRE);
 }
 
 RookPartition *
@@ -233,13 +246,11 @@ RookStore *
 rook_mail_get_store (RookMail *mail, const char *partition, GError **error)
 {
   RookPartition *found = rook_mail_find_partition (mail, partition);
+  RookStore *store = found != NULL ? rook_partition_get_store (found) : NULL;
 
-  if (found == NULL || found->store == NULL)
-    {
-      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE, "the partition is not available");
-      return NULL;
-    }
-  return found->store;
+  if (store == NULL)
+    g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE, "the partition is not available");
+  return store;
 }
 
 RookPosition

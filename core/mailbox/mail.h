@@ -39,35 +39,50 @@ RookMailSettings *rook_mail_ref_settings (RookMail *mail);
 
 /* --- stores ----------------------------------------------------------------------------------------------------------- */
 
+/* As the configuration has it: there from the beginning, and constant but for its store. */
 typedef struct {
   char *name, *path, *backend;
-  RookStore *store; /* (owned) (nullable) NULL: unavailable */
+  RookStore *store;    /* (owned) (nullable) NULL: unavailable; atomic, see rook_partition_get_store() */
+  gboolean has_failed; /* of whoever opens: it was tried, and could not be opened */
 } RookPartition;
+
+typedef struct RookOpening RookOpening;
+
+/* What the state store says, in memory. */
+typedef struct {
+  GTree *tree;               /* name (of the entry) -> RookEntry; no tombstones */
+  GTree *others;             /* the same, of those that somebody but the owner may have rights on */
+  GHashTable *by_id;         /* id -> RookEntry; tombstones too */
+  GHashTable *subscriptions; /* user -> GTree of names */
+  guint32 last_uidvalidity;
+} RookNames;
 
 struct RookMail {
   RookServer *server; /* (unowned) */
   RookMutex lock;     /* guards everything up to the line below */
   RookMailSettings *settings;
-  GTree *names;              /* name (of the entry) -> RookEntry; no tombstones */
-  GTree *others;             /* the same, of those that somebody but the owner may have rights on */
-  GHashTable *by_id;         /* id -> RookEntry; tombstones too */
-  GHashTable *subscriptions; /* user -> GTree of names */
-  GHashTable *turns;         /* root -> GQueue of those who wait for it */
-  GHashTable *open;          /* id -> RookMailbox */
-  GQueue idle;               /* of RookMailbox: open, used by nobody, the coldest first */
-  guint32 last_uidvalidity;
+  RookNames *names;  /* (owned) empty while there is no state store */
+  GHashTable *turns; /* root -> GQueue of those who wait for it */
+  GHashTable *open;  /* id -> RookMailbox */
+  GQueue idle;       /* of RookMailbox: open, used by nobody, the coldest first */
   gboolean closing;
   guint n_blocking;   /* threads that are reading a store at length */
   RookCond unblocked; /* none are */
-  /* --- set before the first connection, then constant: */
+  /* --- */
+  RookStore *state;     /* (owned) (nullable) NULL: unavailable; atomic, see rook_mail_get_state() */
+  RookOpening *opening; /* (owned) (nullable) main worker: what a reload has opened and not published yet */
+  /* --- constant: */
   GPtrArray *partitions;                  /* (element-type RookPartition) */
-  RookStore *state;                       /* (owned) (nullable) */
   const RookStorageBackend *test_backend; /* (nullable) */
   gpointer test_backend_data;
   RookCounter *appends, *duplicates, *commits, *failures;
   RookGauge *n_mailboxes, *n_open;
 };
 
+/* A store is published once, when it is open and what it says has been read, and taken back when the server stops and
+ * nobody asks any more: whoever sees it may use it. (nullable) (transfer none) Any thread. */
+RookStore *rook_mail_get_state (RookMail *mail);
+RookStore *rook_partition_get_store (RookPartition *partition);
 RookPartition *rook_mail_find_partition (RookMail *mail, const char *name); /* (nullable) */
 /* The partition's store, or an error that says why not. */
 RookStore *rook_mail_get_store (RookMail *mail, const char *partition, GError **error);
@@ -84,8 +99,14 @@ void rook_mail_answer_later (RookMailCallback callback, gpointer data,
 
 /* --- names in memory (names.c): all with RookMail.lock held ----------------------------------------------------------- */
 
-void rook_names_init (RookMail *mail);
-void rook_names_clear (RookMail *mail);
+/* A set of its own, for whoever reads one: no lock is needed until it is published. */
+RookNames *rook_names_new (void);
+void rook_names_free (RookNames *names);
+void rook_names_add (RookNames *names, RookEntry *entry);
+void rook_names_add_subscription (RookNames *names, const char *user, const char *name);
+/* Puts them in the place of those there are, which are empty. Takes the lock itself, for a moment. @names: (transfer full) */
+void rook_names_publish (RookMail *mail, RookNames *names);
+
 /* Puts @entry in place of the one with its id; a tombstone leaves the tree. */
 void rook_names_put (RookMail *mail, RookEntry *entry);
 RookEntry *rook_names_find (RookMail *mail, const char *name);  /* (transfer none) (nullable) */
@@ -144,15 +165,40 @@ void rook_mail_end_blocking (RookMail *mail);
 /* prune.c: the job that forgets old deliveries. */
 void rook_mail_add_jobs (RookMail *mail);
 
-/* --- recover.c: after the stores are open --------------------------------------------------------------------------- */
+/* --- stores.c: opening ------------------------------------------------------------------------------------------------ */
 
-/* Looks through the headers of all partitions: finds the highest position, goes on clearing away what was deleted, and
- * tells the event bus that it can ask. */
-void rook_mail_recover (RookMail *mail);
+/* Stores that have been opened and that nobody sees yet. */
+struct RookOpening {
+  RookMail *mail;     /* (unowned) */
+  RookConfig *config; /* (owned) */
+  gboolean serving;   /* a reload: a store that was not tried before must open, or nothing changes */
+  RookStore *state;   /* (owned) (nullable) NULL: one is in use already */
+  RookNames *names;   /* (owned) (nullable) what the state store says */
+  RookStore **stores; /* (owned) by the partition's place: NULL: in use already, or not to be had */
+  /* What recover.c finds. */
+  guint64 highest;
+  GPtrArray *buried; /* (element-type RookEntry) (owned) */
+  /* Of a reload. */
+  GError *error; /* (owned) (nullable) */
+  RookMailPrepared callback;
+  gpointer data;
+};
 
-/* --- stores.c ------------------------------------------------------------------------------------------- */
+/* --- recover.c -------------------------------------------------------------------------------------------------------- */
 
-gboolean rook_mail_read_names (RookMail *mail, GError **error);
+/* Looks through the headers of the partitions that were opened, for the highest position and what was deleted and is not
+ * cleared away. Blocks. */
+void rook_opening_look_through (RookOpening *opening);
+/* Goes on clearing away, and tells the event bus that it can ask: the stores are published. */
+void rook_opening_go_on (RookOpening *opening);
+
+/* --- for all ---------------------------------------------------------------------------------------------------------- */
+
+void rook_mail_add_partitions (RookMail *mail, RookConfig *config);
+/* Frees @opening, and closes what of it was not published: blocks. */
+void rook_opening_free (RookOpening *opening);
+/* Lets everybody see what is in @opening, and frees it. Main worker. */
+void rook_opening_publish (RookOpening *opening);
 GBytes *rook_bytes_of_text (const char *text); /* without the NUL */
 GBytes *rook_subscription_key (const char *user, const char *name);
 #define ROOK_META_UIDVALIDITY "uidvalidity"

@@ -19,16 +19,26 @@ void rook_mail_free (RookMail *mail);
 void rook_mail_check (RookConfig *config, GPtrArray *mistakes);
 void rook_mail_reconfigure (RookMail *mail, RookConfig *config);
 
-/* Opens the state store and the partitions' and reads the names; before the first connection, after the storage plugin
- * is there. A partition that can't be opened is logged and unavailable; only the state store is an error. Blocks. */
+/* At the start: opens the state store and the partitions' and reads the names; before the first connection, after the storage
+ * plugin is there. A partition that can't be opened is logged and unavailable; only the state store is an error. Blocks. */
 gboolean rook_mail_open_stores (RookMail *mail, GError **error);
+
+/* @error: (nullable): which store could not be opened, and why */
+typedef void (*RookMailPrepared) (const GError *error, gpointer data);
+/**
+ * rook_mail_prepare:
+ *
+ * In a reload: opens what is not open and whose backend a plugin offers now, on a pool thread, and shows it to nobody before
+ * rook_mail_reconfigure(), which has to follow. A store that could not be opened before either is left as it is; any other
+ * that can't be opened is the error, and then none is open that was not. @callback runs on the main worker, and inside the
+ * call if there is nothing to open.
+ */
+void rook_mail_prepare (RookMail *mail, RookMailPrepared callback, gpointer data);
 /* Ends what can be ended and closes the stores; everything asked for later is UNAVAILABLE. Blocks. */
 void rook_mail_close_stores (RookMail *mail);
 guint64 rook_mail_get_max_message_size (RookMail *mail);
 /* For tests: a backend that no plugin registered, in place of mailbox/storage. Before opening. */
 void rook_mail_set_backend (RookMail *mail, const RookStorageBackend *backend, gpointer data);
-/* Whether a storage backend (a plugin's) of that name is in use. */
-gboolean rook_mail_uses_backend (RookMail *mail, const char *name);
 
 /* --- content: a message made ready once for any number of mailboxes ---------------------------------------------- */
 

@@ -17,69 +17,93 @@ unref_tree (gpointer tree)
   g_tree_unref (tree);
 }
 
-void
-rook_names_init (RookMail *mail)
+RookNames *
+rook_names_new (void)
 {
-  mail->names = g_tree_new_full (rook_name_compare, NULL, NULL, unref_entry);
-  mail->others = g_tree_new_full (rook_name_compare, NULL, NULL, unref_entry);
-  mail->by_id = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, unref_entry);
-  mail->subscriptions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, unref_tree);
+  RookNames *names = g_new0 (RookNames, 1);
+
+  names->tree = g_tree_new_full (rook_name_compare, NULL, NULL, unref_entry);
+  names->others = g_tree_new_full (rook_name_compare, NULL, NULL, unref_entry);
+  names->by_id = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, unref_entry);
+  names->subscriptions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, unref_tree);
+  return names;
 }
 
 void
-rook_names_clear (RookMail *mail)
+rook_names_free (RookNames *names)
 {
-  g_clear_pointer (&mail->names, g_tree_unref);
-  g_clear_pointer (&mail->others, g_tree_unref);
-  g_clear_pointer (&mail->by_id, g_hash_table_unref);
-  g_clear_pointer (&mail->subscriptions, g_hash_table_unref);
+  g_tree_unref (names->tree);
+  g_tree_unref (names->others);
+  g_hash_table_unref (names->by_id);
+  g_hash_table_unref (names->subscriptions);
+  g_free (names);
 }
 
 static void
-take_out (RookMail *mail, RookEntry *entry)
+take_out (RookNames *names, RookEntry *entry)
 {
-  RookEntry *present = g_tree_lookup (mail->names, entry->name);
+  RookEntry *present = g_tree_lookup (names->tree, entry->name);
 
   if (present != entry)
     return; /* the name has gone to another mailbox meanwhile */
-  g_tree_remove (mail->others, entry->name);
-  g_tree_remove (mail->names, entry->name);
+  g_tree_remove (names->others, entry->name);
+  g_tree_remove (names->tree, entry->name);
+}
+
+void
+rook_names_add (RookNames *names, RookEntry *entry)
+{
+  RookEntry *before = g_hash_table_lookup (names->by_id, entry->id);
+
+  if (before != NULL && !before->deleted)
+    take_out (names, before);
+  g_hash_table_replace (names->by_id, entry->id, rook_entry_ref (entry));
+  if (!entry->deleted)
+    {
+      g_tree_replace (names->tree, entry->name, rook_entry_ref (entry));
+      if (entry->for_others)
+        g_tree_replace (names->others, entry->name, rook_entry_ref (entry));
+    }
+  names->last_uidvalidity = MAX (names->last_uidvalidity, entry->uidvalidity);
 }
 
 void
 rook_names_put (RookMail *mail, RookEntry *entry)
 {
-  RookEntry *before = g_hash_table_lookup (mail->by_id, entry->id);
+  rook_names_add (mail->names, entry);
+  rook_gauge_set (mail->n_mailboxes, g_tree_nnodes (mail->names->tree));
+}
 
-  if (before != NULL && !before->deleted)
-    take_out (mail, before);
-  g_hash_table_replace (mail->by_id, entry->id, rook_entry_ref (entry));
-  if (!entry->deleted)
-    {
-      g_tree_replace (mail->names, entry->name, rook_entry_ref (entry));
-      if (entry->for_others)
-        g_tree_replace (mail->others, entry->name, rook_entry_ref (entry));
-    }
-  mail->last_uidvalidity = MAX (mail->last_uidvalidity, entry->uidvalidity);
-  rook_gauge_set (mail->n_mailboxes, g_tree_nnodes (mail->names));
+void
+rook_names_publish (RookMail *mail, RookNames *names)
+{
+  RookNames *before;
+
+  rook_mutex_lock (&mail->lock);
+  before = mail->names;
+  names->last_uidvalidity = MAX (names->last_uidvalidity, before->last_uidvalidity);
+  mail->names = names;
+  rook_gauge_set (mail->n_mailboxes, g_tree_nnodes (names->tree));
+  rook_mutex_unlock (&mail->lock);
+  rook_names_free (before);
 }
 
 RookEntry *
 rook_names_find (RookMail *mail, const char *name)
 {
-  return g_tree_lookup (mail->names, name);
+  return g_tree_lookup (mail->names->tree, name);
 }
 
 RookEntry *
 rook_names_find_id (RookMail *mail, const char *id)
 {
-  return g_hash_table_lookup (mail->by_id, id);
+  return g_hash_table_lookup (mail->names->by_id, id);
 }
 
 gboolean
 rook_names_has_children (RookMail *mail, const char *name)
 {
-  GTreeNode *node = g_tree_upper_bound (mail->names, name);
+  GTreeNode *node = g_tree_upper_bound (mail->names->tree, name);
 
   return node != NULL && rook_name_is_below (g_tree_node_key (node), name);
 }
@@ -89,7 +113,7 @@ rook_names_below (RookMail *mail, const char *name, gboolean with_itself)
 {
   GPtrArray *found = g_ptr_array_new_with_free_func (unref_entry);
   RookEntry *itself = rook_names_find (mail, name);
-  GTreeNode *node = g_tree_upper_bound (mail->names, name);
+  GTreeNode *node = g_tree_upper_bound (mail->names->tree, name);
 
   if (itself != NULL && with_itself)
     g_ptr_array_add (found, rook_entry_ref (itself));
@@ -120,23 +144,31 @@ rook_names_find_parent (RookMail *mail, const char *name)
 gboolean
 rook_names_is_subscribed (RookMail *mail, const char *user, const char *name)
 {
-  GTree *names = g_hash_table_lookup (mail->subscriptions, user);
+  GTree *names = g_hash_table_lookup (mail->names->subscriptions, user);
 
   return names != NULL && g_tree_lookup_extended (names, name, NULL, NULL);
 }
 
 void
+rook_names_add_subscription (RookNames *names, const char *user, const char *name)
+{
+  GTree *subscribed = g_hash_table_lookup (names->subscriptions, user);
+
+  if (subscribed == NULL)
+    {
+      subscribed = g_tree_new_full (rook_name_compare, NULL, g_free, NULL);
+      g_hash_table_insert (names->subscriptions, g_strdup (user), subscribed);
+    }
+  g_tree_replace (subscribed, g_strdup (name), NULL);
+}
+
+void
 rook_names_set_subscribed (RookMail *mail, const char *user, const char *name, gboolean subscribed)
 {
-  GTree *names = g_hash_table_lookup (mail->subscriptions, user);
+  GTree *names = g_hash_table_lookup (mail->names->subscriptions, user);
 
-  if (names == NULL && subscribed)
-    {
-      names = g_tree_new_full (rook_name_compare, NULL, g_free, NULL);
-      g_hash_table_insert (mail->subscriptions, g_strdup (user), names);
-    }
   if (subscribed)
-    g_tree_replace (names, g_strdup (name), NULL);
+    rook_names_add_subscription (mail->names, user, name);
   else if (names != NULL)
     g_tree_remove (names, name);
 }
@@ -229,6 +261,6 @@ rook_mail_next_uidvalidity (RookMail *mail)
   g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
   guint32 now = (guint32) (g_get_real_time () / G_USEC_PER_SEC);
 
-  mail->last_uidvalidity = MAX (now, mail->last_uidvalidity + 1);
-  return mail->last_uidvalidity;
+  mail->names->last_uidvalidity = MAX (now, mail->names->last_uidvalidity + 1);
+  return mail->names->last_uidvalidity;
 }

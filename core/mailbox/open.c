@@ -24,7 +24,7 @@ rook_mailbox_new (RookMail *mail, RookEntry *entry, RookPartition *partition)
   mailbox->ref = 1;
   mailbox->id = g_strdup (entry->id);
   mailbox->partition = partition;
-  mailbox->store = partition->store;
+  mailbox->store = rook_partition_get_store (partition);
   mailbox->idle_link.data = mailbox;
   mailbox->entry = rook_entry_ref (entry);
   mailbox->keywords = g_ptr_array_new_with_free_func (g_free);

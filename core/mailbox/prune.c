@@ -42,11 +42,11 @@ look_through (gpointer data)
     return;
   for (; p->partition < p->mail->partitions->len && p->error == NULL; p->partition++)
     {
-      RookPartition *partition = g_ptr_array_index (p->mail->partitions, p->partition);
+      RookStore *store = rook_partition_get_store (g_ptr_array_index (p->mail->partitions, p->partition));
 
       g_ptr_array_add (p->old, g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref));
-      if (partition->store != NULL)
-        rook_store_foreach (partition->store, ROOK_PART_DUPLICATES, look_at_mark, p, &p->error);
+      if (store != NULL)
+        rook_store_foreach (store, ROOK_PART_DUPLICATES, look_at_mark, p, &p->error);
     }
   rook_mail_end_blocking (p->mail);
 }
@@ -79,23 +79,21 @@ forgotten (guint64 position, const GError *error, gpointer data)
 static void
 forget_some (Pruning *p)
 {
-  guint n_partitions = MIN (p->old->len, p->mail->partitions->len); /* none once the stores are closed */
-
-  for (guint i = 0; p->error == NULL && !rook_job_run_is_cancelled (p->run) && i < n_partitions; i++)
+  for (guint i = 0; p->error == NULL && !rook_job_run_is_cancelled (p->run) && i < p->old->len; i++)
     {
-      RookPartition *partition = g_ptr_array_index (p->mail->partitions, i);
+      RookStore *store = rook_partition_get_store (g_ptr_array_index (p->mail->partitions, i));
       GPtrArray *keys = g_ptr_array_index (p->old, i);
       guint n = MIN (keys->len, PIECE);
       RookBatch *batch;
 
-      if (n == 0)
+      if (n == 0 || store == NULL) /* none is open any more once the server stops */
         continue;
-      batch = rook_batch_new (partition->store);
+      batch = rook_batch_new (store);
       for (guint k = 0; k < n; k++)
         rook_batch_delete (batch, ROOK_PART_DUPLICATES, g_ptr_array_index (keys, keys->len - 1 - k));
       g_ptr_array_set_size (keys, (gint) (keys->len - n));
       p->n_forgotten += n;
-      rook_store_commit (partition->store, batch, forgotten, p);
+      rook_store_commit (store, batch, forgotten, p);
       return;
     }
   finish (p);

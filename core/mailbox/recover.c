@@ -10,6 +10,7 @@
 
 typedef struct {
   RookMail *mail;
+  RookNames *names; /* (nullable) those that are not published yet */
   guint64 highest;
   guint64 since;
   GPtrArray *buried;  /* (nullable) (element-type RookEntry) */
@@ -21,8 +22,12 @@ typedef struct {
 static void
 look_at_entry (Looking *looking, const char *id)
 {
-  g_autoptr (RookEntry) entry = rook_mail_ref_entry_by_id (looking->mail, id);
+  g_autoptr (RookEntry) entry = NULL;
 
+  if (looking->names == NULL)
+    entry = rook_mail_ref_entry_by_id (looking->mail, id);
+  else if (g_hash_table_contains (looking->names->by_id, id))
+    entry = rook_entry_ref (g_hash_table_lookup (looking->names->by_id, id));
   if (entry == NULL)
     looking->unknown++;
   else if (entry->deleted)
@@ -64,36 +69,40 @@ look_at_header (RookTable table, GBytes *key, GBytes *value, gpointer data)
   return TRUE;
 }
 
+/* %FALSE: it could not be looked through. */
+static gboolean
+look_through (Looking *looking, RookStore *store)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (store == NULL)
+    return FALSE;
+  if (rook_store_foreach (store, ROOK_PART_HEADERS, look_at_header, looking, &error))
+    return TRUE;
+  g_error_free (rook_mail_error_from_store (looking->mail, error));
+  return FALSE;
+}
+
 /* %FALSE: a partition could not be looked through. */
 static gboolean
 look_everywhere (Looking *looking)
 {
+  GPtrArray *partitions = looking->mail->partitions;
   gboolean whole = TRUE;
 
-  for (guint i = 0; i < looking->mail->partitions->len; i++)
-    {
-      RookPartition *partition = g_ptr_array_index (looking->mail->partitions, i);
-      g_autoptr (GError) error = NULL;
-
-      if (partition->store != NULL
-          && rook_store_foreach (partition->store, ROOK_PART_HEADERS, look_at_header, looking, &error))
-        continue;
-      whole = FALSE;
-      if (error != NULL)
-        g_error_free (rook_mail_error_from_store (looking->mail, error));
-    }
+  for (guint i = 0; i < partitions->len; i++)
+    whole &= look_through (looking, rook_partition_get_store (g_ptr_array_index (partitions, i)));
   return whole;
 }
 
 /* Adds what the names know: mailboxes made, renamed, deleted. */
 static void
-look_at_names (Looking *looking)
+look_at_names (Looking *looking, RookNames *names)
 {
-  g_autoptr (RookLocker) locker = rook_locker_new (&looking->mail->lock);
   GHashTableIter iter;
   gpointer value;
 
-  g_hash_table_iter_init (&iter, looking->mail->by_id);
+  g_hash_table_iter_init (&iter, names->by_id);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
       RookEntry *entry = value;
@@ -125,26 +134,38 @@ changed_since (RookPosition position, gpointer data)
       g_ptr_array_unref (looking.changed);
       return NULL;
     }
-  look_at_names (&looking);
+  rook_mutex_lock (&looking.mail->lock);
+  look_at_names (&looking, looking.mail->names);
+  rook_mutex_unlock (&looking.mail->lock);
   g_ptr_array_add (looking.changed, NULL);
   return (char **) g_ptr_array_free (looking.changed, FALSE);
 }
 
 void
-rook_mail_recover (RookMail *mail)
+rook_opening_look_through (RookOpening *opening)
 {
-  RookEventBus *bus = rook_server_get_event_bus (mail->server);
-  Looking looking = { .mail = mail, .buried = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_entry_unref) };
+  RookMail *mail = opening->mail;
+  Looking looking = { .mail = mail, .names = opening->names, .buried = opening->buried };
 
-  look_everywhere (&looking);
-  look_at_names (&looking);
+  for (guint i = 0; i < mail->partitions->len; i++)
+    if (opening->stores[i] != NULL)
+      look_through (&looking, opening->stores[i]);
+  if (opening->names != NULL)
+    look_at_names (&looking, opening->names);
   if (looking.unknown + looking.damaged > 0)
     rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_WARNING, "mailbox.unknown-headers",
                       "%u mailboxes on partitions are unknown to the state store, %u headers do not read",
                       looking.unknown, looking.damaged);
-  for (guint i = 0; i < looking.buried->len; i++)
-    rook_mail_clear_contents (mail, g_ptr_array_index (looking.buried, i));
-  g_ptr_array_unref (looking.buried);
+  opening->highest = looking.highest;
+}
+
+void
+rook_opening_go_on (RookOpening *opening)
+{
+  RookEventBus *bus = rook_server_get_event_bus (opening->mail->server);
+
   if (bus != NULL)
-    rook_event_bus_set_source (bus, looking.highest, changed_since, mail);
+    rook_event_bus_set_source (bus, opening->highest, changed_since, opening->mail);
+  for (guint i = 0; i < opening->buried->len; i++)
+    rook_mail_clear_contents (opening->mail, g_ptr_array_index (opening->buried, i));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The stores: one for state, one a partition; opened once, each with the id it is known by.
+ * The stores: one for state, one a partition; each with the id it is known by. At the start, and by a reload that brought
+ * their plugin, those that can be had are opened, what the state store says is read, and only then are they published.
  *
  * Nothing is initialised in silence: a new state store only where no partition holds anything, a new partition store
  * only for a partition that the state store does not know.
@@ -10,6 +11,7 @@
 #include "mailbox/codec.h"
 #include "mailbox/mail.h"
 #include "mailbox/record.h"
+#include "storage/storage-private.h"
 
 #define META_FORMAT "format"
 #define META_PARTITION_PREFIX "partition/"
@@ -26,15 +28,6 @@ rook_mail_set_backend (RookMail *mail, const RookStorageBackend *backend, gpoint
 {
   mail->test_backend = backend;
   mail->test_backend_data = data;
-}
-
-gboolean
-rook_mail_uses_backend (RookMail *mail, const char *name)
-{
-  for (guint i = 0; i < mail->partitions->len; i++)
-    if (g_str_equal (((RookPartition *) g_ptr_array_index (mail->partitions, i))->backend, name))
-      return TRUE;
-  return FALSE;
 }
 
 static RookStore *
@@ -69,23 +62,23 @@ may_create_state (RookConfig *config)
 }
 
 static gboolean
-put_meta (RookMail *mail, const char *key, GBytes *value, GError **error)
+put_meta (RookStore *state, const char *key, GBytes *value, GError **error)
 {
-  RookBatch *batch = rook_batch_new (mail->state);
+  RookBatch *batch = rook_batch_new (state);
   g_autoptr (GBytes) key_bytes = rook_bytes_of_text (key);
 
   rook_batch_put (batch, ROOK_STATE_META, key_bytes, value);
-  return rook_store_commit_wait (mail->state, batch, NULL, error);
+  return rook_store_commit_wait (state, batch, NULL, error);
 }
 
 /* A fresh state store is marked with its format; one of a newer format is refused. */
 static gboolean
-check_format (RookMail *mail, GError **error)
+check_format (RookStore *state, GError **error)
 {
   g_autoptr (GBytes) key = rook_bytes_of_text (META_FORMAT), value = NULL;
   guint8 format[4];
 
-  if (!rook_store_get_wait (mail->state, ROOK_STATE_META, key, &value, error))
+  if (!rook_store_get_wait (state, ROOK_STATE_META, key, &value, error))
     return FALSE;
   if (value != NULL && (g_bytes_get_size (value) != 4 || rook_get32 (g_bytes_get_data (value, NULL)) > STATE_FORMAT))
     {
@@ -97,93 +90,134 @@ check_format (RookMail *mail, GError **error)
     return TRUE;
   rook_put32 (format, STATE_FORMAT);
   value = g_bytes_new (format, sizeof format);
-  return put_meta (mail, META_FORMAT, value, error);
+  return put_meta (state, META_FORMAT, value, error);
+}
+
+static const char *
+get_state_backend (RookConfig *config)
+{
+  return rook_config_group_get_string (rook_config_get_group (config, "mailbox", NULL), "storage");
 }
 
 static gboolean
-open_state (RookMail *mail, RookConfig *config, GError **error)
+open_state (RookOpening *opening, GError **error)
 {
   const char *directory =
-      rook_config_group_get_string (rook_config_get_group (config, "server", NULL), "state-directory");
-  const char *backend = rook_config_group_get_string (rook_config_get_group (config, "mailbox", NULL), "storage");
+      rook_config_group_get_string (rook_config_get_group (opening->config, "server", NULL), "state-directory");
   g_autofree char *path = g_build_filename (directory, "mailboxes", NULL);
-  gboolean may_create = may_create_state (config);
+  gboolean may_create = may_create_state (opening->config);
 
-  mail->state = open_store (mail, backend, path, NULL, may_create, error);
-  if (mail->state == NULL)
+  opening->state = open_store (opening->mail, get_state_backend (opening->config), path, NULL, may_create, error);
+  if (opening->state == NULL)
     {
       if (!may_create && is_empty_place (path))
         g_prefix_error (error, "%s is missing though a partition holds mail; it will not be made anew: ", path);
       return FALSE;
     }
-  return check_format (mail, error);
+  return check_format (opening->state, error);
 }
 
 /* --- partitions ------------------------------------------------------------------------------------------------- */
 
 static RookPartition *
-partition_new (RookMail *mail, RookConfigGroup *group, RookConfig *config)
+partition_new (RookConfigGroup *group, RookConfig *config)
 {
   RookPartition *partition = g_new0 (RookPartition, 1);
   const char *backend = rook_config_group_get_string (group, "storage");
 
-  (void) mail;
   if (backend == NULL || *backend == '\0')
-    backend = rook_config_group_get_string (rook_config_get_group (config, "mailbox", NULL), "storage");
+    backend = get_state_backend (config);
   partition->name = g_strdup (rook_config_group_get_instance (group));
   partition->path = g_strdup (rook_config_group_get_string (group, "path"));
   partition->backend = g_strdup (backend);
   return partition;
 }
 
-static gboolean
-open_partition (RookMail *mail, RookPartition *partition, GError **error)
+static void
+partition_free (gpointer data)
 {
-  g_autofree char *meta = g_strconcat (META_PARTITION_PREFIX, partition->name, NULL);
-  g_autoptr (GBytes) key = rook_bytes_of_text (meta), known = NULL;
-  g_autofree char *id = NULL;
+  RookPartition *partition = data;
 
-  if (!rook_store_get_wait (mail->state, ROOK_STATE_META, key, &known, error))
-    return FALSE;
-  if (known != NULL)
-    id = g_strndup (g_bytes_get_data (known, NULL), g_bytes_get_size (known));
-  partition->store = open_store (mail, partition->backend, partition->path, id, id == NULL, error);
-  if (partition->store == NULL)
-    return FALSE;
-  if (id == NULL)
-    {
-      g_autoptr (GBytes) value = rook_bytes_of_text (rook_store_get_id (partition->store));
-
-      if (!put_meta (mail, meta, value, error))
-        {
-          g_clear_pointer (&partition->store, rook_store_close);
-          return FALSE;
-        }
-    }
-  return TRUE;
+  g_assert (partition->store == NULL);
+  g_free (partition->name);
+  g_free (partition->path);
+  g_free (partition->backend);
+  g_free (partition);
 }
 
-static void
-open_partitions (RookMail *mail, RookConfig *config)
+void
+rook_mail_add_partitions (RookMail *mail, RookConfig *config)
 {
   g_autoptr (GPtrArray) groups = rook_config_get_instances (config, "partition");
 
+  mail->partitions = g_ptr_array_new_with_free_func (partition_free);
   for (guint i = 0; i < groups->len; i++)
-    {
-      RookPartition *partition = partition_new (mail, g_ptr_array_index (groups, i), config);
-      g_autoptr (GError) error = NULL;
+    g_ptr_array_add (mail->partitions, partition_new (g_ptr_array_index (groups, i), config));
+}
 
-      g_ptr_array_add (mail->partitions, partition);
-      if (!open_partition (mail, partition, &error))
-        rook_log_event (rook_server_get_log (mail->server), ROOK_LOG_ERROR, "mailbox.partition-unavailable",
-                        "partition", partition->name, "path", partition->path, "reason", error->message, NULL);
+/* Under the id that the state store knows it by; one that it does not know is made, and made known. (transfer full) */
+static RookStore *
+open_partition (RookMail *mail, RookStore *state, RookPartition *partition, GError **error)
+{
+  g_autofree char *meta = g_strconcat (META_PARTITION_PREFIX, partition->name, NULL);
+  g_autoptr (GBytes) key = rook_bytes_of_text (meta), known = NULL, fresh = NULL;
+  g_autofree char *id = NULL;
+  RookStore *store;
+
+  if (!rook_store_get_wait (state, ROOK_STATE_META, key, &known, error))
+    return NULL;
+  if (known != NULL)
+    id = g_strndup (g_bytes_get_data (known, NULL), g_bytes_get_size (known));
+  store = open_store (mail, partition->backend, partition->path, id, id == NULL, error);
+  if (store == NULL || id != NULL)
+    return store;
+  fresh = rook_bytes_of_text (rook_store_get_id (store));
+  if (!put_meta (state, meta, fresh, error))
+    g_clear_pointer (&store, rook_store_close);
+  return store;
+}
+
+/* One that can't be had is unavailable, and the rest runs; but a reload is all or nothing: it takes only what was there to
+ * be seen before. */
+static gboolean
+try_partition (RookOpening *opening, guint index, RookStore *state, GError **error)
+{
+  RookPartition *partition = g_ptr_array_index (opening->mail->partitions, index);
+  g_autoptr (GError) reason = NULL;
+  gboolean had_failed = partition->has_failed, no_plugin;
+
+  opening->stores[index] = open_partition (opening->mail, state, partition, &reason);
+  no_plugin = g_error_matches (reason, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNSUPPORTED);
+  if (reason == NULL || (opening->serving && no_plugin))
+    return TRUE;
+  if (opening->serving && !had_failed)
+    {
+      g_propagate_prefixed_error (error, g_steal_pointer (&reason),
+                                  "partition %s (%s) can't be opened: ", partition->name, partition->path);
+      return FALSE;
     }
+  partition->has_failed = !no_plugin;
+  rook_log_event (rook_server_get_log (opening->mail->server), ROOK_LOG_ERROR, "mailbox.partition-unavailable",
+                  "partition", partition->name, "path", partition->path, "reason", reason->message, NULL);
+  return TRUE;
+}
+
+static gboolean
+open_partitions (RookOpening *opening, GError **error)
+{
+  RookStore *state = opening->state != NULL ? opening->state : rook_mail_get_state (opening->mail);
+
+  for (guint i = 0; i < opening->mail->partitions->len; i++)
+    if (rook_partition_get_store (g_ptr_array_index (opening->mail->partitions, i)) == NULL
+        && !try_partition (opening, i, state, error))
+      return FALSE;
+  return TRUE;
 }
 
 /* --- names ------------------------------------------------------------------------------------------------------ */
 
 typedef struct {
-  RookMail *mail;
+  RookNames *names;
   guint damaged;
 } Reading;
 
@@ -199,9 +233,7 @@ read_mailbox (RookTable table, GBytes *key, GBytes *value, gpointer data)
       reading->damaged++;
       return TRUE;
     }
-  rook_mutex_lock (&reading->mail->lock);
-  rook_names_put (reading->mail, entry);
-  rook_mutex_unlock (&reading->mail->lock);
+  rook_names_add (reading->names, entry);
   return TRUE;
 }
 
@@ -231,48 +263,185 @@ read_subscription (RookTable table, GBytes *key, GBytes *value, gpointer data)
       reading->damaged++;
       return TRUE;
     }
-  rook_mutex_lock (&reading->mail->lock);
-  rook_names_set_subscribed (reading->mail, text, name, TRUE);
-  rook_mutex_unlock (&reading->mail->lock);
+  rook_names_add_subscription (reading->names, text, name);
   return TRUE;
 }
 
 static void
-read_uidvalidity (RookMail *mail)
+read_uidvalidity (RookOpening *opening)
 {
   g_autoptr (GBytes) key = rook_bytes_of_text (ROOK_META_UIDVALIDITY), value = NULL;
 
-  if (rook_store_get_wait (mail->state, ROOK_STATE_META, key, &value, NULL) && value != NULL
+  if (rook_store_get_wait (opening->state, ROOK_STATE_META, key, &value, NULL) && value != NULL
       && g_bytes_get_size (value) == 4)
-    mail->last_uidvalidity = MAX (mail->last_uidvalidity, rook_get32 (g_bytes_get_data (value, NULL)));
+    opening->names->last_uidvalidity =
+        MAX (opening->names->last_uidvalidity, rook_get32 (g_bytes_get_data (value, NULL)));
 }
 
-gboolean
-rook_mail_read_names (RookMail *mail, GError **error)
+static gboolean
+read_names (RookOpening *opening, GError **error)
 {
-  Reading reading = { .mail = mail };
+  Reading reading = { .names = rook_names_new () };
 
-  if (!rook_store_foreach (mail->state, ROOK_STATE_MAILBOXES, read_mailbox, &reading, error)
-      || !rook_store_foreach (mail->state, ROOK_STATE_SUBSCRIPTIONS, read_subscription, &reading, error))
+  opening->names = reading.names;
+  if (!rook_store_foreach (opening->state, ROOK_STATE_MAILBOXES, read_mailbox, &reading, error)
+      || !rook_store_foreach (opening->state, ROOK_STATE_SUBSCRIPTIONS, read_subscription, &reading, error))
     return FALSE;
-  read_uidvalidity (mail);
+  read_uidvalidity (opening);
   if (reading.damaged > 0)
-    rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_ERROR, "mailbox.state-damaged",
+    rook_log_message (rook_server_get_log (opening->mail->server), ROOK_LOG_ERROR, "mailbox.state-damaged",
                       "%u entries of the state store do not read", reading.damaged);
   return TRUE;
+}
+
+/* --- all of them -------------------------------------------------------------------------------------------------- */
+
+static RookOpening *
+opening_new (RookMail *mail, gboolean serving)
+{
+  RookOpening *opening = g_new0 (RookOpening, 1);
+
+  opening->mail = mail;
+  opening->config = rook_server_get_config (mail->server);
+  opening->serving = serving;
+  opening->stores = g_new0 (RookStore *, mail->partitions->len + 1);
+  opening->buried = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_entry_unref);
+  return opening;
+}
+
+static void
+close_all (RookOpening *opening)
+{
+  for (guint i = 0; i < opening->mail->partitions->len; i++)
+    g_clear_pointer (&opening->stores[i], rook_store_close);
+  g_clear_pointer (&opening->state, rook_store_close);
+}
+
+void
+rook_opening_free (RookOpening *opening)
+{
+  close_all (opening);
+  g_clear_pointer (&opening->names, rook_names_free);
+  g_ptr_array_unref (opening->buried);
+  rook_config_unref (opening->config);
+  g_clear_error (&opening->error);
+  g_free (opening->stores);
+  g_free (opening);
+}
+
+static gboolean
+open_all (RookOpening *opening, GError **error)
+{
+  if (rook_mail_get_state (opening->mail) == NULL && !(open_state (opening, error) && read_names (opening, error)))
+    return FALSE;
+  if (!open_partitions (opening, error))
+    return FALSE;
+  rook_opening_look_through (opening);
+  return TRUE;
+}
+
+/* Last the state store, without which nothing is asked of the rest. */
+void
+rook_opening_publish (RookOpening *opening)
+{
+  RookMail *mail = opening->mail;
+
+  rook_mutex_lock (&mail->lock);
+  mail->closing = FALSE;
+  rook_mutex_unlock (&mail->lock);
+  for (guint i = 0; i < mail->partitions->len; i++)
+    if (opening->stores[i] != NULL)
+      __atomic_store_n (&((RookPartition *) g_ptr_array_index (mail->partitions, i))->store,
+                        g_steal_pointer (&opening->stores[i]), __ATOMIC_RELEASE);
+  if (opening->names != NULL)
+    rook_names_publish (mail, g_steal_pointer (&opening->names));
+  if (opening->state != NULL)
+    __atomic_store_n (&mail->state, g_steal_pointer (&opening->state), __ATOMIC_RELEASE);
+  rook_opening_go_on (opening);
+  if (opening->serving)
+    rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_NOTICE, "mail.available", "stores were opened");
+  rook_opening_free (opening);
 }
 
 gboolean
 rook_mail_open_stores (RookMail *mail, GError **error)
 {
-  g_autoptr (RookConfig) config = rook_server_get_config (mail->server);
+  RookOpening *opening = opening_new (mail, FALSE);
 
-  mail->closing = FALSE;
-  if (!open_state (mail, config, error))
-    return FALSE;
-  open_partitions (mail, config);
-  if (!rook_mail_read_names (mail, error))
-    return FALSE;
-  rook_mail_recover (mail);
+  if (!open_all (opening, error))
+    {
+      rook_opening_free (opening);
+      return FALSE;
+    }
+  rook_opening_publish (opening);
   return TRUE;
+}
+
+/* --- in a reload ---------------------------------------------------------------------------------------------------- */
+
+static gboolean
+is_offered (RookMail *mail, const char *backend)
+{
+  return mail->test_backend != NULL || rook_storage_has (rook_server_get_storage (mail->server), backend);
+}
+
+/* Whether something is not open that could be. */
+static gboolean
+lacks_stores (RookMail *mail, RookConfig *config)
+{
+  if (rook_mail_get_state (mail) == NULL)
+    return is_offered (mail, get_state_backend (config));
+  for (guint i = 0; i < mail->partitions->len; i++)
+    {
+      RookPartition *partition = g_ptr_array_index (mail->partitions, i);
+
+      if (rook_partition_get_store (partition) == NULL && is_offered (mail, partition->backend))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static void
+prepare_work (gpointer data)
+{
+  RookOpening *opening = data;
+
+  if (!open_all (opening, &opening->error))
+    close_all (opening);
+}
+
+static void
+prepared (RookPoolOutcome outcome, gpointer data)
+{
+  RookOpening *opening = data;
+  RookMailPrepared callback = opening->callback;
+  gpointer callback_data = opening->data;
+  g_autoptr (GError) error = g_steal_pointer (&opening->error);
+
+  if (outcome == ROOK_POOL_RAN && error == NULL)
+    opening->mail->opening = opening;
+  else
+    rook_opening_free (opening);
+  if (outcome != ROOK_POOL_CANCELLED)
+    callback (error, callback_data);
+}
+
+void
+rook_mail_prepare (RookMail *mail, RookMailPrepared callback, gpointer data)
+{
+  RookOpening *opening = opening_new (mail, TRUE);
+  g_autoptr (GError) error = NULL;
+
+  g_assert (mail->opening == NULL);
+  opening->callback = callback;
+  opening->data = data;
+  if (lacks_stores (mail, opening->config))
+    {
+      if (rook_pool_run (rook_server_get_pool (mail->server), 0, prepare_work, prepared, opening))
+        return;
+      g_set_error_literal (&error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE,
+                           "no thread is free to open the stores (server/pool-queue): try again");
+    }
+  rook_opening_free (opening);
+  callback (error, data);
 }

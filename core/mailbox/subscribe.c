@@ -43,14 +43,19 @@ rook_mail_subscribe (RookMail *mail, RookIdentity *identity, const char *name, g
                      RookMailCallback callback, gpointer data)
 {
   g_autoptr (GBytes) key = NULL, value = NULL;
+  RookStore *state = rook_mail_get_state (mail);
+  GError *error = NULL;
   Subscribing *s;
   RookBatch *batch;
 
   g_return_if_fail (identity != NULL);
-  if (!rook_name_is_valid (name) || mail->state == NULL)
+  if (!rook_name_is_valid (name))
+    error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_NAME, "Not a mailbox name");
+  else if (state == NULL)
+    error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE, "the server is not ready");
+  if (error != NULL)
     {
-      rook_mail_answer_later (callback, data,
-                              g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_NAME, "Not a mailbox name"));
+      rook_mail_answer_later (callback, data, error);
       return;
     }
   s = g_new0 (Subscribing, 1);
@@ -62,10 +67,10 @@ rook_mail_subscribe (RookMail *mail, RookIdentity *identity, const char *name, g
                       .data = data };
   key = rook_subscription_key (s->user, name);
   value = g_bytes_new_static ("\001", 1);
-  batch = rook_batch_new (mail->state);
+  batch = rook_batch_new (state);
   if (subscribed)
     rook_batch_put (batch, ROOK_STATE_SUBSCRIPTIONS, key, value);
   else
     rook_batch_delete (batch, ROOK_STATE_SUBSCRIPTIONS, key);
-  rook_store_commit (mail->state, batch, subscription_written, s);
+  rook_store_commit (state, batch, subscription_written, s);
 }

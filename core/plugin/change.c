@@ -16,14 +16,15 @@ typedef struct {
   RookPluginPlan *former; /* (owned) what to put back: an item for each handle there was */
   RookConfig *before;     /* (owned) */
   guint deadline_ms;
-  GPtrArray *going;       /* (element-type RookPlugin) (owned) (unowned contents) */
-  GHashTable *had_failed; /* (element-type utf8) (owned) names */
-  GHashTable *ran;        /* (element-type utf8) (owned) names of what is ended */
-  GPtrArray *started;     /* (element-type RookPlugin) (owned) (unowned contents) */
-  GPtrArray *changes;     /* (element-type utf8) (owned) */
-  GPtrArray *lost;        /* (element-type utf8) (owned) what could not be put back */
-  GError *error;          /* (owned) (nullable) */
-  RookPluginsReady ready; /* (nullable) */
+  GPtrArray *going;         /* (element-type RookPlugin) (owned) (unowned contents) */
+  GHashTable *had_failed;   /* (element-type utf8) (owned) names */
+  GHashTable *ran;          /* (element-type utf8) (owned) names of what is ended */
+  GPtrArray *started;       /* (element-type RookPlugin) (owned) (unowned contents) */
+  GPtrArray *changes;       /* (element-type utf8) (owned) */
+  GPtrArray *lost;          /* (element-type utf8) (owned) what could not be put back */
+  GError *error;            /* (owned) (nullable) */
+  RookPluginsReady ready;   /* (nullable) */
+  RookPluginsSettle settle; /* (nullable) */
   RookPluginsDone callback;
   gpointer data;
 } Change;
@@ -354,14 +355,30 @@ is_ready (Change *change)
 }
 
 static void
+on_settled (const GError *error, gpointer data)
+{
+  Change *change = data;
+
+  if (error == NULL)
+    commit (change);
+  else
+    {
+      change->error = g_error_copy (error);
+      roll_back (change);
+    }
+}
+
+static void
 on_gone (gpointer data)
 {
   Change *change = data;
 
-  if (start_rest (change) && is_ready (change))
-    commit (change);
-  else
+  if (!start_rest (change) || !is_ready (change))
     roll_back (change);
+  else if (change->settle != NULL)
+    change->settle (on_settled, change, change->data);
+  else
+    commit (change);
 }
 
 static Change *
@@ -384,11 +401,12 @@ change_new (RookPlugins *self, RookPluginPlan *plan, RookConfig *before)
 
 void
 rook_plugins_change (RookPlugins *self, RookPluginPlan *plan, RookConfig *before, guint deadline_ms,
-                     RookPluginsReady ready, RookPluginsDone callback, gpointer data)
+                     RookPluginsReady ready, RookPluginsSettle settle, RookPluginsDone callback, gpointer data)
 {
   Change *change = change_new (self, plan, before);
 
   change->ready = ready;
+  change->settle = settle;
   change->callback = callback;
   change->data = data;
   find_going (change);

@@ -79,10 +79,17 @@ typedef void (*RookPluginsDone) (GPtrArray *changes, const GError *error, gpoint
  */
 typedef gboolean (*RookPluginsReady) (gpointer data, GError **error);
 /**
+ * RookPluginsSettle: the last step, once all run and are as they should be: calls @answer with @change, at once or later on
+ * the main worker, with an error to have everything put back. Nothing can fail after it.
+ */
+typedef void (*RookPluginsAnswer) (const GError *error, gpointer change);
+typedef void (*RookPluginsSettle) (RookPluginsAnswer answer, gpointer change, gpointer data);
+/**
  * rook_plugins_change:
  * @plan: (transfer full): without mistakes
  * @before: the configuration whose plugins run
  * @ready: (nullable)
+ * @settle: (nullable)
  *
  * Goes from what runs to @plan, all or nothing: plugins that came are initialised, those that went, and those that have
  * another value in a key that takes a restart, are drained with the deadline first, with whoever needs them; of the rest
@@ -90,7 +97,7 @@ typedef gboolean (*RookPluginsReady) (gpointer data, GError **error);
  * that had failed before and fails again just stays so. The plan's configuration is in force already.
  */
 void rook_plugins_change (RookPlugins *self, RookPluginPlan *plan, RookConfig *before, guint deadline_ms,
-                          RookPluginsReady ready, RookPluginsDone callback, gpointer data);
+                          RookPluginsReady ready, RookPluginsSettle settle, RookPluginsDone callback, gpointer data);
 
 /* Drains and ends all plugins, in reverse order of their init: without the pinned ones, while stores are open, and then
  * with them. Calls back at the end, never before it returns. */

@@ -146,6 +146,14 @@ rook_storage_remove (RookStorage *self, const RookStorageBackend *backend)
 }
 
 gboolean
+rook_storage_has (RookStorage *self, const char *name)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&self->lock);
+
+  return find (self, name) != NULL;
+}
+
+gboolean
 rook_storage_in_use (RookStorage *self, const RookStorageBackend *backend)
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&self->lock);

@@ -21,6 +21,8 @@ RookStorage *rook_server_get_storage (RookServer *server);
 gboolean rook_storage_add (RookStorage *self, RookPlugin *plugin, const RookStorageBackend *backend, gpointer data,
                            GError **error);
 void rook_storage_remove (RookStorage *self, const RookStorageBackend *backend);
+/* Whether a backend of that name is there to open stores with. Any thread. */
+gboolean rook_storage_has (RookStorage *self, const char *name);
 /* Whether a store of @backend is open: its plugin can't be switched off then. */
 gboolean rook_storage_in_use (RookStorage *self, const RookStorageBackend *backend);
 

@@ -118,7 +118,7 @@ fixture_change (Fixture *fixture, const char *groups, const char *const *force)
   Waiter waiter = { fixture->server->loop, NULL };
 
   g_assert_cmpuint (mistakes->len, ==, 0);
-  rook_plugins_change (fixture->plugins, plan, before, 100, NULL, on_changed, &waiter);
+  rook_plugins_change (fixture->plugins, plan, before, 100, NULL, NULL, on_changed, &waiter);
   g_assert_null (waiter.outcome);
   rook_loop_run (waiter.loop);
   return waiter.outcome;

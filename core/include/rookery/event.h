@@ -141,8 +141,8 @@ typedef char **(*RookChangedSince) (RookPosition position, gpointer data);
  * @highest: the highest position that is to be found in what was committed; later ones will be greater
  * @changed_since: (nullable): %NULL: the answer to any cursor is "everything"
  *
- * The mailbox service says, once, after it has recovered, that it can be asked. Durable subscribers hear nothing before:
- * `recover` comes then, and their events after it.
+ * The mailbox service says, once it has recovered, that it can be asked, and again when it has got another store. Durable
+ * subscribers hear nothing before: `recover` comes then, and their events after it.
  */
 ROOK_EXPORT void rook_event_bus_set_source (RookEventBus *bus, RookPosition highest, RookChangedSince changed_since,
                                             gpointer data);
