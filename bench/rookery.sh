@@ -4,7 +4,8 @@
 # that they can be measured side by side.
 #   rookery.sh start DIR   make DIR (config, users, certificate), start, wait
 #   rookery.sh stop DIR    stop it; DIR and its mail stay
-# Leaves DIR/pid and DIR/ports (shell assignments).
+# Leaves DIR/pid and DIR/ports (shell assignments). Started by root, the server runs as nobody; reload, `rookctl user` and
+# all else work as where it is installed (rookctl --socket DIR/run/control.sock).
 #
 # Environment: IMAP_PORT IMAPS_PORT LMTP_PORT   ports on 127.0.0.1
 #   POP3_PORT NNTP_PORT  taken, and without effect as long as there is no plugin for them: DIR/ports names what is served
@@ -29,15 +30,24 @@ D=$(cd "$2" && pwd)
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 export PATH
 
+# One server a DIR: the lock is the server's too, so it is held for as long as that runs, whoever started it.
+lock() {
+    exec 8>"$D/lock"
+    flock -n 8
+}
+
 configure() {
     B=$(cd "$ROOKERY_BUILD_DIR" && pwd)
     [ -x "$B/.libs/rookeryd" ] || { echo "$0: $B has no rookeryd: build first, or set ROOKERY_BUILD_DIR" >&2; exit 1; }
     runs_as=$(id -un)
     if [ "$(id -u)" = 0 ]; then runs_as=nobody; fi
-    umask 077
+    # Read by the server's user at a reload, by whoever measures: all but what holds secrets and mail.
+    umask 022
     chmod 755 "$D"
-    mkdir -p "$D/state" "$D/spool" "$D/run" "$D/program"
-    chmod 755 "$D/program"
+    mkdir -p "$D/program"
+    mkdir -p -m 700 "$D/state" "$D/spool" "$D/run"
+    # What an earlier version of this script left beside the state, where the server could not change it.
+    [ ! -f "$D/sasldb2" ] || mv "$D/sasldb2" "$D/state/"
     # The server may run as another user, who need not be able to look into the build directory.
     for file in "$B"/.libs/rookeryd "$B"/core/.libs/librookery-core.so.* "$B"/plugins/.libs/*.so; do
         install -m 755 "$file" "$D/program/"
@@ -47,13 +57,13 @@ configure() {
         -keyout "$D/key.pem" -out "$D/cert.pem" 2>/dev/null
     # USERS may have grown since the last start.
     made=$(cat "$D/users" 2>/dev/null || echo 0)
-    [ "$made" -gt 0 ] || printf 'pass' | saslpasswd2 -p -c -f "$D/sasldb2" -u localhost admin
+    [ "$made" -gt 0 ] || printf 'pass' | saslpasswd2 -p -c -f "$D/state/sasldb2" -u localhost admin
     while [ "$made" -lt "$USERS" ]; do
         made=$((made + 1))
-        printf 'pass' | saslpasswd2 -p -c -f "$D/sasldb2" -u localhost "$(printf 'user%04d' "$made")"
+        printf 'pass' | saslpasswd2 -p -c -f "$D/state/sasldb2" -u localhost "$(printf 'user%04d' "$made")"
     done
     echo "$made" >"$D/users"
-    chmod 600 "$D/sasldb2"
+    chmod 600 "$D/state/sasldb2" "$D/key.pem"
     cat >"$D/rookery.conf" <<CONFIG
 [server]
 state-directory=$D/state
@@ -68,7 +78,7 @@ certificate=$D/cert.pem
 private-key=$D/key.pem
 [auth]
 backend=sasldb
-sasldb-path=$D/sasldb2
+sasldb-path=$D/state/sasldb2
 default-realm=localhost
 mechanisms=PLAIN;LOGIN
 admins=admin
@@ -100,7 +110,7 @@ $ROOKERY_EXTRA
 CONFIG
     # What it runs must be root's, what it writes its own.
     if [ "$runs_as" != "$(id -un)" ]; then
-        chown -R "$runs_as" "$D/state" "$D/spool" "$D/run" "$D/sasldb2" "$D/cert.pem" "$D/key.pem"
+        chown -R "$runs_as" "$D/state" "$D/spool" "$D/run" "$D/key.pem"
     fi
     printf 'IMAP_PORT=%s\nIMAPS_PORT=%s\nLMTP_PORT=%s\n' "$IMAP_PORT" "$IMAPS_PORT" "$LMTP_PORT" >"$D/ports"
 }
@@ -112,6 +122,7 @@ sys.exit(0 if s.recv(99).startswith(b"* OK") else 1)' "$IMAP_PORT" 2>/dev/null
 }
 
 start() {
+    lock || { echo "$0: already running in $D (process $(cat "$D/pid" 2>/dev/null))" >&2; exit 1; }
     if greets; then echo "$0: port $IMAP_PORT is taken" >&2; exit 1; fi
     configure
     ulimit -n "$(ulimit -H -n)" 2>/dev/null || true
@@ -122,9 +133,11 @@ start() {
     i=0
     until greets; do
         i=$((i + 1))
-        if [ $i -gt 100 ] || ! kill -0 "$(cat "$D/pid")" 2>/dev/null; then
+        if [ $i -gt 600 ] || ! kill -0 "$(cat "$D/pid")" 2>/dev/null; then
             echo "$0: did not start; see $D/log" >&2
             tail -5 "$D/log" >&2
+            kill -9 "$(cat "$D/pid")" 2>/dev/null || true
+            rm -f "$D/pid"
             exit 1
         fi
         sleep 0.1
@@ -132,14 +145,10 @@ start() {
 }
 
 stop() {
-    [ -f "$D/pid" ] || return 0
-    p=$(cat "$D/pid")
-    kill "$p" 2>/dev/null || true
-    i=0
-    while kill -0 "$p" 2>/dev/null && [ $i -lt 300 ]; do
-        i=$((i + 1))
-        sleep 0.1
-    done
+    if [ -f "$D/pid" ] && ! lock; then # or it is the number of somebody else's process by now
+        kill "$(cat "$D/pid")" 2>/dev/null || true
+        flock -w 60 8 || { echo "$0: process $(cat "$D/pid") does not stop" >&2; exit 1; }
+    fi
     rm -f "$D/pid"
 }
 

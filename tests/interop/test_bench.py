@@ -2,6 +2,7 @@
 """The benchmarks, in small: that they run, not what they measure."""
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from rookery_harness import BUILD, SLOW, SOURCE, free_port
+from rookery_harness import BUILD, SLOW, SOURCE, UNPRIVILEGED, child_environment, free_port, programs, run_quietly
 from rookery_wire import ImapWire
 
 
@@ -19,30 +20,118 @@ def environment():
     return dict(os.environ, ROOKERY_BUILD_DIR=str(BUILD), USERS="3", **ports)
 
 
-def test_server_script_keeps_the_mail():
-    settings = environment()
-    directory = Path(tempfile.mkdtemp(prefix="rook-bench-"))
+class Script:
+    """bench/rookery.sh in a directory of `user` (None: whoever runs the tests)."""
 
-    def run(verb):
-        subprocess.run([str(SOURCE / "bench" / "rookery.sh"), verb, str(directory)], env=settings, check=True,
-                       timeout=60 * SLOW, stdout=subprocess.DEVNULL)
+    def __init__(self, user=None):
+        self.settings = environment()
+        self.base = Path(tempfile.mkdtemp(prefix="rook-bench-"))
+        self.directory = self.base / "server"
+        self.options = {}
+        if user:
+            # Neither checkout nor build directory need be in that user's reach.
+            self.options = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+            self.settings["ROOKERY_BUILD_DIR"] = str(programs())
+            os.chown(self.base, pwd.getpwnam(user).pw_uid, -1)
+        self.script = shutil.copy(SOURCE / "bench" / "rookery.sh", self.base)
+        os.chmod(self.script, 0o755)
+        os.chmod(self.base, 0o755)
 
-    served = "".join(f"{name}={settings[name]}\n" for name in ("IMAP_PORT", "IMAPS_PORT", "LMTP_PORT"))
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        self.run("stop")
+        shutil.rmtree(self.base)
+
+    def try_run(self, verb):
+        """The finished script. What it says goes to a file, since the server keeps what it is given."""
+        with tempfile.TemporaryFile("w+") as output:
+            done = subprocess.run([self.script, verb, str(self.directory)], env=self.settings, timeout=120 * SLOW, cwd="/",
+                                  stdout=output, stderr=subprocess.STDOUT, **self.options)
+            output.seek(0)
+            return done.returncode, output.read()
+
+    def run(self, verb):
+        status, output = self.try_run(verb)
+        assert status == 0, output
+
+    def ctl(self, *words, **options):
+        run_quietly(str(BUILD / "rookctl"), "--socket", str(self.directory / "run" / "control.sock"), *words,
+                    env=child_environment(), **options)
+
+    def open(self):
+        return ImapWire(int(self.settings["IMAP_PORT"]))
+
+    def pid(self):
+        return int((self.directory / "pid").read_text())
+
+
+@pytest.fixture(params=[None, *([UNPRIVILEGED] if os.geteuid() == 0 else [])], ids=lambda user: user or "self")
+def script(request):
+    with Script(request.param) as one:
+        yield one
+
+
+def test_server_script_keeps_the_mail(script):
+    names = ("IMAP_PORT", "IMAPS_PORT", "LMTP_PORT")
     for number in range(2):
-        run("start")
-        assert (directory / "ports").read_text() == served
-        with ImapWire(int(settings["IMAP_PORT"])) as wire:
+        script.run("start")
+        assert (script.directory / "ports").read_text() == "".join(f"{name}={script.settings[name]}\n" for name in names)
+        with script.open() as wire:
             wire.login("user0003")
             wire.append("INBOX", b"Subject: kept\r\n\r\n")
             assert b"* %d EXISTS" % (number + 1) in wire.ok("SELECT INBOX")
-        run("stop")
-        assert not (directory / "pid").exists()
-    settings["USERS"] = "4"
-    run("start")
-    with ImapWire(int(settings["IMAP_PORT"])) as wire:
+        script.run("stop")
+        assert not (script.directory / "pid").exists()
+    script.settings["USERS"] = "4"
+    script.run("start")
+    with script.open() as wire:
         wire.login("user0004")
-    run("stop")
-    shutil.rmtree(directory)
+
+
+def test_server_script_starts_a_server_that_can_be_administered(script):
+    script.run("start")
+    script.ctl("reload")
+    script.ctl("user", "add", "newcomer", input=b"pass\n")
+    with script.open() as wire:
+        wire.login("newcomer")
+    with script.open() as wire:
+        wire.login("admin")
+    # Whoever measures need not be who started it.
+    for name in ("pid", "ports", "cert.pem"):
+        assert (script.directory / name).stat().st_mode & 0o444 == 0o444
+    for name in ("state", "spool", "run", "key.pem", "state/sasldb2"):
+        assert (script.directory / name).stat().st_mode & 0o077 == 0
+
+
+def test_server_script_runs_one_server_in_a_directory(script):
+    script.run("start")
+    first = script.pid()
+    ports = (script.directory / "ports").read_text()
+    served = script.settings
+    script.settings = {**served, **{name: str(free_port()) for name in ("IMAP_PORT", "IMAPS_PORT", "LMTP_PORT")}}
+    status, output = script.try_run("start")
+    assert status == 1
+    assert f"already running in {script.directory} (process {first})" in output
+    assert script.pid() == first
+    assert (script.directory / "ports").read_text() == ports
+    script.run("stop")
+    with pytest.raises(ConnectionRefusedError):
+        ImapWire(int(served["IMAP_PORT"]))
+    script.run("start")
+    assert script.pid() != first
+
+
+def test_server_script_does_not_stop_what_is_not_its_own(script):
+    script.run("start")
+    script.run("stop")
+    with subprocess.Popen(["sleep", "600"], **script.options) as other:
+        (script.directory / "pid").write_text(f"{other.pid}\n")
+        script.run("stop")
+        assert other.poll() is None
+        other.kill()
+    assert not (script.directory / "pid").exists()
 
 
 # What a busy machine measures must decide neither: nothing is a thousand times slower, nothing a thousand times faster.
