@@ -3,12 +3,13 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 
 import pytest
 from rookery_harness import BUILD, SLOW, SOURCE
-from rookery_quickstart import SAMPLES, Quickstart, new_ports
+from rookery_quickstart import PORTS, SAMPLES, Quickstart, new_ports
 
 PROGRAMS = ("curl", "swaks", "openssl", "mutt", "tmux")
 SCRIPT = str(SOURCE / "scripts" / "quickstart")
@@ -38,6 +39,16 @@ def test_what_it_prints_works_and_the_mail_stays(directory):
         assert demo.count() == SAMPLES + 1
     finally:
         assert demo.stop() == 0, demo.output
+
+
+@pytest.mark.parametrize("variable", PORTS)
+def test_port_that_is_taken_is_named_with_the_way_out(directory, variable):
+    ports = new_ports()
+    with socket.create_server(("127.0.0.1", int(ports[variable]))):
+        done = subprocess.run([SCRIPT, "--no-install", directory], capture_output=True, text=True, timeout=40 * SLOW,
+                              env=dict(os.environ, ROOKERY_BUILD_DIR=str(BUILD), **ports))
+    assert done.returncode == 1
+    assert f"another program serves port {ports[variable]}; set {variable} to a free one" in done.stderr
 
 
 def test_directory_that_would_not_paste_is_refused(directory):
