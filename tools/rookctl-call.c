@@ -12,6 +12,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* A server that is stopped or hangs takes connections all the same: the system does. */
+static int
+silent (const char *path, guint silence_s, char **out_message)
+{
+  *out_message =
+      g_strdup_printf ("the server at %s has said nothing for %u s: it hangs or is stopped; look at its process "
+                       "and its log (--timeout=SECONDS waits longer, 0 for ever)",
+                       path, silence_s);
+  return ROOKCTL_UNREACHABLE;
+}
+
 static int
 unreachable (const char *path, const char *why, char **out_message)
 {
@@ -21,8 +32,9 @@ unreachable (const char *path, const char *why, char **out_message)
 
 /* Returns: a descriptor, or -1 with errno. */
 static int
-connect_to (const char *path)
+connect_to (const char *path, guint silence_s)
 {
+  const struct timeval silence = { .tv_sec = silence_s };
   struct sockaddr_un address = { .sun_family = AF_UNIX };
   int fd, code;
 
@@ -33,7 +45,9 @@ connect_to (const char *path)
     }
   strcpy (address.sun_path, path);
   fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd >= 0 && connect (fd, (struct sockaddr *) &address, sizeof address) == 0)
+  if (fd >= 0 && setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof silence) == 0
+      && setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &silence, sizeof silence) == 0
+      && connect (fd, (struct sockaddr *) &address, sizeof address) == 0)
     return fd;
   code = errno;
   if (fd >= 0)
@@ -173,20 +187,34 @@ read_answer (FILE *stream, const char *path, RookctlProgress progress, gpointer 
   return status >= 0 ? status : unreachable (path, "it ended without an answer", out_message);
 }
 
+static gboolean
+is_timeout (int code)
+{
+  return code == EAGAIN || code == EWOULDBLOCK || code == EINPROGRESS;
+}
+
 int
-rookctl_call (const char *socket_path, const char *const *words, RookctlProgress progress, gpointer data,
-              GVariant **out_result, char **out_message)
+rookctl_call (const char *socket_path, guint silence_s, const char *const *words, RookctlProgress progress,
+              gpointer data, GVariant **out_result, char **out_message)
 {
   g_autoptr (GString) request = make_request (words);
-  int fd = connect_to (socket_path), status;
+  int fd = connect_to (socket_path, silence_s), status;
   FILE *stream;
 
+  if (fd < 0 && is_timeout (errno))
+    return silent (socket_path, silence_s, out_message);
   if (fd < 0)
     return unreachable (socket_path, g_strerror (errno), out_message);
   /* A server that refuses at once may have closed already, and yet said why: so read in any case. */
   send_all (fd, request);
   stream = fdopen (fd, "r");
   status = read_answer (stream, socket_path, progress, data, out_result, out_message);
+  if (ferror (stream) != 0 && is_timeout (errno))
+    {
+      g_clear_pointer (out_result, g_variant_unref);
+      g_clear_pointer (out_message, g_free);
+      status = silent (socket_path, silence_s, out_message);
+    }
   fclose (stream);
   return status;
 }

@@ -36,7 +36,7 @@ make_config_text (const char *modules)
   return g_string_free (text, FALSE);
 }
 
-char *
+GVariant *
 rookctl_describe (const char *modules, const char *const *arguments)
 {
   g_autofree char *folder = g_canonicalize_filename (modules, NULL);
@@ -44,17 +44,26 @@ rookctl_describe (const char *modules, const char *const *arguments)
   g_autoptr (GPtrArray) mistakes = NULL;
   g_autoptr (RookConfig) config = rook_config_read_data ("modules", text, strlen (text), &mistakes);
   g_autoptr (RookPluginPlan) plan = NULL;
+  gboolean as_data = g_strcmp0 (arguments[0], "--data") == 0;
   RookConfigFormat format = ROOK_CONFIG_DESCRIBE_TEXT;
-  g_autofree char *title = NULL;
+  g_autofree char *title = NULL, *description = NULL;
+  GVariant *result;
 
   rook_services_declare (config);
   plan = rook_plugin_plan_new (NULL, config, NULL);
   rook_plugin_plan_check (plan, NULL, mistakes);
   for (guint i = 0; i < mistakes->len; i++)
     g_printerr ("rookctl: %s\n", ((RookConfigMistake *) mistakes->pdata[i])->message);
-  if (arguments[0] != NULL && rook_config_format_from_option (arguments[0], &format))
+  if (as_data || (arguments[0] != NULL && rook_config_format_from_option (arguments[0], &format)))
     arguments++;
   if (arguments[0] != NULL)
     title = g_strjoinv (" ", (char **) arguments);
-  return rook_config_describe (config, format, title);
+  if (as_data)
+    result = rook_config_describe_data (config, title);
+  else
+    {
+      description = rook_config_describe (config, format, title);
+      result = description != NULL ? g_variant_new_string (description) : NULL;
+    }
+  return result != NULL ? g_variant_ref_sink (result) : NULL;
 }

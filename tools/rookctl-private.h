@@ -18,6 +18,7 @@ typedef void (*RookctlProgress) (double percent, const char *text, gpointer data
 
 /**
  * rookctl_call:
+ * @silence_s: how long the server may say nothing at all before it is given up; 0: for ever
  * @words: the verb and its arguments
  * @progress: (nullable)
  * @out_result: (out) (nullable): of ROOKCTL_OK; %NULL if there is none
@@ -25,8 +26,8 @@ typedef void (*RookctlProgress) (double percent, const char *text, gpointer data
  *
  * Sends a request and waits for its end. Returns: an exit status.
  */
-int rookctl_call (const char *socket_path, const char *const *words, RookctlProgress progress, gpointer data,
-                  GVariant **out_result, char **out_message);
+int rookctl_call (const char *socket_path, guint silence_s, const char *const *words, RookctlProgress progress,
+                  gpointer data, GVariant **out_result, char **out_message);
 /* "progress 42 text": %FALSE if @line is something else. @out_text points into @line. */
 gboolean rookctl_parse_progress (const char *line, double *out_percent, const char **out_text);
 /* The exit status that an error message of the server's stands for. */
@@ -54,8 +55,8 @@ char *rookctl_show_json (GVariant *value);
  * @modules: where plugins are looked for, so that their settings are in it too
  * @arguments: as of the verb `config describe`
  *
- * Returns: (nullable): the description, made from the tables in this very program; %NULL: no such group.
+ * Returns: (nullable) (transfer full): the description, made from the tables in this very program; %NULL: no such group.
  */
-char *rookctl_describe (const char *modules, const char *const *arguments);
+GVariant *rookctl_describe (const char *modules, const char *const *arguments);
 
 G_END_DECLS

@@ -13,17 +13,22 @@
 #include <termios.h>
 #include <unistd.h>
 
+#define MAX_TIMEOUT_S 86400
+
+static const char *const formats[] = { "--sample", "--man", "--data", NULL };
+
 typedef struct {
   char *socket_path;
   char *modules;
   gboolean json, version, local;
+  int timeout_s;
   gboolean progress_shown;
   GPtrArray *words; /* ends with NULL */
 } Options;
 
 /* --- command line -------------------------------------------------------------------------------------------------- */
 
-/* --json and --local may stand behind the verb too; every other word there is the verb's. */
+/* What is left: the verb and its arguments, among them options of its own, which the server knows. */
 static void
 collect_words (Options *options, int argc, char **argv)
 {
@@ -32,13 +37,20 @@ collect_words (Options *options, int argc, char **argv)
   for (int i = 1; i < argc; i++)
     if (!literally && strcmp (argv[i], "--") == 0)
       literally = TRUE;
-    else if (!literally && strcmp (argv[i], "--json") == 0)
-      options->json = TRUE;
-    else if (!literally && strcmp (argv[i], "--local") == 0)
-      options->local = TRUE;
     else
       g_ptr_array_add (options->words, g_strdup (argv[i]));
   g_ptr_array_add (options->words, NULL);
+}
+
+static int
+usage (GOptionContext *context, const char *problem)
+{
+  g_autofree char *help = g_option_context_get_help (context, TRUE, NULL);
+
+  if (problem != NULL)
+    g_printerr ("rookctl: %s\n\n", problem);
+  g_printerr ("%s", help);
+  return ROOKCTL_USAGE;
 }
 
 static int
@@ -50,6 +62,8 @@ parse_options (Options *options, int argc, char **argv)
     { "json", 'j', 0, G_OPTION_ARG_NONE, &options->json, "Print the answer as JSON", NULL },
     { "local", 0, 0, G_OPTION_ARG_NONE, &options->local, "config describe: do not ask the server", NULL },
     { "modules", 0, 0, G_OPTION_ARG_FILENAME, &options->modules, "config describe: of the plugins in DIR", "DIR" },
+    { "timeout", 't', 0, G_OPTION_ARG_INT, &options->timeout_s,
+      "How long the server may say nothing before it is given up; 0: for ever (30)", "SECONDS" },
     { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version and exit", NULL },
     G_OPTION_ENTRY_NULL,
   };
@@ -57,22 +71,20 @@ parse_options (Options *options, int argc, char **argv)
   g_autoptr (GError) error = NULL;
 
   g_option_context_set_summary (context, "Looks at and steers a running rookeryd. `rookctl help` lists its verbs.");
-  g_option_context_set_strict_posix (context, TRUE);
+  g_option_context_set_ignore_unknown_options (context, TRUE);
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error))
+    return usage (context, error->message);
+  if (options->timeout_s < 0 || options->timeout_s > MAX_TIMEOUT_S)
+    return usage (context, "--timeout takes seconds, up to a day");
+  if (argc > 1 && argv[1][0] == '-' && strcmp (argv[1], "--") != 0)
     {
-      g_printerr ("rookctl: %s\n", error->message);
-      return ROOKCTL_USAGE;
+      g_autofree char *problem = g_strdup_printf ("unknown option %s", argv[1]);
+
+      return usage (context, problem);
     }
   collect_words (options, argc, argv);
-  if (options->words->pdata[0] == NULL && !options->version)
-    {
-      g_autofree char *help = g_option_context_get_help (context, TRUE, NULL);
-
-      g_printerr ("%s", help);
-      return ROOKCTL_USAGE;
-    }
-  return ROOKCTL_OK;
+  return options->words->pdata[0] != NULL || options->version ? ROOKCTL_OK : usage (context, NULL);
 }
 
 /* --- the terminal -------------------------------------------------------------------------------------------------- */
@@ -156,15 +168,20 @@ static int
 print_description (const Options *options)
 {
   const char *modules = options->modules != NULL ? options->modules : ROOK_PLUGINDIR;
-  g_autofree char *text = rookctl_describe (modules, (const char *const *) options->words->pdata + 2);
+  const char *const *arguments = (const char *const *) options->words->pdata + 2;
   g_autoptr (GVariant) value = NULL;
 
-  if (text == NULL)
+  if (arguments[0] != NULL && g_str_has_prefix (arguments[0], "--") && !g_strv_contains (formats, arguments[0]))
+    {
+      g_printerr ("rookctl: usage: config describe [--sample|--man|--data] [GROUP]\n");
+      return ROOKCTL_USAGE;
+    }
+  value = rookctl_describe (modules, arguments);
+  if (value == NULL)
     {
       g_printerr ("rookctl: there is no such group\n");
       return ROOKCTL_REFUSED;
     }
-  value = g_variant_ref_sink (g_variant_new_string (text));
   print_result (options, value);
   return ROOKCTL_OK;
 }
@@ -177,11 +194,22 @@ is_describe (const Options *options)
   return strcmp (words[0], "config") == 0 && g_strcmp0 (words[1], "describe") == 0;
 }
 
+/* As JSON it is data, not a text in quotation marks; unless a format was asked for. */
+static void
+ask_for_data (Options *options)
+{
+  const char *first = options->words->pdata[2];
+
+  if (first == NULL || !g_str_has_prefix (first, "--"))
+    g_ptr_array_insert (options->words, 2, g_strdup ("--data"));
+}
+
 static int
 call (Options *options, GVariant **out_result, char **out_message)
 {
-  int status = rookctl_call (options->socket_path, (const char *const *) options->words->pdata, show_progress, options,
-                             out_result, out_message);
+  int status =
+      rookctl_call (options->socket_path, (guint) options->timeout_s, (const char *const *) options->words->pdata,
+                    show_progress, options, out_result, out_message);
   char *password;
 
   clear_progress (options);
@@ -190,8 +218,8 @@ call (Options *options, GVariant **out_result, char **out_message)
     return status;
   g_clear_pointer (out_message, g_free);
   g_ptr_array_insert (options->words, (int) options->words->len - 1, password);
-  status = rookctl_call (options->socket_path, (const char *const *) options->words->pdata, show_progress, options,
-                         out_result, out_message);
+  status = rookctl_call (options->socket_path, (guint) options->timeout_s, (const char *const *) options->words->pdata,
+                         show_progress, options, out_result, out_message);
   clear_progress (options);
   return status;
 }
@@ -213,6 +241,8 @@ run (Options *options)
   g_autofree char *message = NULL;
   int status;
 
+  if (options->json && is_describe (options))
+    ask_for_data (options);
   if (options->local && is_describe (options))
     return print_description (options);
   if (has_password (options))
@@ -233,7 +263,7 @@ run (Options *options)
 int
 main (int argc, char **argv)
 {
-  Options options = { .words = g_ptr_array_new_with_free_func (g_free) };
+  Options options = { .timeout_s = 30, .words = g_ptr_array_new_with_free_func (g_free) };
   int status;
 
   setlocale (LC_ALL, "");

@@ -31,6 +31,22 @@ check_mechanisms (const Check *check, const char *key)
     }
 }
 
+/* A backend that is asked for passwords, rather than knowing them, can't do what needs to know them. */
+static void
+check_any_offered (const Check *check)
+{
+  const RookAuthSettings *settings = check->settings;
+
+  for (char **name = settings->mechanisms; *name != NULL; name++)
+    if (rook_mechanism_is_installed (*name)
+        && ((rook_mechanism_get_traits (*name) & ROOK_MECHANISM_SECRET) == 0 || settings->backend == ROOK_AUTH_SASLDB))
+      return;
+  rook_config_add_mistake (check->mistakes, check->group, "mechanisms", ROOK_CONFIG_ERROR_CONFLICT,
+                           "none of these can be offered with backend %s, so nobody could log in: name PLAIN and "
+                           "LOGIN too, or set backend=sasldb",
+                           settings->backend_name);
+}
+
 static void
 check_people (const Check *check, const char *key)
 {
@@ -75,6 +91,7 @@ rook_auth_check (RookConfig *config, GPtrArray *mistakes)
 
   check_mechanisms (&check, "mechanisms");
   check_mechanisms (&check, "client-mechanisms");
+  check_any_offered (&check);
   check_people (&check, "admins");
   check_people (&check, "proxyservers");
   check_networks (&check, "failure-delay-exempt");

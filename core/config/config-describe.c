@@ -267,3 +267,73 @@ rook_config_describe (RookConfig *config, RookConfigFormat format, const char *t
     }
   return title != NULL && out->len == 0 ? NULL : g_string_free (g_steal_pointer (&out), FALSE);
 }
+
+/* --- for programs ------------------------------------------------------------------------------------------------ */
+
+static void
+add_text (GVariantDict *row, const char *name, const char *text)
+{
+  if (text != NULL)
+    g_variant_dict_insert (row, name, "s", text);
+}
+
+static GVariant *
+describe_key (const RookConfigKey *key)
+{
+  g_autoptr (GString) range = g_string_new (NULL);
+  GVariantDict row;
+
+  append_range (range, key);
+  g_variant_dict_init (&row, NULL);
+  add_text (&row, "key", key->name);
+  add_text (&row, "type", type_word (key));
+  add_text (&row, "range", range->len > 0 ? range->str + strspn (range->str, ", ") : NULL);
+  if (key->choices != NULL)
+    g_variant_dict_insert_value (&row, "choices", g_variant_new_strv (key->choices, -1));
+  add_text (&row, "unit", key->unit);
+  add_text (&row, "default", key->default_value);
+  g_variant_dict_insert (&row, "required", "b", key->required);
+  g_variant_dict_insert (&row, "secret", "b", key->secret);
+  add_text (&row, "change", change_words (key->change));
+  add_text (&row, "help", key->help);
+  return g_variant_dict_end (&row);
+}
+
+static GVariant *
+describe_group (const RookConfigSchema *schema)
+{
+  GVariantBuilder keys;
+  GVariantDict row;
+
+  g_variant_builder_init (&keys, G_VARIANT_TYPE ("aa{sv}"));
+  for (const RookConfigKey *key = schema->keys; key->name != NULL; key++)
+    g_variant_builder_add_value (&keys, describe_key (key));
+  g_variant_dict_init (&row, NULL);
+  add_text (&row, "group", schema->name);
+  g_variant_dict_insert (&row, "named", "b", schema->instances);
+  add_text (&row, "help", schema->help);
+  g_variant_dict_insert_value (&row, "keys", g_variant_builder_end (&keys));
+  return g_variant_dict_end (&row);
+}
+
+GVariant *
+rook_config_describe_data (RookConfig *config, const char *title)
+{
+  GVariantBuilder groups;
+  guint n = 0;
+
+  g_variant_builder_init (&groups, G_VARIANT_TYPE ("aa{sv}"));
+  for (guint i = 0; i < config->schemas->len; i++)
+    {
+      const RookConfigSchema *schema = config->schemas->pdata[i];
+
+      if (title != NULL && !is_asked_for (schema, title))
+        continue;
+      g_variant_builder_add_value (&groups, describe_group (schema));
+      n++;
+    }
+  if (n > 0 || title == NULL)
+    return g_variant_builder_end (&groups);
+  g_variant_builder_clear (&groups);
+  return NULL;
+}

@@ -118,6 +118,15 @@ set_entry (Parser *parser, const char *name, const char *raw)
 {
   RookConfigEntry *entry = g_hash_table_lookup (parser->group->by_name, name);
 
+  /* A later file may change what an earlier one says; in one file it is a slip, and whoever looks sees the first. */
+  if (entry != NULL && entry->file == parser->file)
+    {
+      g_autofree char *title = rook_config_group_get_title (parser->group);
+
+      rook_config_add_mistake_at (parser->mistakes, parser->file, parser->line, ROOK_CONFIG_ERROR_CONFLICT,
+                                  "[%s] %s: line %u sets it already: take one of the two out", title, entry->name,
+                                  entry->line);
+    }
   if (entry == NULL)
     {
       entry = g_new0 (RookConfigEntry, 1);

@@ -101,6 +101,8 @@ GPtrArray *rook_config_get_files (RookConfig *config);
 
 typedef enum { ROOK_CONFIG_DESCRIBE_TEXT, ROOK_CONFIG_DESCRIBE_SAMPLE, ROOK_CONFIG_DESCRIBE_MAN } RookConfigFormat;
 
+/* The same for programs: aa{sv}, a dictionary a group with an aa{sv} of its keys. (transfer floating) (nullable) */
+GVariant *rook_config_describe_data (RookConfig *config, const char *title);
 /* "--sample" and "--man"; %FALSE for anything else. */
 gboolean rook_config_format_from_option (const char *option, RookConfigFormat *out_format);
 /* Describes what was declared. @title: (nullable): only that group ("listener", "plugin imap"). Returns: (nullable) %NULL if

@@ -13,6 +13,7 @@
 #include "control/control-private.h"
 
 #define DEADLINE_MS 10000     /* to send the request; to take a piece of the answer */
+#define BEAT_MS 5000          /* whoever waits hears of us, so that silence means that we hang */
 #define PROGRESS_BACKLOG 4096 /* bytes unread, beyond which progress is left out */
 #define READ_SIZE 4096
 
@@ -22,6 +23,9 @@ struct RookControlClient {
   int fd;
   RookWatch *watch;
   RookTimer deadline;
+  RookTimer beat;
+  double percent; /* told last, and again at each beat */
+  char *progress; /* (owned) (nullable) */
   GByteArray *request;
   GString *output;
   gsize written; /* of output */
@@ -93,16 +97,32 @@ flush (RookControlClient *client)
     rook_timer_stop (&client->deadline);
 }
 
+static void
+tell_progress (RookControlClient *client)
+{
+  if (client->output->len - client->written > PROGRESS_BACKLOG)
+    return;
+  g_string_append_printf (client->output, "progress %.0f %s\n", client->percent,
+                          client->progress != NULL ? client->progress : "");
+  flush (client);
+}
+
 void
 rook_control_client_progress (RookControlClient *client, double percent, const char *text)
 {
-  g_autofree char *line = g_strdup (text);
+  g_free (client->progress);
+  client->progress = g_strdelimit (g_strdup (text), "\r\n", ' ');
+  client->percent = percent;
+  tell_progress (client);
+}
 
-  if (client->output->len - client->written > PROGRESS_BACKLOG)
-    return;
-  g_strdelimit (line, "\r\n", ' ');
-  g_string_append_printf (client->output, "progress %.0f %s\n", percent, line);
-  flush (client);
+static void
+on_beat (gpointer data)
+{
+  RookControlClient *client = data;
+
+  rook_timer_start (&client->beat, BEAT_MS);
+  tell_progress (client); /* it may be gone after that */
 }
 
 void
@@ -116,6 +136,7 @@ rook_control_client_finish (RookControlClient *client, const char *head, const c
     g_string_append_printf (client->output, "%s\n", text);
   client->closing = TRUE;
   client->reading = FALSE;
+  rook_timer_stop (&client->beat);
   flush (client);
 }
 
@@ -222,6 +243,7 @@ rook_control_client_new (RookControl *control, RookWorker *worker, int fd)
   client->reading = TRUE;
   client->watch = rook_watch_new (worker, fd, ROOK_IO_READ, on_ready, client);
   rook_timer_init (&client->deadline, worker, on_deadline, client);
+  rook_timer_init (&client->beat, worker, on_beat, client);
   rook_timer_start (&client->deadline, DEADLINE_MS);
   return client;
 }
@@ -232,6 +254,8 @@ rook_control_client_free (RookControlClient *client)
   if (client->call != NULL)
     rook_control_call_cancel (client->call);
   rook_timer_stop (&client->deadline);
+  rook_timer_stop (&client->beat);
+  g_free (client->progress);
   rook_watch_free (client->watch);
   close (client->fd);
   g_byte_array_unref (client->request);
@@ -243,6 +267,10 @@ void
 rook_control_client_set_call (RookControlClient *client, RookControlCall *call)
 {
   client->call = call;
+  if (call != NULL)
+    rook_timer_start (&client->beat, BEAT_MS);
+  else
+    rook_timer_stop (&client->beat);
 }
 
 RookControlCall *

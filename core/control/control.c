@@ -314,6 +314,18 @@ rook_control_list_verbs (RookControl *control)
   return list;
 }
 
+/* A word like "--all" that the verb's usage does not name: more likely a slip than anything's name. */
+static gboolean
+has_unknown_option (const RookControlVerb *verb, char **arguments)
+{
+  g_auto (GStrv) known = g_strsplit_set (verb->arguments, " []|=", -1);
+
+  for (; *arguments != NULL; arguments++)
+    if (g_str_has_prefix (*arguments, "--") && !g_strv_contains ((const char *const *) known, *arguments))
+      return TRUE;
+  return FALSE;
+}
+
 void
 rook_control_run_request (RookControl *control, RookControlClient *client, char *line, gsize length)
 {
@@ -335,7 +347,8 @@ rook_control_run_request (RookControl *control, RookControlClient *client, char 
       return;
     }
   n_arguments = g_strv_length (words) - n_words;
-  if (n_arguments < entry->verb->min_arguments || n_arguments > entry->verb->max_arguments)
+  if (has_unknown_option (entry->verb, words + n_words) || n_arguments < entry->verb->min_arguments
+      || n_arguments > entry->verb->max_arguments)
     {
       g_autofree char *usage = g_strdup_printf ("usage: %s %s", entry->verb->name, entry->verb->arguments);
 

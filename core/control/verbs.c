@@ -256,17 +256,21 @@ static void
 run_config_describe (gpointer data, RookControlCall *call, const char *const *arguments)
 {
   g_autoptr (RookConfig) config = rook_server_get_config (rook_control_get_server (data));
+  gboolean as_data = g_strcmp0 (arguments[0], "--data") == 0;
   RookConfigFormat format = ROOK_CONFIG_DESCRIBE_TEXT;
-  g_autofree char *title = NULL;
-  g_autofree char *text = NULL;
+  g_autofree char *title = NULL, *text = NULL;
+  GVariant *result = NULL;
 
-  if (arguments[0] != NULL && rook_config_format_from_option (arguments[0], &format))
+  if (as_data || (arguments[0] != NULL && rook_config_format_from_option (arguments[0], &format)))
     arguments++;
   if (arguments[0] != NULL)
     title = g_strjoinv (" ", (char **) arguments);
-  text = rook_config_describe (config, format, title);
-  if (text != NULL)
-    rook_control_call_done (call, g_variant_new_string (g_strchomp (text)));
+  if (as_data)
+    result = rook_config_describe_data (config, title);
+  else if ((text = rook_config_describe (config, format, title)) != NULL)
+    result = g_variant_new_string (g_strchomp (text));
+  if (result != NULL)
+    rook_control_call_done (call, result);
   else
     rook_control_call_fail (call, "there is no group [%s]", title);
 }
@@ -287,9 +291,11 @@ run_config_check (gpointer data, RookControlCall *call, const char *const *argum
       return;
     }
   config = rook_daemon_load (server->config_path, server, NULL, &plan, &mistakes);
-  rook_plugin_plan_check (plan, NULL, mistakes);
-  rook_plugin_plan_check_listeners (plan, mistakes);
-  rook_daemon_check_restart (server->config, config, mistakes);
+  if (plan != NULL)
+    {
+      rook_daemon_check_all (server, config, plan, mistakes);
+      rook_daemon_check_restart (server->config, config, mistakes);
+    }
   text = rook_daemon_format_mistakes (mistakes, "");
   if (mistakes->len > 0)
     rook_control_call_fail (call, "%s", text);
@@ -330,7 +336,7 @@ static const RookControlVerb verbs[] = {
     .run = run_log_level },
   { .struct_size = sizeof (RookControlVerb),
     .name = "config describe",
-    .arguments = "[--sample|--man] [GROUP]",
+    .arguments = "[--sample|--man|--data] [GROUP]",
     .help = "Describes every setting, or those of one group, such as \"listener\" or \"plugin imap\".",
     .max_arguments = 3,
     .run = run_config_describe },

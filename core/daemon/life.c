@@ -234,6 +234,7 @@ run_services (Life *life, const RookPrivileges *privileges, RookPluginPlan *plan
   life->reload = rook_reload_new (server);
   if (become_user (server, privileges, error) && open_for_business (server, plan, error))
     {
+      rook_daemon_log_warnings (server, server->config);
       if (privileges->root)
         warn_of_reload (server);
       serve (life);
@@ -299,11 +300,11 @@ rook_life_check (const char *path)
 {
   g_autoptr (RookPluginPlan) plan = NULL;
   g_autoptr (GPtrArray) mistakes = NULL;
-  g_autoptr (RookConfig) config G_GNUC_UNUSED = rook_daemon_load (path, NULL, NULL, &plan, &mistakes);
+  g_autoptr (RookConfig) config = rook_daemon_load (path, NULL, NULL, &plan, &mistakes);
   g_autofree char *text = NULL;
 
-  rook_plugin_plan_check (plan, NULL, mistakes);
-  rook_plugin_plan_check_listeners (plan, mistakes);
+  if (plan != NULL)
+    rook_daemon_check_all (NULL, config, plan, mistakes);
   if (mistakes->len == 0)
     {
       g_print ("%s: good\n", path);

@@ -7,6 +7,16 @@
 #include "config/config-private.h"
 #include "daemon/ownership.h"
 
+/* Without a file that can't be read everything that it says is missing: what would be said of that are consequences. */
+static gboolean
+is_unreadable (GPtrArray *mistakes)
+{
+  for (guint i = 0; i < mistakes->len; i++)
+    if (((RookConfigMistake *) g_ptr_array_index (mistakes, i))->code == ROOK_CONFIG_ERROR_READ)
+      return TRUE;
+  return FALSE;
+}
+
 RookConfig *
 rook_daemon_load (const char *path, RookServer *running, const char *const *force, RookPluginPlan **out_plan,
                   GPtrArray **out_mistakes)
@@ -14,12 +24,37 @@ rook_daemon_load (const char *path, RookServer *running, const char *const *forc
   RookConfig *config = rook_config_read (path, out_mistakes);
 
   rook_services_declare (config);
+  *out_plan = NULL;
+  if (is_unreadable (*out_mistakes))
+    return config;
   *out_plan = rook_plugin_plan_new (running != NULL ? running->plugins : NULL, config, force);
   rook_config_validate (config, *out_mistakes);
   rook_services_check (running, config, *out_mistakes);
   if (running == NULL)
     rook_ownership_check (config, *out_mistakes);
   return config;
+}
+
+void
+rook_daemon_check_all (RookServer *running, RookConfig *config, RookPluginPlan *plan, GPtrArray *mistakes)
+{
+  rook_plugin_plan_check (plan, NULL, mistakes);
+  rook_plugin_plan_check_listeners (plan, mistakes);
+  rook_services_warn (running, config, mistakes);
+}
+
+void
+rook_daemon_log_warnings (RookServer *server, RookConfig *config)
+{
+  g_autoptr (GPtrArray) warnings = rook_config_mistakes_new ();
+
+  rook_services_warn (server, config, warnings);
+  for (guint i = 0; i < warnings->len; i++)
+    {
+      g_autofree char *line = rook_config_mistake_to_string (g_ptr_array_index (warnings, i));
+
+      rook_log_event (rook_server_get_log (server), ROOK_LOG_WARNING, "config.warning", "reason", line, NULL);
+    }
 }
 
 /* --- what takes a restart ------------------------------------------------------------------------------------------ */
@@ -46,6 +81,18 @@ group_needs_restart (RookConfig *before, RookConfig *after, const char *title)
   return FALSE;
 }
 
+/* @group: (nullable): one that went has no place any more */
+static void
+add_group_mistake (RookConfigGroup *group, const char *title, GPtrArray *mistakes)
+{
+  if (group != NULL && group->file != NULL)
+    rook_config_add_mistake (mistakes, group, NULL, ROOK_CONFIG_ERROR_CONFLICT,
+                             "has come, which a running server can't take: restart it");
+  else
+    rook_config_add_mistake_at (mistakes, NULL, 0, ROOK_CONFIG_ERROR_CONFLICT,
+                                "[%s] has gone, which a running server can't take: restart it", title);
+}
+
 void
 rook_daemon_check_restart (RookConfig *before, RookConfig *after, GPtrArray *mistakes)
 {
@@ -62,10 +109,9 @@ rook_daemon_check_restart (RookConfig *before, RookConfig *after, GPtrArray *mis
 
       if (key != NULL && key->change == ROOK_CONFIG_SERVER_RESTART)
         rook_config_add_mistake (mistakes, group, key->name, ROOK_CONFIG_ERROR_CONFLICT,
-                                 "%s has changed, which a running server can't take: restart it", difference);
+                                 "has changed, which a running server can't take: restart it");
       else if (slash == NULL && group_needs_restart (before, after, title))
-        rook_config_add_mistake (mistakes, group, NULL, ROOK_CONFIG_ERROR_CONFLICT,
-                                 "[%s] came or went, which a running server can't take: restart it", title);
+        add_group_mistake (group, title, mistakes);
     }
 }
 

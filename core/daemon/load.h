@@ -12,7 +12,7 @@ G_BEGIN_DECLS
  * rook_daemon_load:
  * @running: (nullable): the server that is to take it
  * @force: (nullable): see rook_plugin_plan_new()
- * @out_plan: (out) (transfer full)
+ * @out_plan: (out) (transfer full) (nullable): %NULL if a file can't be read: then there is nothing to say but that
  * @out_mistakes: (out) (element-type RookConfigMistake) (transfer full): all but those of plugins, for which
  *   rook_plugin_plan_check() is to be asked
  *
@@ -21,6 +21,11 @@ G_BEGIN_DECLS
  */
 RookConfig *rook_daemon_load (const char *path, RookServer *running, const char *const *force,
                               RookPluginPlan **out_plan, GPtrArray **out_mistakes);
+
+/* The rest, which --check-config tells: what is wrong with plugins, and what a server starts with all the same. */
+void rook_daemon_check_all (RookServer *running, RookConfig *config, RookPluginPlan *plan, GPtrArray *mistakes);
+/* Logs the latter. @config is in force. */
+void rook_daemon_log_warnings (RookServer *server, RookConfig *config);
 
 /* Adds a mistake for each key, or group, that has changed and can't change in a running server. */
 void rook_daemon_check_restart (RookConfig *before, RookConfig *after, GPtrArray *mistakes);

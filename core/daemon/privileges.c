@@ -60,7 +60,7 @@ rook_privileges_init (RookPrivileges *self, RookConfig *config, GError **error)
   entry = getpwnam (user);
   if (entry == NULL || entry->pw_uid == 0)
     {
-      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_PERM, "server/user: %s '%s': %s",
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_PERM, "%s '%s': %s",
                    entry == NULL ? "there is no user" : "will not serve as user", user,
                    entry == NULL ? "make it with useradd --system, or name another" : "name one without privileges");
       return FALSE;

@@ -130,6 +130,7 @@ on_changed (GPtrArray *changes, const GError *error, gpointer data)
       g_clear_pointer (&reload->force, g_ptr_array_unref);
       reload->force = g_steal_pointer (&reload->asked);
       rook_services_reconfigure (reload->server, reload->config);
+      rook_daemon_log_warnings (reload->server, reload->config);
       g_ptr_array_extend_and_steal (changes, g_steal_pointer (&reload->listeners));
       succeed (reload, changes);
       return;
@@ -179,9 +180,12 @@ run (RookReload *reload)
   reload->asked = collect_force (reload);
   reload->config =
       rook_daemon_load (server->config_path, server, (const char *const *) reload->asked->pdata, &plan, &mistakes);
-  rook_plugin_plan_check (plan, (const char *const *) failed, mistakes);
-  check_named (reload, reload->config, mistakes);
-  rook_daemon_check_restart (server->config, reload->config, mistakes);
+  if (plan != NULL)
+    {
+      rook_plugin_plan_check (plan, (const char *const *) failed, mistakes);
+      check_named (reload, reload->config, mistakes);
+      rook_daemon_check_restart (server->config, reload->config, mistakes);
+    }
   if (mistakes->len == 0)
     rook_services_prepare (server, reload->config, mistakes);
   if (mistakes->len > 0)

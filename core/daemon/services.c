@@ -159,6 +159,12 @@ rook_services_check (RookServer *running, RookConfig *config, GPtrArray *mistake
       services[i].check (running, config, mistakes);
 }
 
+void
+rook_services_warn (RookServer *running, RookConfig *config, GPtrArray *warnings)
+{
+  rook_net_warn (running != NULL ? running->net : NULL, config, warnings);
+}
+
 /* G_DEFINE_QUARK sets its variable at first use without a thought for other threads: so each is used before there are any. */
 static void
 name_error_domains (void)

@@ -6,24 +6,29 @@
 #include "daemon/server-private.h"
 
 #include <glib/gstdio.h>
+#include <string.h>
 
-/* What the test's own text is put behind: a key set again later wins. */
-static char *
-make_config_text (const char *scratch, const char *config_text)
+#include "config/config-private.h"
+
+/* Two files: what the test's own says stands above ours. */
+static RookConfig *
+make_config (const char *scratch, const char *config_text, GPtrArray **out_mistakes)
 {
   g_autoptr (GString) own = g_string_new (config_text);
+  g_autofree char *ours = g_strdup_printf ("[server]\n"
+                                           "state-directory=%s/state\n"
+                                           "run-directory=%s/run\n"
+                                           "plugin-directory=%s/plugins\n"
+                                           "workers=2\n"
+                                           "[log]\n"
+                                           "target=stderr\n"
+                                           "level=warning\n",
+                                           scratch, scratch, scratch);
+  RookConfig *config = rook_config_read_data ("default", ours, strlen (ours), out_mistakes);
 
   g_string_replace (own, "@SCRATCH@", scratch, 0);
-  return g_strdup_printf ("[server]\n"
-                          "state-directory=%s/state\n"
-                          "run-directory=%s/run\n"
-                          "plugin-directory=%s/plugins\n"
-                          "workers=2\n"
-                          "[log]\n"
-                          "target=stderr\n"
-                          "level=warning\n"
-                          "%s\n",
-                          scratch, scratch, scratch, own->str);
+  rook_config_parse (config, "test", own->str, own->len, *out_mistakes);
+  return config;
 }
 
 static void
@@ -55,15 +60,13 @@ RookServer *
 rook_server_new_for_test (const char *config_text)
 {
   g_autofree char *scratch = g_dir_make_tmp ("rookery-test-XXXXXX", NULL);
-  g_autofree char *text = NULL;
   g_autoptr (GPtrArray) mistakes = NULL;
   RookConfig *config;
   RookServer *server;
 
   g_assert_nonnull (scratch);
   make_directories (scratch);
-  text = make_config_text (scratch, config_text);
-  config = rook_config_read_data ("test", text, strlen (text), &mistakes);
+  config = make_config (scratch, config_text, &mistakes);
   rook_services_declare (config);
   rook_config_validate (config, mistakes);
   expect_none (mistakes);

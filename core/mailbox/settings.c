@@ -2,8 +2,10 @@
 /*
  * The configuration of the mailbox service: [mailbox] and [partition NAME], and what can be wrong beyond single keys.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "config/config-private.h"
 #include "mailbox/mail.h"
 
 static const char *const separators[] = { "/", ".", NULL };
@@ -191,35 +193,142 @@ is_inside (const char *path, const char *other)
   return strncmp (path, other, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
-static void
-check_two (RookConfigGroup *group, RookConfigGroup *earlier, GPtrArray *mistakes)
+/* Where @plain leads: links are followed as far as there is something, the rest stays as it is written. */
+static char *
+real_path (const char *plain)
 {
-  const char *path = rook_config_group_get_string (group, "path");
-  const char *other = rook_config_group_get_string (earlier, "path");
-  g_autofree char *a = path != NULL ? plain_path (path) : NULL;
-  g_autofree char *b = other != NULL ? plain_path (other) : NULL;
+  g_autofree char *head = g_strdup (plain);
 
-  if (a != NULL && b != NULL && (is_inside (a, b) || is_inside (b, a)))
-    rook_config_add_mistake (mistakes, group, "path", ROOK_CONFIG_ERROR_CONFLICT,
-                             "overlaps with the path of partition %s (%s)", rook_config_group_get_instance (earlier),
-                             other);
+  for (;;)
+    {
+      g_autofree char *real = realpath (head, NULL);
+      char *slash;
+
+      if (real != NULL)
+        return g_strconcat (g_str_equal (real, "/") ? "" : real, plain + strlen (head), NULL);
+      slash = strrchr (head, '/');
+      if (slash == NULL)
+        return g_strdup (plain);
+      *slash = '\0';
+    }
+}
+
+/* A partition, and where it lies. */
+typedef struct {
+  RookConfigGroup *group; /* (unowned) */
+  guint index;            /* among the groups */
+  char *plain, *real;     /* (owned) */
+} Place;
+
+static void
+place_clear (gpointer data)
+{
+  Place *place = data;
+
+  g_free (place->plain);
+  g_free (place->real);
+}
+
+/* As if "/" were the first of all letters: so whatever lies inside a path comes right behind it. */
+static int
+compare_places (gconstpointer a, gconstpointer b)
+{
+  const Place *left = a, *right = b;
+  const char *x = left->real, *y = right->real;
+
+  while (*x != '\0' && *x == *y)
+    {
+      x++;
+      y++;
+    }
+  if (*x == *y)
+    return left->index < right->index ? -1 : 1;
+  if (*x == '/' || *y == '/')
+    return *x == '\0' || (*x == '/' && *y != '\0') ? -1 : 1;
+  return (guchar) *x < (guchar) *y ? -1 : 1;
 }
 
 static void
-check_partition (RookConfigGroup *group, const char *state, GPtrArray *mistakes)
+add_overlap (const Place *one, const Place *two, GPtrArray *mistakes)
+{
+  const Place *earlier = one->index < two->index ? one : two, *later = earlier == one ? two : one;
+  gboolean linked = !g_str_equal (one->plain, one->real) || !g_str_equal (two->plain, two->real);
+
+  rook_config_add_mistake (
+      mistakes, later->group, "path", ROOK_CONFIG_ERROR_CONFLICT, "overlaps with the path of partition %s (%s)%s%s%s%s",
+      rook_config_group_get_instance (earlier->group), rook_config_group_get_string (earlier->group, "path"),
+      linked ? ": they lead to " : "", linked ? later->real : "", linked ? " and " : "", linked ? earlier->real : "");
+}
+
+static void
+check_overlaps (GArray *places, GPtrArray *mistakes)
+{
+  const Place *outer = NULL;
+
+  g_array_sort (places, compare_places);
+  for (guint i = 0; i < places->len; i++)
+    {
+      const Place *place = &g_array_index (places, Place, i);
+
+      if (outer != NULL && is_inside (place->real, outer->real))
+        add_overlap (outer, place, mistakes);
+      else
+        outer = place;
+    }
+}
+
+/* Adds it to @places if its path is one. @state: (nullable) where the state directory lies */
+static void
+check_partition (RookConfigGroup *group, guint index, const char *state, GArray *places, GPtrArray *mistakes)
 {
   const char *path = rook_config_group_get_string (group, "path");
-  g_autofree char *plain = path != NULL ? plain_path (path) : NULL;
-  g_autofree char *plain_state = state != NULL ? plain_path (state) : NULL;
+  Place place = { .group = group, .index = index };
 
   if (path == NULL)
     return; /* required: reported already */
-  if (*path != '/' || plain == NULL)
-    rook_config_add_mistake (mistakes, group, "path", ROOK_CONFIG_ERROR_VALUE,
-                             "%s is not an absolute path without \"..\"", path);
-  else if (plain_state != NULL && *plain_state != '\0' && is_inside (plain_state, plain))
+  place.plain = *path == '/' ? plain_path (path) : NULL;
+  if (place.plain == NULL)
+    {
+      rook_config_add_mistake (mistakes, group, "path", ROOK_CONFIG_ERROR_VALUE,
+                               "%s is not an absolute path without \"..\"", path);
+      return;
+    }
+  place.real = real_path (place.plain);
+  if (state != NULL && *state != '\0' && is_inside (state, place.real))
     rook_config_add_mistake (mistakes, group, "path", ROOK_CONFIG_ERROR_CONFLICT,
                              "the state directory (%s) lies inside it", state);
+  g_array_append_val (places, place);
+}
+
+static void
+check_partitions (RookConfig *config, GPtrArray *mistakes)
+{
+  g_autoptr (GPtrArray) groups = rook_config_get_instances (config, "partition");
+  g_autoptr (GArray) places = g_array_new (FALSE, FALSE, sizeof (Place));
+  RookConfigGroup *server = rook_config_get_group (config, "server", NULL);
+  const char *directory = server != NULL ? rook_config_group_get_string (server, "state-directory") : NULL;
+  g_autofree char *plain = directory != NULL ? plain_path (directory) : NULL;
+  g_autofree char *state = plain != NULL ? real_path (plain) : NULL;
+
+  g_array_set_clear_func (places, place_clear);
+  for (guint i = 0; i < groups->len; i++)
+    check_partition (g_ptr_array_index (groups, i), i, state, places, mistakes);
+  check_overlaps (places, mistakes);
+}
+
+static void
+check_folders (RookConfigGroup *group, GPtrArray *mistakes)
+{
+  for (const char *const *folder = rook_config_group_get_list (group, "autocreate-folders"); *folder != NULL; folder++)
+    {
+      g_autofree char *name = g_strconcat ("user/somebody/", *folder, NULL);
+      g_autofree char *quoted = rook_config_quote (*folder);
+      const char *fault = rook_name_is_valid (name) ? rook_name_get_fault (name) : "Not a mailbox name";
+
+      if (fault != NULL)
+        rook_config_add_mistake (mistakes, group, "autocreate-folders", ROOK_CONFIG_ERROR_VALUE,
+                                 "%s can be no folder: %s", quoted, fault);
+    }
 }
 
 static void
@@ -230,6 +339,7 @@ check_mailbox_group (RookConfig *config, GPtrArray *mistakes)
   g_autofree char *acl = rook_acl_from_list (rook_config_group_get_list (group, "default-acl"));
   g_autoptr (GPtrArray) partitions = rook_config_get_instances (config, "partition");
 
+  check_folders (group, mistakes);
   if (acl == NULL)
     rook_config_add_mistake (mistakes, group, "default-acl", ROOK_CONFIG_ERROR_VALUE,
                              "not a list of \"identifier rights\"");
@@ -241,15 +351,6 @@ check_mailbox_group (RookConfig *config, GPtrArray *mistakes)
 void
 rook_mail_check (RookConfig *config, GPtrArray *mistakes)
 {
-  g_autoptr (GPtrArray) partitions = rook_config_get_instances (config, "partition");
-  RookConfigGroup *server = rook_config_get_group (config, "server", NULL);
-  const char *state = server != NULL ? rook_config_group_get_string (server, "state-directory") : NULL;
-
   check_mailbox_group (config, mistakes);
-  for (guint i = 0; i < partitions->len; i++)
-    {
-      check_partition (g_ptr_array_index (partitions, i), state, mistakes);
-      for (guint j = 0; j < i; j++)
-        check_two (g_ptr_array_index (partitions, i), g_ptr_array_index (partitions, j), mistakes);
-    }
+  check_partitions (config, mistakes);
 }

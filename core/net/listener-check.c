@@ -88,11 +88,23 @@ check_group (RookConfigGroup *group, RookTlsStore *store, GPtrArray *mistakes)
 
   if (proxies != NULL && !rook_net_check_networks (proxies, &error))
     rook_config_add_mistake (mistakes, group, "proxy-from", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
-  if (rook_config_group_get_choice (group, "tls") != ROOK_TLS_NONE
-      && !rook_tls_store_has_certificate (store, tls_group))
+  if (tls_group != NULL && rook_config_get_group (group->config, "tls", tls_group) == NULL)
+    rook_config_add_mistake (mistakes, group, "tls-group", ROOK_CONFIG_ERROR_UNKNOWN, "there is no [tls %s]",
+                             tls_group);
+  else if (rook_config_group_get_choice (group, "tls") != ROOK_TLS_NONE
+           && !rook_tls_store_has_certificate (store, tls_group))
     rook_config_add_mistake (mistakes, group, "tls", ROOK_CONFIG_ERROR_MISSING,
                              "TLS needs a usable certificate in [tls%s%s]", tls_group != NULL ? " " : "",
                              tls_group != NULL ? tls_group : "");
+}
+
+void
+rook_net_warn (RookNet *net, RookConfig *config, GPtrArray *warnings)
+{
+  g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new (); /* rook_net_check() tells them */
+  g_autoptr (RookTlsStore) store = rook_tls_store_new (config, net != NULL ? net->tls : NULL, mistakes);
+
+  rook_tls_store_check_dates (store, config, warnings);
 }
 
 void

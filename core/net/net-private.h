@@ -28,6 +28,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookNet, rook_net_free)
  * other, and with an owner and mode that keep the key secret. Reads files; opens no sockets. @net: (nullable): the one
  * that runs, and may have read as root what can't be read again. */
 void rook_net_check (RookNet *net, RookConfig *config, GPtrArray *mistakes);
+/* The same of what is no mistake but wants mending: certificates whose time is not now. */
+void rook_net_warn (RookNet *net, RookConfig *config, GPtrArray *warnings);
 
 /* Binds the sockets of every enabled listener, without listening. An address without a port whose protocol is not
  * registered yet gets the port that the system's list of services (services(5)) has for it, or waits for

@@ -76,11 +76,14 @@ rook_room_has (RookNet *net)
 void
 rook_room_warn (RookNet *net)
 {
-  const RookRoom *room = &net->room;
+  RookRoom *room = &net->room;
   guint wanted = net->settings->connections;
   guint needed = wanted + room->others + room->reserve;
+  gboolean fits = wanted <= rook_room_get (net), told = room->told_wanted == wanted && room->told_limit == room->limit;
 
-  if (wanted <= rook_room_get (net))
+  room->told_wanted = fits ? 0 : wanted;
+  room->told_limit = fits ? 0 : room->limit;
+  if (fits || told)
     return;
   needed = MAX (needed, wanted + room->others + reserve_of (needed));
   rook_log_message (

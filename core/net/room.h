@@ -14,10 +14,11 @@ G_BEGIN_DECLS
 
 
 typedef struct {
-  guint limit;       /* descriptors that may be open at a time */
-  guint others;      /* open, and no connection of ours; when last counted */
-  guint reserve;     /* kept free for what they still will open */
-  gint64 counted_ms; /* when that was */
+  guint limit;                   /* descriptors that may be open at a time */
+  guint others;                  /* open, and no connection of ours; when last counted */
+  guint reserve;                 /* kept free for what they still will open */
+  gint64 counted_ms;             /* when that was */
+  guint told_wanted, told_limit; /* what was warned of last; 0: nothing */
 } RookRoom;
 
 /* Counts what is open. Reads /proc, a millisecond for a thousand or two. */
@@ -26,7 +27,7 @@ void rook_room_count (RookNet *net);
 gboolean rook_room_has (RookNet *net);
 /* Connections at a time for which there is room. */
 guint rook_room_get (RookNet *net);
-/* Logs what is to be done if limits/connections promises more. */
+/* Logs what is to be done if limits/connections promises more; once, until that changes. */
 void rook_room_warn (RookNet *net);
 
 G_END_DECLS

@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#include "config/config-private.h"
 #include "net/tls-files.h"
 #include "rookery/net.h"
 #include "rookery/thread.h"
@@ -265,20 +266,56 @@ static SSL_CTX *
 make_server (RookTlsStore *store, Context *context, RookConfigGroup *group, const Context *before, GPtrArray *mistakes)
 {
   SSL_CTX *ctx = new_ctx (TLS_server_method (), context->min_version);
+  gboolean usable =
+      rook_tls_load_certificate (ctx, group, &context->pair, before != NULL ? &before->pair : NULL, mistakes);
 
-  if (!rook_tls_load_certificate (ctx, group, &context->pair, before != NULL ? &before->pair : NULL, mistakes))
+  /* All that is wrong is told at once. */
+  set_ciphers (ctx, group, mistakes);
+  set_client_certificates (ctx, group, mistakes);
+  if (!usable)
     {
       SSL_CTX_free (ctx);
       return NULL;
     }
-  set_ciphers (ctx, group, mistakes);
-  set_client_certificates (ctx, group, mistakes);
   set_identity (ctx, context, group);
   set_tickets (ctx, context, group, before);
   SSL_CTX_set_tlsext_servername_callback (ctx, choose_by_name);
   SSL_CTX_set_tlsext_servername_arg (ctx, store);
   SSL_CTX_set_alpn_select_cb (ctx, choose_protocol, NULL);
   return ctx;
+}
+
+/* Letters, digits and hyphens between dots (RFC 1123 2.1), an underscore for those who have one; "*." stands for one label. */
+static gboolean
+is_host_pattern (const char *name)
+{
+  g_auto (GStrv) labels = g_strsplit (g_str_has_prefix (name, "*.") ? name + 2 : name, ".", -1);
+
+  for (guint i = 0; labels[i] != NULL; i++)
+    {
+      gsize length = strlen (labels[i]);
+
+      if (length == 0 || length > 63 || labels[i][0] == '-' || labels[i][length - 1] == '-')
+        return FALSE;
+      for (const char *c = labels[i]; *c != '\0'; c++)
+        if (!g_ascii_isalnum (*c) && *c != '-' && *c != '_')
+          return FALSE;
+    }
+  return *name != '\0' && strlen (name) <= 253;
+}
+
+static void
+check_names (const Context *context, RookConfigGroup *group, GPtrArray *mistakes)
+{
+  for (guint i = 0; context->names[i] != NULL; i++)
+    {
+      g_autofree char *quoted = rook_config_quote (context->names[i]);
+
+      if (!is_host_pattern (context->names[i]))
+        rook_config_add_mistake (mistakes, group, "names", ROOK_CONFIG_ERROR_VALUE,
+                                 "%s is no host name: write mail.example.org, or *.example.org for all of a domain",
+                                 quoted);
+    }
 }
 
 static void
@@ -299,6 +336,7 @@ add_context (RookTlsStore *store, RookConfigGroup *group, RookTlsStore *before, 
   context->min_version = versions[rook_config_group_get_choice (group, "min-version")];
   if (context->ca != NULL && !rook_tls_check_readable (context->ca, &error))
     rook_config_add_mistake (mistakes, group, "ca", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
+  check_names (context, group, mistakes);
   if (context->pair.certificate.path != NULL)
     context->pair.ctx = make_server (store, context, group, find (before, context->name), mistakes);
   g_ptr_array_add (store->contexts, context);
@@ -346,6 +384,21 @@ rook_tls_store_has_certificate (RookTlsStore *store, const char *group)
   Context *context = find (store, group);
 
   return context != NULL && context->pair.ctx != NULL;
+}
+
+void
+rook_tls_store_check_dates (RookTlsStore *store, RookConfig *config, GPtrArray *warnings)
+{
+  for (guint i = 0; i < store->contexts->len; i++)
+    {
+      const Context *context = g_ptr_array_index (store->contexts, i);
+      g_autofree char *reason =
+          context->pair.ctx != NULL ? rook_tls_dup_date_problem (SSL_CTX_get0_certificate (context->pair.ctx)) : NULL;
+
+      if (reason != NULL)
+        rook_config_add_mistake (warnings, rook_config_get_group (config, "tls", context->name), "certificate",
+                                 ROOK_CONFIG_ERROR_VALUE, "%s %s", context->pair.certificate.path, reason);
+    }
 }
 
 RookTlsName

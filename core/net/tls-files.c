@@ -198,8 +198,10 @@ load_certificate (SSL_CTX *ctx, RookTlsFile *file, const RookTlsPair *before, GE
   return FALSE;
 }
 
+/* @certified: whether the certificate is there to compare it with */
 static gboolean
-load_key (SSL_CTX *ctx, RookTlsPair *pair, const RookTlsPair *before, const char *user, GError **error)
+load_key (SSL_CTX *ctx, RookTlsPair *pair, const RookTlsPair *before, const char *user, gboolean certified,
+          GError **error)
 {
   FileFate fate = find_fate (&pair->key, before != NULL ? &before->key : NULL, error);
   gboolean loaded;
@@ -208,10 +210,15 @@ load_key (SSL_CTX *ctx, RookTlsPair *pair, const RookTlsPair *before, const char
     return FALSE;
   loaded = fate == FILE_KEPT ? SSL_CTX_use_PrivateKey (ctx, SSL_CTX_get0_privatekey (before->ctx)) == 1
                              : SSL_CTX_use_PrivateKey_file (ctx, pair->key.path, SSL_FILETYPE_PEM) == 1;
-  if (loaded && SSL_CTX_check_private_key (ctx) == 1)
+  if (loaded && (!certified || SSL_CTX_check_private_key (ctx) == 1))
     return TRUE;
-  g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "%s is no key that belongs to the certificate %s: %s",
-               pair->key.path, pair->certificate.path, openssl_reason ());
+  if (!certified)
+    g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "%s can't be read as a key: %s", pair->key.path,
+                 openssl_reason ());
+  else
+    g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE,
+                 "%s is no key that belongs to the certificate %s: %s", pair->key.path, pair->certificate.path,
+                 openssl_reason ());
   return FALSE;
 }
 
@@ -219,21 +226,46 @@ gboolean
 rook_tls_load_certificate (SSL_CTX *ctx, RookConfigGroup *group, RookTlsPair *pair, const RookTlsPair *before,
                            GPtrArray *mistakes)
 {
-  const char *where = "certificate";
-  g_autoptr (GError) error = NULL;
+  gboolean two_files = rook_config_group_get_string (group, "private-key") != NULL;
+  g_autoptr (GError) bad_certificate = NULL, bad_key = NULL;
+  gboolean certified;
 
   if (before != NULL && before->ctx == NULL)
     before = NULL;
   SSL_CTX_set_default_passwd_cb (ctx, no_passphrase);
   ERR_clear_error ();
-  if (load_certificate (ctx, &pair->certificate, before, &error))
-    {
-      where = rook_config_group_get_string (group, "private-key") != NULL ? "private-key" : where;
-      if (load_key (ctx, pair, before, get_server_user (group), &error))
-        return TRUE;
-    }
-  rook_config_add_mistake (mistakes, group, where, ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
-  return FALSE;
+  certified = load_certificate (ctx, &pair->certificate, before, &bad_certificate);
+  if (!certified)
+    rook_config_add_mistake (mistakes, group, "certificate", ROOK_CONFIG_ERROR_VALUE, "%s", bad_certificate->message);
+  /* One file that can't be read is told once. */
+  if ((certified || two_files) && !load_key (ctx, pair, before, get_server_user (group), certified, &bad_key))
+    rook_config_add_mistake (mistakes, group, two_files ? "private-key" : "certificate", ROOK_CONFIG_ERROR_VALUE, "%s",
+                             bad_key->message);
+  return certified && bad_key == NULL;
+}
+
+static char *
+format_date (const ASN1_TIME *date)
+{
+  struct tm parts = { 0 };
+  char text[64];
+
+  if (ASN1_TIME_to_tm (date, &parts) != 1 || strftime (text, sizeof text, "%Y-%m-%d %H:%M UTC", &parts) == 0)
+    return g_strdup ("a date that can't be read");
+  return g_strdup (text);
+}
+
+char *
+rook_tls_dup_date_problem (X509 *certificate)
+{
+  const ASN1_TIME *from = X509_get0_notBefore (certificate), *until = X509_get0_notAfter (certificate);
+  g_autofree char *from_text = format_date (from), *until_text = format_date (until);
+
+  if (X509_cmp_current_time (until) < 0)
+    return g_strdup_printf ("has expired (%s), so that clients refuse it: put a new one there", until_text);
+  if (X509_cmp_current_time (from) > 0)
+    return g_strdup_printf ("is not valid before %s, so that clients refuse it: is the clock right?", from_text);
+  return NULL;
 }
 
 /* --- names ---------------------------------------------------------------------------------------------------------------- */

@@ -44,6 +44,8 @@ gboolean rook_tls_load_certificate (SSL_CTX *ctx, RookConfigGroup *group, RookTl
                                     GPtrArray *mistakes);
 /* The certificate, its chain and its key, as @from has them. */
 gboolean rook_tls_copy_certificate (SSL_CTX *to, SSL_CTX *from);
+/* (nullable) Why clients will refuse it now: it has expired, or is not valid yet. */
+char *rook_tls_dup_date_problem (X509 *certificate);
 /* A regular file that we may read. */
 gboolean rook_tls_check_readable (const char *path, GError **error);
 

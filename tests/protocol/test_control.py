@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """rookctl against a running server: verbs, exit status, JSON; and hostile configuration files."""
 
+import json
 import re
+import signal
 import socket
 import subprocess
 
@@ -94,6 +96,48 @@ def test_config_describe_works_without_a_server():
     done = run_rookctl("--local", "--modules", built("plugins/.libs"), "config", "describe")
     assert done.returncode == 0
     assert "\n[plugin imap]\n" in done.stdout
+
+
+def test_config_describe_as_json_is_data(server):
+    groups = {group["group"]: group for group in server.ctl("config", "describe", as_json=True)}
+    assert {"server", "log", "listener", "plugin imap"} <= set(groups)
+    keys = {key["key"]: key for key in groups["listener"]["keys"]}
+    assert groups["listener"]["named"] and not groups["log"]["named"]
+    assert keys["tls"]["choices"] == ["none", "starttls", "implicit"] and keys["protocol"]["required"] is True
+    (alone,) = server.ctl("config", "describe", "plugin", "imap", as_json=True)
+    assert alone == groups["plugin imap"]
+    assert server.ctl("config", "describe", "zebra", as_json=True, check=False).returncode == 1
+    local = run_rookctl("--local", "--modules", built("plugins/.libs"), "config", "describe", "log", "--json")
+    assert json.loads(local.stdout) == [groups["log"]]
+    assert isinstance(server.ctl("config", "describe", "--sample", "log", as_json=True), str)
+
+
+def test_options_stand_anywhere_and_unknown_ones_are_refused(server):
+    path = server.run_directory / "control.sock"
+    for words in (("status", "--json", "--socket", path), ("-s", path, "status", "-j"), ("status", "-j", f"--socket={path}")):
+        done = run_rookctl(*words)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["version"]
+    for words in (("status", "--nonsense"), ("config", "describe", "--nonsense"), ("job", "run", "--all")):
+        done = server.ctl(*words, check=False)
+        assert done.returncode == 2 and f"usage: {' '.join(words[:-1])}" in done.stderr
+    done = run_rookctl("--nonsense", "status")
+    assert done.returncode == 2
+    assert "unknown option --nonsense" in done.stderr and "Usage:" in done.stderr
+    assert run_rookctl("config", "describe", "--local", "--nonsense").returncode == 2
+    for value in ("-1", "many", "86401"):
+        assert run_rookctl("status", "--timeout", value).returncode == 2
+
+
+def test_server_that_is_stopped_is_given_up_and_said_to_hang(make_server):
+    server = make_server(plugins=[])
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        done = run_rookctl("--socket", server.run_directory / "control.sock", "--timeout", "1", "status")
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    assert done.returncode == 3
+    assert "control.sock has said nothing for 1 s: it hangs or is stopped" in done.stderr
 
 
 def test_jobs_are_listed_and_unknown_ones_refused(server):

@@ -98,6 +98,8 @@ def test_start_says_that_limits_and_descriptors_do_not_fit(make_server):
     server = make_server({"server": {"max-open-files": FILES}})
     found = server.wait_log(r"net\.few-descriptors.*limits/connections is 20000.*server/max-open-files.*Allow (\d+)")
     assert int(found.group(1)) > 20000
+    server.reload({"server": {"max-open-files": FILES}, "log": {"level": "debug"}})
+    assert len(re.findall(r"net\.few-descriptors", server.log())) == 1  # nothing new to say
     server.reload({"server": {"max-open-files": FILES}, "limits": {"connections": 100}})
     assert len(re.findall(r"net\.few-descriptors", server.log())) == 1  # that fits
 

@@ -132,7 +132,7 @@ def test_key_that_takes_a_restart_is_refused_by_name(notify):
     server, _, groups = notify
     done = server.reload({**groups, "server": {"workers": 3}}, check=False)
     assert done.returncode != 0
-    assert "server/workers has changed" in done.stderr and "restart" in done.stderr
+    assert "[server] workers: has changed" in done.stderr and "restart" in done.stderr
 
 
 def test_live_key_disturbs_nobody(notify):

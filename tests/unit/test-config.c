@@ -271,8 +271,7 @@ test_same_as_key_file (void)
     "[box]\ntext=\\s\\tx\\n\\\\\n",
     "[box]\r\ntext=x\r\n",
     "[box]\ntext=\xc3\xa4\xe2\x82\xac\n",
-    "[box]\ntext=1\ntext=2\n",
-    "[box]\ntext=1\n[shelf a]\n[box]\ntext=3\n",
+    "[box]\ntext=1\n[shelf a]\n[box]\nnumber=3\n",
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (texts); i++)
@@ -348,6 +347,15 @@ test_all_and_bounded (void)
 /* --- groups ------------------------------------------------------------------------------------------------------ */
 
 static void
+test_set_twice (void)
+{
+  ASSERT_MISTAKES ("[box]\ntext=1\ntext=2\n",
+                   "main.conf:3: [box] text: line 2 sets it already: take one of the two out");
+  ASSERT_MISTAKES ("[shelf a]\ntext=1\n[box]\ntext=1\n[shelf a]\ntext=1\n",
+                   "main.conf:6: [shelf a] text: line 2 sets it already: take one of the two out");
+}
+
+static void
 test_group_names (void)
 {
   g_autoptr (RookConfig) config = read_good ("[shelf b]\n[shelf a]\n[shelf \xc3\xa4/1]\n[shelf b]\ntext=x\n");
@@ -403,6 +411,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/config/read/key-twice-in-a-file-is-a-mistake", test_set_twice);
 #define FILES(path, func) g_test_add (path, Files, NULL, files_set_up, func, files_tear_down)
   FILES ("/config/files/order-is-main-then-conf-d-by-name-and-later-wins", test_order);
   FILES ("/config/files/only-conf-files-and-no-hidden-ones", test_only_conf);

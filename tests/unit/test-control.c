@@ -435,7 +435,7 @@ client_big (Fixture *fixture)
   g_autoptr (GVariant) result = NULL;
   g_autofree char *message = NULL;
 
-  g_assert_cmpint (rookctl_call (fixture->path, words, NULL, NULL, &result, &message), ==, ROOKCTL_OK);
+  g_assert_cmpint (rookctl_call (fixture->path, 30, words, NULL, NULL, &result, &message), ==, ROOKCTL_OK);
   g_assert_cmpuint (strlen (g_variant_get_string (result, NULL)), ==, 3000000);
 }
 
@@ -543,7 +543,7 @@ call_good (Fixture *fixture, const char *line)
   GVariant *result = NULL;
   g_autofree char *message = NULL;
 
-  if (rookctl_call (fixture->path, (const char *const *) words, NULL, NULL, &result, &message) != ROOKCTL_OK)
+  if (rookctl_call (fixture->path, 30, (const char *const *) words, NULL, NULL, &result, &message) != ROOKCTL_OK)
     g_error ("%s: %s", line, message);
   return result;
 }

@@ -134,7 +134,7 @@ test_status (void)
   g_assert_cmpint (rookctl_status_of_error ("usage: user add NAME PASSWORD"), ==, ROOKCTL_USAGE);
   g_assert_cmpint (rookctl_status_of_error ("unknown verb: see rookctl help"), ==, ROOKCTL_USAGE);
   g_assert_cmpint (rookctl_status_of_error ("no such user"), ==, ROOKCTL_REFUSED);
-  g_assert_cmpint (rookctl_call ("/nowhere/control.sock", words, NULL, NULL, &result, &message), ==,
+  g_assert_cmpint (rookctl_call ("/nowhere/control.sock", 1, words, NULL, NULL, &result, &message), ==,
                    ROOKCTL_UNREACHABLE);
   g_assert_cmpstr (message, ==, "cannot reach the server at /nowhere/control.sock: No such file or directory");
 }

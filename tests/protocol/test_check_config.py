@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""rookeryd --check-config: what is not good is not called good, and every mistake is told with its file and line."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from rookery_harness import BUILD, merge, write_config
+
+PLUGINS = [name for name in ("storage-gdbm", "imap", "lmtp") if (BUILD / f"plugins/{name}.la").exists()]
+HAS_MAIL = len(PLUGINS) == 3
+
+
+def check(server, changes):
+    """Writes the configuration with `changes`. Returns (status, what was said by line of the configuration)."""
+    server.prepare()
+    server.configure(changes)
+    return look(server)
+
+
+def look(server):
+    done = server.check_config()
+    lines = server.config_path.read_text().splitlines()
+    said = {}
+    for what in done.stderr.splitlines():
+        place = re.match(rf"{re.escape(str(server.config_path))}:(\d+): (.*)", what)
+        key = lines[int(place.group(1)) - 1] if place else ""
+        said.setdefault(key, []).append(place.group(2) if place else what)
+    return done.returncode, said
+
+
+@pytest.fixture
+def server(make_server):
+    return make_server(start=False)
+
+
+def test_mechanisms_that_the_backend_can_not_do_are_a_mistake(server):
+    status, said = check(server, {"auth": {"backend": "saslauthd", "mechanisms": ["SCRAM-SHA-256", "SCRAM-SHA-1"]}})
+    assert status == 1
+    (what,) = said["mechanisms=SCRAM-SHA-256;SCRAM-SHA-1"]
+    assert what.startswith("[auth] mechanisms: none of these can be offered with backend saslauthd")
+    assert check(server, {"auth": {"backend": "saslauthd", "mechanisms": ["SCRAM-SHA-256", "PLAIN"]}}) == (0, {})
+
+
+def test_key_that_stands_twice_in_a_file_is_a_mistake(server):
+    server.prepare()
+    text = server.config_path.read_text()
+    line = text.splitlines().index("workers=2") + 1
+    server.config_path.write_text(text.replace("workers=2", "workers=2\nworkers=3"))
+    status, said = look(server)
+    assert (status, said) == (1, {"workers=3": [f"[server] workers: line {line} sets it already: take one of the two out"]})
+    # In another file it is what conf.d is for.
+    server.config_path.write_text(text)
+    (server.directory / "conf.d" / "more.conf").write_text("[server]\nworkers=3\n")
+    assert look(server) == (0, {})
+
+
+@pytest.mark.skipif(not HAS_MAIL, reason="built without mail")
+def test_tls_group_that_is_not_there_is_a_mistake_without_tls_too(server):
+    status, said = check(server, {"listener lmtp": {"tls-group": "nope"}})
+    assert (status, said) == (1, {"tls-group=nope": ["[listener lmtp] tls-group: there is no [tls nope]"]})
+
+
+def test_names_that_no_client_can_ask_for_are_mistakes(server):
+    status, said = check(server, {"tls": {"names": ["*", "a b", "mail.example.org", "*.example.org", "-x.example", "a..b"]}})
+    assert status == 1
+    (whats,) = said.values()
+    assert [re.search(r'names: ("[^"]*") is no host name', what).group(1) for what in whats] == [
+        '"*"', '"a b"', '"-x.example"', '"a..b"']
+
+
+def test_folders_that_can_be_none_are_mistakes(server):
+    status, said = check(server, {"mailbox": {"autocreate-folders": ["Sent", "..", "a//b", "Ok/Deeper", "*"]}})
+    assert status == 1
+    (whats,) = said.values()
+    assert [re.search(r'autocreate-folders: ("[^"]*") can be no folder: .', what).group(1) for what in whats] == [
+        '".."', '"a//b"', '"*"']
+
+
+def test_partition_that_overlaps_by_way_of_a_link_is_a_mistake(server):
+    server.prepare()
+    link = server.directory / "link"
+    link.symlink_to(server.spool)
+    status, said = check(server, {"partition second": {"path": link / "not" / "yet"}})
+    assert status == 1
+    (what,) = said[f"path={link}/not/yet"]
+    assert "overlaps with the path of partition default" in what
+    assert f"they lead to {server.spool}/not/yet and {server.spool}" in what
+
+
+def test_overlaps_are_found_among_neighbours_that_sort_between(server):
+    places = {"a": "x", "b": "x-y", "c": "x/z", "d": "x.y/z", "e": "x/z/deep", "f": "x!"}
+    status, said = check(server, {f"partition {name}": {"path": server.directory / path} for name, path in places.items()})
+    assert status == 1
+    assert sorted(what.split(" ")[1] for whats in said.values() for what in whats) == ["c]", "e]"]
+
+
+def test_many_partitions_are_checked(server):
+    many = {f"partition p{n}": {"path": server.directory / f"p{n}"} for n in range(6000)}
+    status, said = check(server, {**many, "partition last": {"path": server.directory / "p17" / "in"}})
+    assert status == 1 and len(said) == 1
+
+
+def test_all_mistakes_of_a_tls_group_are_told(server):
+    server.prepare()
+    missing, broken = server.directory / "missing.crt", server.directory / "broken.key"
+    broken.write_text("no key\n")
+    broken.chmod(0o600)
+    if os.geteuid() == 0:
+        shutil.chown(broken, server.user)
+    status, said = check(server, {"tls": {"certificate": missing, "private-key": broken, "ciphers": "NONSENSE",
+                                          "names": ["a b"]}})
+    assert status == 1
+    assert "No such file or directory" in said[f"certificate={missing}"][0]
+    assert f"{broken} can't be read as a key" in said[f"private-key={broken}"][0]
+    assert "names no cipher" in said["ciphers=NONSENSE"][0]
+    assert "is no host name" in said["names=a b"][0]
+
+
+def make_dated_certificate(server, name, start, end):
+    """Signed by itself, valid in that time (YYYYMMDDHHMMSSZ)."""
+    folder = server.directory / name
+    folder.mkdir()
+    (folder / "ca.conf").write_text(
+        "[ca]\ndefault_ca=it\n[it]\ndatabase=index\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=any\n"
+        "[any]\ncommonName=supplied\n")
+    (folder / "index").touch()
+    (folder / "serial").write_text("01\n")
+    run = {"cwd": folder, "check": True, "capture_output": True}
+    subprocess.run(["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "key",
+                    "-out", "request"], **run)
+    subprocess.run(["openssl", "ca", "-config", "ca.conf", "-batch", "-selfsign", "-keyfile", "key", "-in", "request",
+                    "-startdate", start, "-enddate", end, "-out", "crt", "-notext"], **run)
+    (folder / "key").chmod(0o600)
+    if os.geteuid() == 0:
+        for path in (folder, *folder.iterdir()):
+            shutil.chown(path, server.user)
+    return folder / "crt", folder / "key"
+
+
+def test_certificate_out_of_its_time_is_told_and_serves_all_the_same(server):
+    server.prepare()
+    for name, start, end, complaint in (
+            ("old", "20200101000000Z", "20200201000000Z", "has expired (2020-02-01 00:00 UTC)"),
+            ("new", "20900101000000Z", "20910101000000Z", "is not valid before 2090-01-01 00:00 UTC")):
+        certificate, key = make_dated_certificate(server, name, start, end)
+        changes = {"tls": {"certificate": certificate, "private-key": key}}
+        status, said = check(server, changes)
+        assert status == 1
+        (what,) = said[f"certificate={certificate}"]
+        assert f"[tls] certificate: {certificate} {complaint}" in what
+    server.start()
+    server.wait_log(r"warning config\.warning .*is not valid before")
+    server.reload({"tls": {"certificate": server.directory / "old/crt", "private-key": server.directory / "old/key"}})
+    server.wait_log(r"warning config\.warning .*has expired")
+
+
+def test_file_that_cannot_be_read_is_told_and_no_consequence_of_it(server):
+    server.prepare()
+    server.start()
+    server.config_path.rename(server.directory / "aside")
+    server.config_path.mkdir()
+    told = f"{server.config_path}: cannot be read: not a regular file\n"
+    done = server.check_config()
+    assert (done.returncode, done.stderr) == (1, told)
+    done = server.ctl("reload", check=False)
+    assert (done.returncode, done.stderr) == (1, f"rookctl: nothing was changed:\n{told}")
+    done = server.ctl("config", "check", check=False)
+    assert (done.returncode, done.stderr) == (1, f"rookctl: {told}")
+
+
+def test_group_that_comes_or_goes_is_named_once(server):
+    server.prepare()
+    server.start()
+    done = server.reload({"partition second": {"path": server.directory / "second"}}, check=False)
+    assert re.search(r":\d+: \[partition second\] has come, which a running server can't take: restart it\n$", done.stderr)
+    settings = merge(server.default_config(), {"partition default": {"path": server.directory / "other"}})
+    write_config(server.config_path, settings)
+    done = server.ctl("reload", check=False)
+    assert re.search(r":\d+: \[partition default\] path: has changed, which a running server can't take: restart it\n$",
+                     done.stderr)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_user_that_is_not_there_is_named_once(make_server):
+    server = make_server(start=False, as_root=True)
+    status, said = check(server, {"server": {"user": "nosuchuser"}})
+    assert status == 1
+    (what,) = said["user=nosuchuser"]
+    assert what.startswith("[server] user: there is no user 'nosuchuser'")
