@@ -13,6 +13,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "installdirs.h"
+
 #define MAX_TIMEOUT_S 86400
 
 static const char *const formats[] = { "--sample", "--man", "--data", NULL };

@@ -5,6 +5,7 @@
 #include <locale.h>
 
 #include "daemon/life.h"
+#include "installdirs.h"
 #include "rookery/server.h"
 
 enum { EXIT_USAGE = 2 };

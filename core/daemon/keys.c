@@ -3,6 +3,7 @@
  * The keys of `[server]`: where the daemon lives, as whom it runs, how much it takes.
  */
 #include "daemon/server-private.h"
+#include "installdirs.h"
 
 static const RookConfigKey server_keys[] = {
   { .name = "state-directory",
