@@ -150,7 +150,8 @@ turn_away (RookListeners *self, int listener, int code)
     }
   if (fd < 0 && wrong == EAGAIN)
     return NOBODY;
-  rook_counter_add (self->net->metrics.refused_descriptors, 1);
+  if (fd >= 0) /* who could not even be accepted still waits, and is counted when its turn comes */
+    rook_counter_add (self->net->metrics.refused_descriptors, 1);
   complain (self, g_strerror (code));
   return fd >= 0 && self->reserve_fd >= 0 ? TURNED_AWAY : STUCK;
 }
