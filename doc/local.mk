@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-EXTRA_DIST += %D%/README.md %D%/architecture.md %D%/format.md %D%/limits.md %D%/man/rookery.conf.5.in
+EXTRA_DIST += %D%/README.md %D%/architecture.md %D%/format.md %D%/limits.md %D%/log.md \
+	%D%/man/rookery.conf.5.in
 dist_man_MANS += %D%/man/rookeryd.8 %D%/man/rookctl.8
 
 # Built from the tables in the code: the list of groups and keys in rookery.conf(5), and a sample with all of them. All of

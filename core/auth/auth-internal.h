@@ -106,6 +106,7 @@ void rook_auth_wipe_free (char *secret); /* (nullable) a string */
 /* What auth needs to know of a connection, so that it can be tested without one. Strings are owned. */
 typedef struct {
   char *id;             /* (nullable) */
+  char *protocol;       /* (nullable) "imap"; of the log alone */
   char *service;        /* "imap" */
   char *address;        /* "192.0.2.1", "unix" */
   char *local, *remote; /* (nullable) "192.0.2.1;143", as libsasl2 wants them */

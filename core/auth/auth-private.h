@@ -19,6 +19,14 @@ void rook_auth_reconfigure (RookAuth *auth, RookConfig *config);
 /* The password file of backend sasldb, there or not. (transfer full) (nullable): none is used. */
 char *rook_auth_dup_sasldb_path (RookConfig *config);
 
+/* --- identities ------------------------------------------------------------------------------------------------------ */
+
+/* The connection that an identity logged in by, and its protocol: what the log says of whatever is done in its name. Set
+ * once, by the exchange that made it and before anybody else has it. (nullable) both */
+void rook_identity_set_origin (RookIdentity *identity, const char *connection, const char *protocol);
+const char *rook_identity_get_connection (const RookIdentity *identity);
+const char *rook_identity_get_protocol (const RookIdentity *identity);
+
 /* --- mailboxes ------------------------------------------------------------------------------------------------------ */
 
 /* What the mailbox service does for this one. Users are canonical names. */

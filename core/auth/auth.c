@@ -260,8 +260,8 @@ log_failure (RookAuth *auth, const RookAuthAttempt *attempt)
   gboolean ours = g_error_matches (attempt->error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_UNAVAILABLE);
   g_autofree char *mark = named && !known ? mark_of (auth, attempt->user) : NULL;
 
-  rook_log_event (auth->log, ours ? ROOK_LOG_WARNING : ROOK_LOG_NOTICE, "auth.failed", "conn", peer->id, "service",
-                  peer->service, "user",
+  rook_log_event (auth->log, ours ? ROOK_LOG_WARNING : ROOK_LOG_NOTICE, "auth.failed", "conn", peer->id, "protocol",
+                  peer->protocol, "user",
                   known   ? attempt->user
                   : named ? "?"
                           : NULL,
@@ -281,7 +281,7 @@ rook_auth_note (RookAuth *auth, const RookAuthAttempt *attempt)
   if (attempt->error != NULL)
     log_failure (auth, attempt);
   else
-    rook_log_event (auth->log, ROOK_LOG_INFO, "auth.ok", "conn", peer->id, "service", peer->service, "user",
+    rook_log_event (auth->log, ROOK_LOG_INFO, "auth.ok", "conn", peer->id, "protocol", peer->protocol, "user",
                     rook_identity_get_user (attempt->identity), "authcid",
                     rook_identity_is_proxied (attempt->identity) ? rook_identity_get_authcid (attempt->identity) : NULL,
                     "address", peer->address, "mechanism", attempt->mechanism, "tls", peer->has_tls ? "yes" : "no",

@@ -20,6 +20,7 @@ note_peer (const RookAuthSettings *settings, RookConnection *connection, RookAut
 
   *out_peer = (RookAuthPeer){
     .id = g_strdup (rook_connection_get_id (connection)),
+    .protocol = g_strdup (protocol != NULL ? protocol->name : NULL),
     .service = g_strdup (protocol != NULL && protocol->sasl_service != NULL ? protocol->sasl_service : "rookery"),
     .address = g_strdup (rook_connection_get_peer_address (connection)),
     .local = sasl_address (rook_connection_get_local_address (connection), rook_connection_get_local_port (connection)),

@@ -117,6 +117,8 @@ settle (RookAuthExchange *self)
 {
   guint delay;
 
+  if (self->state == ROOK_EXCHANGE_DONE)
+    rook_identity_set_origin (self->identity, self->peer.id, self->peer.protocol);
   note (self);
   delay = delay_of (self);
   self->at_work = FALSE;

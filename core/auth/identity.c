@@ -5,10 +5,12 @@
 #include "auth/auth-internal.h"
 
 struct RookIdentity {
-  gint references; /* atomic */
-  char *user;      /* (owned) */
-  char *authcid;   /* (owned) */
-  char **groups;   /* (owned) sorted */
+  gint references;  /* atomic */
+  char *user;       /* (owned) */
+  char *authcid;    /* (owned) */
+  char **groups;    /* (owned) sorted */
+  char *connection; /* (owned) (nullable) its id */
+  char *protocol;   /* (owned) (nullable) */
   gboolean admin, proxied;
 };
 
@@ -51,7 +53,30 @@ rook_identity_unref (RookIdentity *identity)
   g_free (identity->user);
   g_free (identity->authcid);
   g_strfreev (identity->groups);
+  g_free (identity->connection);
+  g_free (identity->protocol);
   g_free (identity);
+}
+
+void
+rook_identity_set_origin (RookIdentity *identity, const char *connection, const char *protocol)
+{
+  g_return_if_fail (identity->connection == NULL && identity->protocol == NULL);
+
+  identity->connection = g_strdup (connection);
+  identity->protocol = g_strdup (protocol);
+}
+
+const char *
+rook_identity_get_connection (const RookIdentity *identity)
+{
+  return identity->connection;
+}
+
+const char *
+rook_identity_get_protocol (const RookIdentity *identity)
+{
+  return identity->protocol;
 }
 
 const char *

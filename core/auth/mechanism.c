@@ -170,6 +170,7 @@ void
 rook_auth_peer_clear (RookAuthPeer *peer)
 {
   g_clear_pointer (&peer->id, g_free);
+  g_clear_pointer (&peer->protocol, g_free);
   g_clear_pointer (&peer->service, g_free);
   g_clear_pointer (&peer->address, g_free);
   g_clear_pointer (&peer->local, g_free);

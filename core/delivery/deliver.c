@@ -15,7 +15,8 @@ typedef struct {
   RookContent *content;   /* (owned) (nullable) until prepared */
   RookIdentity *identity; /* (owned) (nullable) */
   gboolean ignore_quota;
-  char *session;
+  char *session;  /* (owned) (nullable) as in RookDeliveryRequest */
+  char *protocol; /* (owned) (nullable) */
   gint64 started_us;
   GPtrArray *ways; /* (element-type Way) until they start */
   RookDeliveryCallback callback;
@@ -43,8 +44,16 @@ request_unref (Request *request)
   g_clear_pointer (&request->content, rook_content_unref);
   g_clear_pointer (&request->identity, rook_identity_unref);
   g_free (request->session);
+  g_free (request->protocol);
   g_ptr_array_unref (request->ways);
   g_free (request);
+}
+
+/* Who delivers, if they logged in. */
+static const char *
+user_of (const Request *request)
+{
+  return request->identity != NULL ? rook_identity_get_user (request->identity) : NULL;
 }
 
 static void
@@ -55,11 +64,12 @@ log_answer (Way *way, RookDeliveryStatus status, const char *text)
 
   rook_counter_add (delivery->results[status], 1);
   rook_histogram_add (delivery->time, (guint64) (g_get_monotonic_time () - way->request->started_us));
-  rook_log_event (
-      rook_server_get_log (delivery->server), status == ROOK_DELIVERY_TEMPORARY ? ROOK_LOG_WARNING : ROOK_LOG_INFO,
-      "delivery.done", "result", rook_delivery_status_get_name (status), "recipient", recipient->address, "mailbox",
-      recipient->mailbox, "sender", way->item->sender, "message-id",
-      way->content != NULL ? way->content->message_id : NULL, "text", text, "session", way->request->session, NULL);
+  rook_log_event (rook_server_get_log (delivery->server),
+                  status == ROOK_DELIVERY_TEMPORARY ? ROOK_LOG_WARNING : ROOK_LOG_INFO, "delivery.done", "conn",
+                  way->request->session, "protocol", way->request->protocol, "user", user_of (way->request), "result",
+                  rook_delivery_status_get_name (status), "recipient", recipient->address, "mailbox",
+                  recipient->mailbox, "sender", way->item->sender, "message-id",
+                  way->content != NULL ? way->content->message_id : NULL, "reply", text, NULL);
 }
 
 static void
@@ -151,9 +161,10 @@ must_be_last (Way *way, RookDeliveryStatus status)
 static void
 log_partly (Way *way, const GError *error)
 {
-  rook_log_event (rook_server_get_log (way->request->delivery->server), ROOK_LOG_WARNING, "delivery.partly",
-                  "recipient", way->item->recipient->address, "mailbox", target_of (way)->mailbox, "message",
-                  error->message, "session", way->request->session, NULL);
+  rook_log_event (rook_server_get_log (way->request->delivery->server), ROOK_LOG_WARNING, "delivery.partly", "conn",
+                  way->request->session, "protocol", way->request->protocol, "user", user_of (way->request),
+                  "recipient", way->item->recipient->address, "mailbox", target_of (way)->mailbox, "reason",
+                  error->message, NULL);
 }
 
 static void
@@ -357,6 +368,8 @@ rook_delivery_deliver (RookDelivery *delivery, const RookDeliveryRequest *reques
   self->identity = request->identity != NULL ? rook_identity_ref (request->identity) : NULL;
   self->ignore_quota = request->ignore_quota;
   self->session = g_strdup (request->session);
+  if (ROOK_STRUCT_HAS (request, RookDeliveryRequest, protocol))
+    self->protocol = g_strdup (request->protocol);
   self->started_us = g_get_monotonic_time ();
   self->callback = callback;
   self->data = data;

@@ -34,6 +34,13 @@ gboolean rook_log_level_from_name (const char *name, RookLogLevel *out_level);
 void rook_log_flush (RookLog *log);
 guint64 rook_log_get_dropped (RookLog *log); /* lines, ever */
 
+/* --- lines of somebody's doing: log-connection.c ------------------------------------------------------------------- */
+
+/* As rook_log_event(), with the fields of whoever did it (conn, protocol, user) in front. @identity: (nullable) nobody who
+ * logged in. Any thread. */
+void rook_log_identity (RookLog *log, RookLogLevel level, const RookIdentity *identity, const char *event,
+                        ...) G_GNUC_NULL_TERMINATED;
+
 /* --- records ----------------------------------------------------------------------------------------------------- */
 
 #define ROOK_LOG_VALUE_MAX 4096 /* bytes of one value; what is longer is cut */

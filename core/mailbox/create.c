@@ -2,6 +2,7 @@
 /*
  * CREATE, and a user's first mailboxes.
  */
+#include "log/log-private.h"
 #include "mailbox/change.h"
 
 static gboolean
@@ -151,9 +152,8 @@ created (RookChangeOp *op)
       RookEntry *entry = g_ptr_array_index (op->after, i);
 
       rook_mail_publish (op->mail, ROOK_EVENT_MAILBOX_CREATE, entry, NULL, op->identity, NULL);
-      rook_log_event (rook_server_get_log (op->mail->server), ROOK_LOG_INFO, "mailbox.created", "mailbox", entry->name,
-                      "id", entry->id, "partition", entry->partition, "user",
-                      op->identity != NULL ? rook_identity_get_user (op->identity) : NULL, NULL);
+      rook_log_identity (rook_server_get_log (op->mail->server), ROOK_LOG_INFO, op->identity, "mailbox.created",
+                         "mailbox", entry->name, "id", entry->id, "partition", entry->partition, NULL);
     }
 }
 

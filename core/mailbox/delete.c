@@ -2,6 +2,7 @@
 /*
  * DELETE: the name goes first, and with it every way to the mailbox; what it held is cleared away afterwards.
  */
+#include "log/log-private.h"
 #include "mailbox/change.h"
 
 static gboolean
@@ -49,9 +50,8 @@ deleted (RookChangeOp *op)
       RookEntry *entry = g_ptr_array_index (op->after, i);
 
       rook_mail_publish (op->mail, ROOK_EVENT_MAILBOX_DELETE, entry, NULL, op->identity, NULL);
-      rook_log_event (rook_server_get_log (op->mail->server), ROOK_LOG_INFO, "mailbox.deleted", "mailbox", entry->name,
-                      "id", entry->id, "user", op->identity != NULL ? rook_identity_get_user (op->identity) : NULL,
-                      NULL);
+      rook_log_identity (rook_server_get_log (op->mail->server), ROOK_LOG_INFO, op->identity, "mailbox.deleted",
+                         "mailbox", entry->name, "id", entry->id, "partition", entry->partition, NULL);
       rook_mail_clear_contents (op->mail, entry);
     }
 }

@@ -27,8 +27,8 @@ set_corrupt (Load *load, const char *what)
 {
   if (load->error != NULL)
     return;
-  rook_log_event (rook_server_get_log (load->mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "mailbox",
-                  load->mailbox->id, "partition", load->mailbox->partition->name, "what", what, NULL);
+  rook_log_event (rook_server_get_log (load->mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "id",
+                  load->mailbox->id, "partition", load->mailbox->partition->name, "reason", what, NULL);
   load->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT, "the stored mailbox is damaged");
 }
 

@@ -2,6 +2,7 @@
 /*
  * RENAME, and SETACL: changes of what the state store says of mailboxes that stay.
  */
+#include "log/log-private.h"
 #include "mailbox/change.h"
 
 static gboolean
@@ -104,10 +105,13 @@ renamed (RookChangeOp *op)
 
       rook_mail_publish (op->mail, before != NULL ? ROOK_EVENT_MAILBOX_RENAME : ROOK_EVENT_MAILBOX_CREATE, after,
                          before != NULL ? before->name : NULL, op->identity, NULL);
-      rook_log_event (rook_server_get_log (op->mail->server), ROOK_LOG_INFO,
-                      before != NULL ? "mailbox.renamed" : "mailbox.created", "mailbox", after->name, "from",
-                      before != NULL ? before->name : NULL, "id", after->id, "user",
-                      op->identity != NULL ? rook_identity_get_user (op->identity) : NULL, NULL);
+      if (before != NULL)
+        rook_log_identity (rook_server_get_log (op->mail->server), ROOK_LOG_INFO, op->identity, "mailbox.renamed",
+                           "mailbox", after->name, "id", after->id, "partition", after->partition, "from", before->name,
+                           NULL);
+      else
+        rook_log_identity (rook_server_get_log (op->mail->server), ROOK_LOG_INFO, op->identity, "mailbox.created",
+                           "mailbox", after->name, "id", after->id, "partition", after->partition, NULL);
     }
 }
 

@@ -92,6 +92,7 @@ deliver_group (LmtpSession *session, GBytes *message, gboolean ignore_quota)
   request.identity = session->sender;
   request.ignore_quota = ignore_quota;
   request.session = rook_connection_get_id (session->connection);
+  request.protocol = rook_connection_get_protocol (session->connection)->name;
   rook_delivery_deliver (rook_server_get_delivery (session->server), &request, on_delivered, group);
 }
 

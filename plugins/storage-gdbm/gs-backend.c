@@ -25,7 +25,7 @@ gs_log_notice (GsStore *store, RookLogLevel level, const char *event, const char
   text = g_strdup_vprintf (format, args);
   va_end (args);
   if (log != NULL)
-    rook_log_message (log, level, event, "%s", text);
+    rook_log_event (log, level, event, "path", store->path, "message", text, NULL);
   else
     g_debug ("%s: %s", event, text);
 }

@@ -89,6 +89,7 @@ auth_peer_from (PeerKind kind, const char *address)
 {
   return (RookAuthPeer){
     .id = g_strdup ("c1"),
+    .protocol = g_strdup ("imap"),
     .service = g_strdup ("imap"),
     .address = g_strdup (address),
     .has_tls = kind == PEER_TLS,

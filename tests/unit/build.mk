@@ -2,5 +2,7 @@
 
 check_PROGRAMS += %D%/test-build
 
-TESTS += %D%/check-symbols.sh %D%/check-hardening.sh %D%/check-man.sh %D%/check-limits.sh %D%/check-contracts.sh
-EXTRA_DIST += %D%/check-symbols.sh %D%/check-hardening.sh %D%/check-man.sh %D%/check-limits.sh %D%/check-contracts.sh
+TESTS += %D%/check-symbols.sh %D%/check-hardening.sh %D%/check-man.sh %D%/check-limits.sh %D%/check-contracts.sh \
+	%D%/check-log.sh
+EXTRA_DIST += %D%/check-symbols.sh %D%/check-hardening.sh %D%/check-man.sh %D%/check-limits.sh %D%/check-contracts.sh \
+	%D%/check-log.sh %D%/check-log.py

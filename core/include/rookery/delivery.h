@@ -81,6 +81,8 @@ typedef struct {
   RookIdentity *identity; /* (nullable) as RookResolveRequest.sender */
   gboolean ignore_quota;
   const char *session; /* (nullable) connection id */
+  /* Since ABI 1.2: (nullable) name of the protocol that the message came by, for the log */
+  const char *protocol;
 } RookDeliveryRequest;
 
 /* Called once for each recipient (@index), in any order, each only when that copy is durable, on the worker that asked and

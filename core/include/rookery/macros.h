@@ -18,9 +18,10 @@ G_BEGIN_DECLS
 /* The plugin ABI. API diary:
  *   1.0  first version
  *   1.1  RookPluginDescriptor.protocols
+ *   1.2  RookDeliveryRequest.protocol
  */
 #define ROOK_ABI_MAJOR 1
-#define ROOK_ABI_MINOR 1
+#define ROOK_ABI_MINOR 2
 
 /* Whether the struct that @ptr points to, of a caller built against some older header, has @member. */
 #define ROOK_STRUCT_HAS(ptr, type, member) \
