@@ -47,7 +47,7 @@ dist_confsample_DATA += %D%/conf.d/example.conf
 endif
 
 EXTRA_DIST += %D%/README.md %D%/rookery-1.pc.in %D%/rookeryd.service.in %D%/rookery.conf \
-	%D%/rookery.sysusers %D%/rookery.tmpfiles %D%/conf.d %D%/messages COPYING.GPL-3
+	%D%/rookery.sysusers %D%/rookery.tmpfiles %D%/conf.d %D%/messages %D%/pam/README.md COPYING.GPL-3
 
 # sysusers.d and tmpfiles.d want the same file name, rookery.conf.
 install-data-local:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 EXTRA_DIST += %D%/README.md %D%/architecture.md %D%/format.md %D%/limits.md %D%/log.md \
+	%D%/admin-guide.md %D%/plugin-guide.md %D%/man/README.md \
 	%D%/man/rookery.conf.5.in
 dist_man_MANS += %D%/man/rookeryd.8 %D%/man/rookctl.8
 

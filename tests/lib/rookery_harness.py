@@ -105,14 +105,15 @@ def programs():
     return copy
 
 
-def build_module(name, directory):
-    """Compiles tests/protocol/modules/NAME.c, with the sanitizers that the build has, to a module in `directory`."""
+def build_module(name, directory, source=None):
+    """Compiles `source` (default: tests/protocol/modules/NAME.c), with the sanitizers that the build has, to a module in
+    `directory`."""
     makefile = dict(line.split(" = ", 1) for line in (BUILD / "Makefile").read_text().splitlines() if " = " in line)
     flags = [flag for flag in makefile["ROOK_LDFLAGS"].split() if flag.startswith("-fsanitize")]
     glib = subprocess.run(["pkg-config", "--cflags", "glib-2.0", "gmodule-2.0"], capture_output=True, text=True, check=True)
     module = Path(directory) / f"{name}.so"
     run_quietly(*makefile["CC"].split(), "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
-                "-fvisibility=hidden", "-o", str(module), str(SOURCE / f"tests/protocol/modules/{name}.c"),
+                "-fvisibility=hidden", "-o", str(module), str(source or SOURCE / f"tests/protocol/modules/{name}.c"),
                 f"-I{SOURCE}/core/include", f"-I{SOURCE}/plugins", *glib.stdout.split(), *flags)
     module.chmod(0o644)
     return module
@@ -242,13 +243,13 @@ class Server:
                 shutil.chown(path, self.user)
         self.prepared = True
 
-    def add_module(self, name):
-        """Builds tests/protocol/modules/NAME.c as a plugin. Returns the plugin directory that has it and all others."""
+    def add_module(self, name, source=None):
+        """Builds `source` (default: tests/protocol/modules/NAME.c) as a plugin. Returns the plugin directory that has it and all others."""
         self.prepare()
         plugins = self.directory / "plugins"
         if not plugins.exists():
             shutil.copytree(programs() / "plugins" / ".libs", plugins, ignore=shutil.ignore_patterns("*.la*", "*.o"))
-        build_module(name, plugins)
+        build_module(name, plugins, source)
         return plugins
 
     def configure(self, changes=None):

@@ -19,3 +19,5 @@ rookinclude_HEADERS += \
 	%D%/server.h \
 	%D%/storage.h \
 	%D%/thread.h
+
+EXTRA_DIST += %D%/README.md
