@@ -72,7 +72,7 @@ class Machine:
         return ""
 
     def __enter__(self):
-        self.group = cgroups() / f"rookery-test-{os.getpid()}"
+        self.group = cgroups() / f"rookery-test-{os.getpid()}-{self.root.name}"
         self.group.mkdir(exist_ok=True)
         enter = f'echo $$ >{self.group}/cgroup.procs; exec "$@"'
         # Nothing outlives us, whatever we die of.

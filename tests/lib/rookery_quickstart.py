@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 import uuid
+from pathlib import Path
 
 from rookery_harness import SLOW, SOURCE, free_port
 
@@ -25,11 +26,11 @@ def hear_ctrl_c():
 
 
 class Quickstart:
-    """A running demo. `within` may be set to a command in front of what is pasted, say to get into another root."""
+    """A running demo. `within`: a command in front of whatever is typed, say nsenter to get into another root."""
 
-    def __init__(self, command, environment):
-        self.within = []
-        self.process = subprocess.Popen(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    def __init__(self, command, environment, within=()):
+        self.within = list(within)
+        self.process = subprocess.Popen([*self.within, *command], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, env=environment, start_new_session=True,
                                         preexec_fn=hear_ctrl_c)
         self.output = ""
@@ -49,7 +50,11 @@ class Quickstart:
         return subprocess.run([*self.within, "bash", "-c", line], capture_output=True, text=True, timeout=120 * SLOW, **options)
 
     def stop(self):
-        os.kill(self.process.pid, signal.SIGINT)
+        """Ctrl-C. One who goes into another root waits there for a child, and would not pass the signal on."""
+        pid = self.process.pid
+        if self.within:
+            pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        os.kill(pid, signal.SIGINT)
         rest, _ = self.process.communicate(timeout=40 * SLOW)
         self.output += rest
         return self.process.returncode
@@ -108,10 +113,12 @@ class Quickstart:
         name = f"rook-{uuid.uuid4().hex[:8]}"
 
         def tmux(*arguments):
-            return self.paste(shlex.join(["tmux", "-L", name, "-f", "/dev/null", *arguments]))
+            return subprocess.run(["tmux", "-L", name, "-f", "/dev/null", *arguments], capture_output=True, text=True,
+                                  timeout=120 * SLOW)
 
         try:
-            begun = tmux("new-session", "-d", "-x", "120", "-y", "30", f"env TERM=screen {line}")
+            reader = shlex.join([*self.within, "env", "TERM=screen", "bash", "-c", line])
+            begun = tmux("new-session", "-d", "-x", "120", "-y", "30", reader)
             assert begun.returncode == 0, begun
             deadline, screen = time.monotonic() + 30 * SLOW, ""
             while "one more" not in screen:

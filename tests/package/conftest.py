@@ -14,6 +14,9 @@ import pytest
 from rookery_harness import SOURCE, run_quietly
 from rookery_machine import Machine, copy_base
 
+# What takes long is run when named: scripts/test fresh.
+collect_ignore = ["test_fresh.py"]
+
 FOLDER = Path(os.environ.get("ROOKERY_PACKAGE_DIR", SOURCE / "build" / "package")).resolve()
 NEXT_VERSION = "99.0-1"
 
