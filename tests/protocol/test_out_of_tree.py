@@ -26,6 +26,37 @@ def installed(tmp_path_factory):
     yield root, moved
 
 
+# Over what is there: the installation is seen, and kept, by this shell and its children alone.
+INSTALL = """
+set -e
+mount -t tmpfs tmpfs "$1"
+for folder in /usr/local /etc /var/cache/ldconfig; do
+  upper=$1/$(echo $folder | tr / _)
+  mkdir -p "$upper" "$upper.work"
+  [ ! -d $folder ] || mount -t overlay -o lowerdir=$folder,upperdir="$upper",workdir="$upper.work" overlay $folder || exit 77
+done
+make -C "$2" install
+rookeryd --version
+rookctl --version
+make -C "$2" uninstall
+if ldconfig -p | grep librookery; then echo "still in the cache"; exit 1; fi
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_programs_installed_by_root_find_their_library(tmp_path):
+    """In /usr/local, whose libraries the loader finds by its cache alone."""
+    if "prefix = /usr/local\n" not in (BUILD / "Makefile").read_text():
+        pytest.skip("is not built for /usr/local")
+    environment = {**os.environ, "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    environment.pop("LD_LIBRARY_PATH", None)
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", INSTALL, "sh", str(tmp_path), str(BUILD)], env=environment,
+                          capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip("can mount nothing over /usr/local")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
 @pytest.fixture
 def outside(installed, tmp_path):
     """A copy of the example as it is installed, under another name, and built."""
