@@ -296,6 +296,37 @@ must_expunge (Fixture *f, RookView *view)
   g_assert_no_error (answer.error);
 }
 
+void
+must_set_acl (Fixture *f, const char *name, const char *identifier, const char *rights)
+{
+  g_auto (Answer) answer = { .f = f };
+
+  rook_mail_set_acl (f->mail, NULL, name, identifier, rights, on_mail, &answer);
+  answer_wait (&answer);
+  g_assert_no_error (answer.error);
+}
+
+int
+try_rename (Fixture *f, RookIdentity *identity, const char *name, const char *new_name, const char *partition)
+{
+  g_auto (Answer) answer = { .f = f };
+
+  rook_mail_rename (f->mail, identity, name, new_name, partition, on_mail, &answer);
+  answer_wait (&answer);
+  return code_of (&answer);
+}
+
+RookMailboxStatus
+status_of (Fixture *f, const char *name)
+{
+  RookMailbox *mailbox = must_open (f, NULL, name);
+  RookMailboxStatus status;
+
+  rook_mailbox_get_status (mailbox, NULL, &status);
+  rook_mailbox_unref (mailbox);
+  return status;
+}
+
 char *
 view_text (RookView *view)
 {

@@ -60,6 +60,11 @@ guint32 must_append (Fixture *f, RookMailbox *mailbox, RookIdentity *identity, c
 RookView *must_view (RookMailbox *mailbox, RookIdentity *identity);
 void must_store (Fixture *f, RookView *view, guint32 uid, RookStoreMode mode, RookFlags flags, const char *keyword);
 void must_expunge (Fixture *f, RookView *view);
+void must_set_acl (Fixture *f, const char *name, const char *identifier, const char *rights);
+/* A call that may fail. Returns: its code, as code_of(). @partition: (nullable) */
+int try_rename (Fixture *f, RookIdentity *identity, const char *name, const char *new_name, const char *partition);
+/* As the server sees it. */
+RookMailboxStatus status_of (Fixture *f, const char *name);
 /* "1:Sr 2:D" : uid and flags of what the view has; S, D, F, A, T (draft), r (recent), x (expunged elsewhere). */
 char *view_text (RookView *view);
 /* The code of what a call answered; -1: success. */

@@ -252,12 +252,12 @@ static const RookProtocol open_protocol = {
 
 /* --- the server -------------------------------------------------------------------------------------------------------------- */
 
-void
-fixture_start (Fixture *self, const char *config)
+Fixture *
+fixture_new (const char *config)
 {
+  Fixture *self = g_new0 (Fixture, 1);
   g_autoptr (GError) error = NULL;
 
-  memset (self, 0, sizeof *self);
   self->server = rook_server_new_for_test (config);
   self->net = rook_server_get_net (self->server);
   rook_net_add_protocol (self->net, &echo_protocol, self);
@@ -265,13 +265,15 @@ fixture_start (Fixture *self, const char *config)
   rook_net_bind (self->net, &error);
   g_assert_no_error (error);
   rook_net_listen (self->net);
+  return self;
 }
 
 void
-fixture_stop (Fixture *self)
+fixture_free (Fixture *self)
 {
   rook_server_free_for_test (self->server);
   g_assert_cmpint (self->opened, ==, self->closed);
+  g_free (self);
 }
 
 void
@@ -308,6 +310,15 @@ client_new (Fixture *fixture, const char *listener)
   address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
   g_assert_no_errno (connect (fd, (struct sockaddr *) &address, sizeof address));
   return client_on (fixture, fd);
+}
+
+Client *
+client_greeted (Fixture *fixture, const char *listener)
+{
+  Client *self = client_new (fixture, listener);
+
+  client_expect (self, "HELLO");
+  return self;
 }
 
 Client *

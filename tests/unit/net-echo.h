@@ -23,9 +23,10 @@ typedef struct {
 extern const RookProtocol echo_protocol; /* its data is the fixture */
 
 /* A server with @config, the protocols "echo" (with login) and "open" (without), bound and listening. */
-void fixture_start (Fixture *self, const char *config);
+Fixture *fixture_new (const char *config);
 /* Stops it: asserts that every session was closed. */
-void fixture_stop (Fixture *self);
+void fixture_free (Fixture *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Fixture, fixture_free)
 /* Lets the main worker work until @condition holds (60 s at most). */
 #define fixture_wait(self, condition)                              \
   do                                                               \
@@ -47,6 +48,8 @@ typedef struct {
 } Client;
 
 Client *client_new (Fixture *fixture, const char *listener);
+/* The same, and it has been told HELLO. */
+Client *client_greeted (Fixture *fixture, const char *listener);
 Client *client_new_unix (Fixture *fixture, const char *path);
 void client_free (Client *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Client, client_free)

@@ -43,11 +43,11 @@ with_certificates (const char *text)
   return g_string_free (out, FALSE);
 }
 
-void
-start (Fixture *fixture, const char *more)
+Fixture *
+tls_fixture_new (const char *more)
 {
   g_autofree char *all = g_strconcat (TLS_GROUP LISTENERS, more, NULL);
   g_autofree char *text = with_certificates (all);
 
-  fixture_start (fixture, text);
+  return fixture_new (text);
 }

@@ -6,6 +6,8 @@
 
 #include "net-echo.h"
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SSL_CTX, SSL_CTX_free)
+
 extern char *certificates; /* a directory with a.pem, a.key to d.pem, d.key, for all tests of a program */
 
 void make_certificates (void);
@@ -19,5 +21,5 @@ void remove_certificates (void);
 
 /* The text with every "%s" standing for the directory of certificates. */
 char *with_certificates (const char *text);
-/* fixture_start() with certificate a, the listeners clear (STARTTLS), secure (implicit) and plain, and @more. */
-void start (Fixture *fixture, const char *more);
+/* fixture_new() with certificate a, the listeners clear (STARTTLS), secure (implicit) and plain, and @more. */
+Fixture *tls_fixture_new (const char *more);

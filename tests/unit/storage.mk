@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
+STORE_FIXTURE = %D%/store-fixture.c %D%/store-fixture.h
+
 check_PROGRAMS += %D%/test-storage %D%/test-storage-calls
+tests_unit_test_storage_SOURCES = %D%/test-storage.c $(STORE_FIXTURE)
+tests_unit_test_storage_calls_SOURCES = %D%/test-storage-calls.c $(STORE_FIXTURE)
 
 if ENABLE_STORAGE_GDBM
 check_PROGRAMS += %D%/test-storage-gdbm
+tests_unit_test_storage_gdbm_SOURCES = %D%/test-storage-gdbm.c $(STORE_FIXTURE)
 tests_unit_test_storage_gdbm_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins
 tests_unit_test_storage_gdbm_LDADD = plugins/storage-gdbm/libstorage-gdbm.la $(LDADD)
 endif

@@ -124,17 +124,6 @@ ask (Fixture *f, const char *address)
   return asked;
 }
 
-static guint32
-count_messages (Fixture *f, const char *name)
-{
-  RookMailbox *mailbox = must_open (f, NULL, name);
-  RookMailboxStatus status;
-
-  rook_mailbox_get_status (mailbox, NULL, &status);
-  rook_mailbox_unref (mailbox);
-  return status.messages;
-}
-
 /* --- answers -------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -180,7 +169,7 @@ test_request_is_copied (void)
   deliver_many (&asked, 1);
   wait (&asked);
   g_assert_cmpint (asked.status, ==, ROOK_DELIVERY_OK);
-  g_assert_cmpuint (count_messages (f, "user/alice"), ==, 1);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 1);
   rook_recipient_free (asked.recipient);
 }
 
@@ -200,7 +189,7 @@ test_duplicate_waits_for_the_first (void)
   wait (&first);
   wait (&second);
   g_assert_cmpint (second.status, ==, ROOK_DELIVERY_OK);
-  g_assert_cmpuint (count_messages (f, "user/alice"), ==, 1);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 1);
   rook_recipient_free (first.recipient);
   rook_recipient_free (second.recipient);
 }
@@ -243,7 +232,7 @@ test_stored_once (void)
   wait (&asked);
   fixture_settle (f);
   store->backend = backend;
-  g_assert_cmpuint (count_messages (f, "user/alice"), ==, 3);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 3);
   g_assert_cmpuint (seen_keys->len, ==, 3);
   for (guint i = 1; i < 3; i++)
     g_assert_true (g_bytes_equal (seen_keys->pdata[0], seen_keys->pdata[i]));
@@ -377,12 +366,12 @@ test_filter_of_a_plugin (void)
   asked.left = 1;
   deliver_many (&asked, 1);
   wait (&asked);
-  g_assert_cmpuint (count_messages (f, "user/alice/one"), ==, 1);
+  g_assert_cmpuint (status_of (f, "user/alice/one").messages, ==, 1);
   g_assert_true (rook_plugins_remove_static (plugins, plugin, 1000));
   asked.left = 1;
   deliver_many (&asked, 1);
   wait (&asked);
-  g_assert_cmpuint (count_messages (f, "user/alice/one"), ==, 1);
+  g_assert_cmpuint (status_of (f, "user/alice/one").messages, ==, 1);
   rook_recipient_free (asked.recipient);
 }
 

@@ -89,16 +89,6 @@ check_resolve (Fixture *f, const char *address, RookDeliveryStatus expected, con
 }
 
 static void
-set_acl (Fixture *f, const char *name, const char *identifier, const char *rights)
-{
-  g_auto (Answer) answer = { .f = f };
-
-  rook_mail_set_acl (f->mail, NULL, name, identifier, rights, on_mail, &answer);
-  answer_wait (&answer);
-  g_assert_no_error (answer.error);
-}
-
-static void
 test_resolve (void)
 {
   g_autoptr (Fixture) f = fixture_new ("[mailbox]\nseparator=.\nmax-message-size=2048\n");
@@ -108,8 +98,8 @@ test_resolve (void)
   must_create (f, f->alice, "user/alice/Work/x");
   must_create (f, f->admin, "shared/box");
   must_create (f, f->admin, "shared/closed");
-  set_acl (f, "user/alice/Work/x", "anyone", "p");
-  set_acl (f, "shared/box", "anyone", "lp");
+  must_set_acl (f, "user/alice/Work/x", "anyone", "p");
+  must_set_acl (f, "shared/box", "anyone", "lp");
   check_resolve (f, "<alice@example.org>", ROOK_DELIVERY_OK, "user/alice");
   check_resolve (f, "ALICE", ROOK_DELIVERY_OK, "user/alice");
   check_resolve (f, "nobody@example.org", ROOK_DELIVERY_UNKNOWN_USER, NULL);
@@ -122,7 +112,7 @@ test_resolve (void)
   check_resolve (f, "+shared.box@example.org", ROOK_DELIVERY_OK, "shared/box");
   check_resolve (f, "+shared.closed", ROOK_DELIVERY_NO_PERMISSION, NULL);
   check_resolve (f, "+shared.none", ROOK_DELIVERY_UNKNOWN_USER, NULL);
-  set_acl (f, "shared/closed", "anyone", "");
+  must_set_acl (f, "shared/closed", "anyone", "");
   check_resolve (f, "+shared.closed", ROOK_DELIVERY_UNKNOWN_USER, NULL);
   detailed = resolve (f, "alice+a.b@x", NULL, 0, &status);
   g_assert_cmpstr (detailed->user, ==, "alice");
@@ -215,17 +205,6 @@ deliver (Fixture *f, const char *message, const char *address)
   return d.status[0];
 }
 
-static guint32
-count_messages (Fixture *f, const char *name)
-{
-  RookMailbox *mailbox = must_open (f, NULL, name);
-  RookMailboxStatus status;
-
-  rook_mailbox_get_status (mailbox, NULL, &status);
-  rook_mailbox_unref (mailbox);
-  return status.messages;
-}
-
 static void
 test_deliver_to_many (void)
 {
@@ -237,8 +216,8 @@ test_deliver_to_many (void)
   for (guint i = 0; i < 3; i++)
     g_assert_cmpint (d.status[i], ==, ROOK_DELIVERY_OK);
   delivery_clear (&d);
-  g_assert_cmpuint (count_messages (f, "user/alice"), ==, 1); /* the second is a duplicate */
-  g_assert_cmpuint (count_messages (f, "user/bob"), ==, 1);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 1); /* the second is a duplicate */
+  g_assert_cmpuint (status_of (f, "user/bob").messages, ==, 1);
 }
 
 static void
@@ -263,7 +242,7 @@ test_deliver_creates_inbox (void)
   g_autoptr (Fixture) f = fixture_new ("[mailbox]\nautocreate=delivery\n");
 
   g_assert_cmpint (deliver (f, FULL, "dora"), ==, ROOK_DELIVERY_OK);
-  g_assert_cmpuint (count_messages (f, "user/dora"), ==, 1);
+  g_assert_cmpuint (status_of (f, "user/dora").messages, ==, 1);
 }
 
 static void
@@ -275,13 +254,13 @@ test_deliver_duplicates (void)
 
   g_assert_cmpint (deliver (f, FULL, "alice"), ==, ROOK_DELIVERY_OK);
   g_assert_cmpint (deliver (f, FULL, "alice"), ==, ROOK_DELIVERY_OK);
-  g_assert_cmpuint (count_messages (f, "user/alice"), ==, 1);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 1);
   for (guint i = 0; i < G_N_ELEMENTS (unlike); i++)
     deliver (f, unlike[i], "alice");
-  g_assert_cmpuint (count_messages (f, "user/alice"), ==, 4);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 4);
   for (guint i = 0; i < 2; i++)
     deliver (f, unlike[i], "alice");
-  g_assert_cmpuint (count_messages (f, "user/alice"), ==, 6);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 6);
 }
 
 static void
@@ -291,7 +270,7 @@ test_deliver_duplicates_kept (void)
 
   deliver (f, FULL, "alice");
   deliver (f, FULL, "alice");
-  g_assert_cmpuint (count_messages (f, "user/alice"), ==, 2);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 2);
 }
 
 static void
@@ -316,7 +295,7 @@ test_deliver_store_fails (void)
   g_assert_cmpint (deliver (f, FULL, "alice"), ==, ROOK_DELIVERY_TEMPORARY);
   fixture_await_store (f, "default");
   g_assert_cmpint (deliver (f, FULL, "alice"), ==, ROOK_DELIVERY_OK);
-  g_assert_cmpuint (count_messages (f, "user/alice"), ==, 1);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 1);
   rook_mailbox_unref (mailbox);
 }
 
@@ -409,7 +388,7 @@ test_filter_verdicts (void)
         g_assert_cmpstr (d.text[0], ==, "a?reason ??");
       delivery_clear (&d);
       g_assert_cmpstr (log->str, ==, "a");
-      g_assert_cmpuint (count_messages (f, "user/alice"), ==, 0);
+      g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 0);
       rook_delivery_remove_filter (delivery, "early");
       rook_delivery_remove_filter (delivery, "late");
     }
@@ -430,7 +409,7 @@ test_filter_files_into (void)
   must_create (f, f->alice, "user/alice/work");
   rook_delivery_add_filter (delivery, NULL, &early, &a, NULL);
   g_assert_cmpint (deliver (f, FULL, "alice"), ==, ROOK_DELIVERY_OK);
-  g_assert_cmpuint (count_messages (f, "user/alice"), ==, 0);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 0);
   mailbox = must_open (f, f->alice, "user/alice/work");
   view = must_view (mailbox, f->alice);
   text = view_text (view);
@@ -440,8 +419,8 @@ test_filter_files_into (void)
   /* One that is missing becomes the INBOX. */
   rook_delivery_add_filter (delivery, NULL, &late, &b, NULL);
   g_assert_cmpint (deliver (f, MESSAGE, "alice"), ==, ROOK_DELIVERY_OK);
-  g_assert_cmpuint (count_messages (f, "user/alice"), ==, 1);
-  g_assert_cmpuint (count_messages (f, "user/alice/work"), ==, 2);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 1);
+  g_assert_cmpuint (status_of (f, "user/alice/work").messages, ==, 2);
   rook_delivery_remove_filter (delivery, "early");
   rook_delivery_remove_filter (delivery, "late");
 }
@@ -502,9 +481,9 @@ fail_next (Several *s, const char *disk)
 static void
 assert_counts (Several *s, guint inbox, guint near, guint far)
 {
-  g_assert_cmpuint (count_messages (s->f, "user/alice"), ==, inbox);
-  g_assert_cmpuint (count_messages (s->f, "user/alice/near"), ==, near);
-  g_assert_cmpuint (count_messages (s->f, "user/alice/far"), ==, far);
+  g_assert_cmpuint (status_of (s->f, "user/alice").messages, ==, inbox);
+  g_assert_cmpuint (status_of (s->f, "user/alice/near").messages, ==, near);
+  g_assert_cmpuint (status_of (s->f, "user/alice/far").messages, ==, far);
 }
 
 /* What the next attempt stores is what is missing. */

@@ -8,16 +8,6 @@
 #include "mail-fixture.h"
 
 static void
-set_acl (Fixture *f, const char *name, const char *identifier, const char *rights)
-{
-  g_auto (Answer) answer = { .f = f };
-
-  rook_mail_set_acl (f->mail, NULL, name, identifier, rights, on_mail, &answer);
-  answer_wait (&answer);
-  g_assert_no_error (answer.error);
-}
-
-static void
 store (RookView *view, const guint32 *uids, guint n_uids, RookFlags flags, Answer *answer)
 {
   rook_view_store_flags (view,
@@ -132,7 +122,7 @@ test_server_may_do_everything (void)
   Box box = box_new (NULL, 1);
   RookView *view;
 
-  set_acl (box.f, "user/alice", "alice", "");
+  must_set_acl (box.f, "user/alice", "alice", "");
   view = must_view (box.mailbox, NULL);
   must_store (box.f, view, 1, ROOK_STORE_ADD, ROOK_FLAG_DELETED, NULL);
   must_expunge (box.f, view);
@@ -164,7 +154,7 @@ test_one_object_serves_all (void)
   RookMailbox *again = must_open (box.f, box.f->alice, "user/alice");
   RookMailbox *others;
 
-  set_acl (box.f, "user/alice", "bob", "lr");
+  must_set_acl (box.f, "user/alice", "bob", "lr");
   others = must_open (box.f, box.f->bob, "user/alice");
   g_assert_true (again == box.mailbox && others == box.mailbox);
   rook_mailbox_unref (again);
@@ -173,15 +163,6 @@ test_one_object_serves_all (void)
 }
 
 /* --- what is told before it is durable: nothing ----------------------------------------------------------------------------- */
-
-static guint32
-n_messages (Box *box)
-{
-  RookMailboxStatus status;
-
-  rook_mailbox_get_status (box->mailbox, box->f->alice, &status);
-  return status.messages;
-}
 
 static void
 test_status_is_of_the_durable_head (void)
@@ -194,10 +175,10 @@ test_status_is_of_the_durable_head (void)
   rook_mailbox_append (box.mailbox, box.f->alice,
                        &(RookAppend){ .struct_size = sizeof (RookAppend), .message = message }, on_append, &answer);
   fixture_settle (box.f);
-  g_assert_cmpuint (n_messages (&box), ==, 1);
+  g_assert_cmpuint (status_of (box.f, "user/alice").messages, ==, 1);
   rook_memory_disk_hold (fixture_disk (box.f, "default"), FALSE);
   answer_wait (&answer);
-  g_assert_cmpuint (n_messages (&box), ==, 2);
+  g_assert_cmpuint (status_of (box.f, "user/alice").messages, ==, 2);
   box_clear (&box);
 }
 
@@ -239,13 +220,13 @@ test_append_leaves_out_flags (void)
                               .flags = ROOK_FLAG_SEEN | ROOK_FLAG_DELETED | ROOK_FLAG_FLAGGED,
                               .keywords = keywords };
 
-  set_acl (box.f, "user/alice", "bob", "lrit");
+  must_set_acl (box.f, "user/alice", "bob", "lrit");
   rook_mailbox_append (box.mailbox, box.f->bob, &append, on_append, &answer);
   answer_wait (&answer);
   g_assert_no_error (answer.error);
   update (box.view, TRUE);
   assert_view (box.view, "1:Dr");
-  set_acl (box.f, "user/alice", "bob", "lrswt");
+  must_set_acl (box.f, "user/alice", "bob", "lrswt");
   rook_mailbox_append (box.mailbox, box.f->bob, &append, on_append, &refused);
   answer_wait (&refused);
   g_assert_cmpint (code_of (&refused), ==, ROOK_MAIL_ERROR_NO_PERMISSION);
@@ -270,31 +251,21 @@ test_copy_needs_rights (void)
   RookView *view;
 
   must_create (f, f->admin, "shared");
-  set_acl (f, "shared", "anyone", "lr");
-  set_acl (f, "user/alice", "bob", "lrs");
+  must_set_acl (f, "shared", "anyone", "lr");
+  must_set_acl (f, "user/alice", "bob", "lrs");
   view = must_view (box.mailbox, f->bob);
   g_assert_cmpint (copy (f, view, "shared", FALSE), ==, ROOK_MAIL_ERROR_NO_PERMISSION); /* `i` there */
-  set_acl (f, "shared", "bob", "lri");
+  must_set_acl (f, "shared", "bob", "lri");
   g_assert_cmpint (copy (f, view, "shared", FALSE), ==, -1);
   g_assert_cmpint (copy (f, view, "shared", TRUE), ==, ROOK_MAIL_ERROR_NO_PERMISSION); /* `t`, `e` here */
-  set_acl (f, "user/alice", "bob", "lrst");
+  must_set_acl (f, "user/alice", "bob", "lrst");
   g_assert_cmpint (copy (f, view, "shared", TRUE), ==, ROOK_MAIL_ERROR_NO_PERMISSION);
-  set_acl (f, "user/alice", "bob", "lrste");
+  must_set_acl (f, "user/alice", "bob", "lrste");
   g_assert_cmpint (copy (f, view, "shared", TRUE), ==, -1);
   update (view, TRUE);
   assert_view (view, "");
   rook_view_free (view);
   box_clear (&box);
-}
-
-static int
-rename_to (Fixture *f, const char *name, const char *new_name, const char *partition)
-{
-  g_auto (Answer) answer = { .f = f };
-
-  rook_mail_rename (f->mail, f->alice, name, new_name, partition, on_mail, &answer);
-  answer_wait (&answer);
-  return code_of (&answer);
 }
 
 static void
@@ -303,9 +274,9 @@ test_rename_with_partition (void)
   g_autoptr (Fixture) f = fixture_new (NULL);
 
   must_create (f, f->alice, "user/alice/a");
-  g_assert_cmpint (rename_to (f, "user/alice/a", "user/alice/b", "other"), ==, ROOK_MAIL_ERROR_NOT_ALLOWED);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/alice/b", "other"), ==, ROOK_MAIL_ERROR_NOT_ALLOWED);
   g_assert_true (rook_mail_exists (f->mail, "user/alice/a"));
-  g_assert_cmpint (rename_to (f, "user/alice/a", "user/alice/b", "default"), ==, -1);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/alice/b", "default"), ==, -1);
   g_assert_true (rook_mail_exists (f->mail, "user/alice/b"));
 }
 
@@ -324,7 +295,7 @@ test_acl_of_a_new_one (void)
 
   must_create (f, f->admin, "shared");
   assert_acl (f, "shared", "anyone\tlrs\t");
-  set_acl (f, "user/alice", "bob", "lr");
+  must_set_acl (f, "user/alice", "bob", "lr");
   must_create (f, f->alice, "user/alice/a/b"); /* the parent between is made too */
   g_assert_true (rook_mail_exists (f->mail, "user/alice/a"));
   {
@@ -348,7 +319,7 @@ test_rights_of_an_open_one (void)
   g_assert_cmpstr (none, ==, "");
   g_assert_null (rook_mail_get_rights (box.f->mail, box.f->bob, "user/alice")); /* may not look it up */
   g_assert_null (rook_mail_get_rights (box.f->mail, box.f->alice, "user/alice/none"));
-  set_acl (box.f, "user/alice", "bob", "tsrl");
+  must_set_acl (box.f, "user/alice", "bob", "tsrl");
   some = rook_mailbox_get_rights (box.mailbox, box.f->bob);
   by_name = rook_mail_get_rights (box.f->mail, box.f->bob, "user/alice");
   g_assert_cmpstr (some, ==, by_name);
@@ -369,8 +340,8 @@ test_one_right_gives_no_other (void)
     {
       g_autofree char *rights = NULL;
 
-      set_acl (f, "user/alice", "bob", cases[i][0]);
-      set_acl (f, "user/alice", "carol", "lr"); /* the whole list is read and written again */
+      must_set_acl (f, "user/alice", "bob", cases[i][0]);
+      must_set_acl (f, "user/alice", "carol", "lr"); /* the whole list is read and written again */
       rights = rook_mail_get_rights (f->mail, f->bob, "user/alice");
       g_assert_cmpstr (rights, ==, cases[i][1]);
     }
@@ -384,7 +355,7 @@ test_expunge_needs_e (void)
   RookView *view;
 
   must_store (box.f, box.view, 1, ROOK_STORE_ADD, ROOK_FLAG_DELETED, NULL);
-  set_acl (box.f, "user/alice", "bob", "lrst");
+  must_set_acl (box.f, "user/alice", "bob", "lrst");
   view = must_view (box.mailbox, box.f->bob);
   rook_view_expunge (view, NULL, 0, on_mail, &answer);
   answer_wait (&answer);

@@ -228,16 +228,6 @@ static int delete (Fixture *f, RookIdentity *identity, const char *name)
   return code_of (&answer);
 }
 
-static int
-rename_box (Fixture *f, RookIdentity *identity, const char *name, const char *new_name)
-{
-  g_auto (Answer) answer = { .f = f };
-
-  rook_mail_rename (f->mail, identity, name, new_name, NULL, on_mail, &answer);
-  answer_wait (&answer);
-  return code_of (&answer);
-}
-
 static void
 add_name (const RookMailboxInfo *info, gpointer data)
 {
@@ -357,17 +347,6 @@ test_delete (void)
   g_assert_false (rook_mail_exists (f->mail, "user/alice/x/y"));
 }
 
-static guint32
-uidvalidity (Fixture *f, const char *name)
-{
-  RookMailbox *mailbox = must_open (f, NULL, name);
-  RookMailboxStatus status;
-
-  rook_mailbox_get_status (mailbox, NULL, &status);
-  rook_mailbox_unref (mailbox);
-  return status.uidvalidity;
-}
-
 static void
 test_uidvalidity_grows (void)
 {
@@ -375,11 +354,11 @@ test_uidvalidity_grows (void)
   guint32 first, second;
 
   must_create (f, f->alice, "user/alice/x");
-  first = uidvalidity (f, "user/alice/x");
+  first = status_of (f, "user/alice/x").uidvalidity;
   g_assert_cmpint (delete (f, f->alice, "user/alice/x"), ==, -1);
   fixture_restart (f);
   must_create (f, f->alice, "user/alice/x");
-  second = uidvalidity (f, "user/alice/x");
+  second = status_of (f, "user/alice/x").uidvalidity;
   g_assert_cmpuint (second, >, first);
 }
 
@@ -393,32 +372,21 @@ test_rename (void)
 
   must_create (f, f->alice, "user/alice/a/b");
   must_create (f, f->alice, "user/alice/c");
-  before = uidvalidity (f, "user/alice/a/b");
+  before = status_of (f, "user/alice/a/b").uidvalidity;
   mailbox = must_open (f, f->alice, "user/alice/a/b");
   must_append (f, mailbox, f->alice, MESSAGE);
-  g_assert_cmpint (rename_box (f, f->alice, "user/alice/a", "user/alice/c"), ==, ROOK_MAIL_ERROR_EXISTS);
-  g_assert_cmpint (rename_box (f, f->alice, "user/alice/a", "user/alice/a/z"), ==, ROOK_MAIL_ERROR_NOT_ALLOWED);
-  g_assert_cmpint (rename_box (f, f->alice, "user/alice/none", "user/alice/z"), ==, ROOK_MAIL_ERROR_NOT_FOUND);
-  g_assert_cmpint (rename_box (f, f->alice, "user/alice/a", "user/bob/z"), ==, ROOK_MAIL_ERROR_NO_PERMISSION);
-  g_assert_cmpint (rename_box (f, f->alice, "user/alice/a", "user/alice/p/q"), ==, -1);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/alice/c", NULL), ==, ROOK_MAIL_ERROR_EXISTS);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/alice/a/z", NULL), ==, ROOK_MAIL_ERROR_NOT_ALLOWED);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/none", "user/alice/z", NULL), ==, ROOK_MAIL_ERROR_NOT_FOUND);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/bob/z", NULL), ==, ROOK_MAIL_ERROR_NO_PERMISSION);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/alice/p/q", NULL), ==, -1);
   assert_list (f, f->alice, "user/alice+ user/alice/c user/alice/p+ user/alice/p/q+ user/alice/p/q/b");
   name = rook_mailbox_dup_name (mailbox);
   g_assert_cmpstr (name, ==, "user/alice/p/q/b");
   rook_mailbox_unref (mailbox);
   fixture_restart (f);
   assert_list (f, f->alice, "user/alice+ user/alice/c user/alice/p+ user/alice/p/q+ user/alice/p/q/b");
-  g_assert_cmpuint (uidvalidity (f, "user/alice/p/q/b"), ==, before);
-}
-
-static guint32
-count_messages (Fixture *f, const char *name)
-{
-  RookMailbox *mailbox = must_open (f, NULL, name);
-  RookMailboxStatus status;
-
-  rook_mailbox_get_status (mailbox, NULL, &status);
-  rook_mailbox_unref (mailbox);
-  return status.messages;
+  g_assert_cmpuint (status_of (f, "user/alice/p/q/b").uidvalidity, ==, before);
 }
 
 static void
@@ -426,16 +394,16 @@ test_rename_inbox (void)
 {
   g_autoptr (Fixture) f = fixture_new (NULL);
   RookMailbox *mailbox = must_open (f, f->alice, "user/alice");
-  guint32 before = uidvalidity (f, "user/alice");
+  guint32 before = status_of (f, "user/alice").uidvalidity;
 
   must_append (f, mailbox, f->alice, MESSAGE);
   rook_mailbox_unref (mailbox);
   must_create (f, f->alice, "user/alice/x");
-  g_assert_cmpint (rename_box (f, f->alice, "user/alice", "user/alice/old"), ==, -1);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice", "user/alice/old", NULL), ==, -1);
   assert_list (f, f->alice, "user/alice+ user/alice/old user/alice/x");
-  g_assert_cmpuint (count_messages (f, "user/alice"), ==, 0);
-  g_assert_cmpuint (count_messages (f, "user/alice/old"), ==, 1);
-  g_assert_cmpuint (uidvalidity (f, "user/alice"), >, before);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 0);
+  g_assert_cmpuint (status_of (f, "user/alice/old").messages, ==, 1);
+  g_assert_cmpuint (status_of (f, "user/alice").uidvalidity, >, before);
 }
 
 static void
@@ -446,8 +414,8 @@ test_rename_user (void)
   g_autofree char *rights = NULL;
 
   must_create (f, f->alice, "user/alice/x");
-  g_assert_cmpint (rename_box (f, f->alice, "user/alice", "user/carol"), ==, ROOK_MAIL_ERROR_NOT_ALLOWED);
-  g_assert_cmpint (rename_box (f, f->admin, "user/alice", "user/carol"), ==, -1);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice", "user/carol", NULL), ==, ROOK_MAIL_ERROR_NOT_ALLOWED);
+  g_assert_cmpint (try_rename (f, f->admin, "user/alice", "user/carol", NULL), ==, -1);
   assert_list (f, carol, "user/carol+ user/carol/x");
   rights = rook_mail_get_rights (f->mail, carol, "user/carol/x");
   g_assert_cmpstr (rights, ==, "lrswipkxtecdan");

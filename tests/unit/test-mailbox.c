@@ -477,16 +477,6 @@ test_copy_into_itself (void)
 /* --- shared mailboxes ------------------------------------------------------------------------------------------- */
 
 static void
-set_acl (Fixture *f, const char *name, const char *identifier, const char *rights)
-{
-  g_auto (Answer) answer = { .f = f };
-
-  rook_mail_set_acl (f->mail, NULL, name, identifier, rights, on_mail, &answer);
-  answer_wait (&answer);
-  g_assert_no_error (answer.error);
-}
-
-static void
 test_seen_is_each_users_own (void)
 {
   Box box = box_new (NULL, 2);
@@ -494,7 +484,7 @@ test_seen_is_each_users_own (void)
   RookView *bobs;
   RookMailboxStatus status;
 
-  set_acl (box.f, "user/alice", "bob", "lrsw");
+  must_set_acl (box.f, "user/alice", "bob", "lrsw");
   same = must_open (box.f, box.f->bob, "user/alice");
   g_assert_true (same == box.mailbox);
   bobs = must_view (same, box.f->bob);
@@ -527,7 +517,7 @@ test_rights_are_checked (void)
   g_auto (Answer) answer = { .f = box.f };
   g_autoptr (GError) error = NULL;
 
-  set_acl (box.f, "user/alice", "bob", "lrs");
+  must_set_acl (box.f, "user/alice", "bob", "lrs");
   same = must_open (box.f, box.f->bob, "user/alice");
   bobs = must_view (same, box.f->bob);
   must_store (box.f, bobs, 1, ROOK_STORE_ADD, ROOK_FLAG_SEEN | ROOK_FLAG_DELETED | ROOK_FLAG_FLAGGED, "k");
@@ -543,7 +533,7 @@ test_rights_are_checked (void)
   answer_wait (&answer);
   g_assert_cmpint (code_of (&answer), ==, ROOK_MAIL_ERROR_NO_PERMISSION);
   rook_view_free (bobs);
-  set_acl (box.f, "user/alice", "bob", "lp");
+  must_set_acl (box.f, "user/alice", "bob", "lp");
   g_assert_null (rook_view_new (same, box.f->bob, FALSE, NULL, NULL, &error));
   g_assert_error (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NO_PERMISSION);
   rook_mailbox_unref (same);

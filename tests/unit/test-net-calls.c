@@ -17,93 +17,72 @@ ask (Client *client, const char *command)
 static void
 test_id (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; i < 20; i++)
+    {
+      g_autoptr (Client) client = client_new (fixture, "one");
+      char *id = ask (client, "ID\r\n");
 
-    for (guint i = 0; i < 20; i++)
-      {
-        g_autoptr (Client) client = client_new (&fixture, "one");
-        char *id = ask (client, "ID\r\n");
-
-        g_assert_cmpstr (id, !=, "");
-        for (const char *c = id; *c != '\0'; c++)
-          g_assert_true (g_ascii_isgraph (*c));
-        g_assert_true (g_hash_table_add (seen, id));
-      }
-  }
-  fixture_stop (&fixture);
+      g_assert_cmpstr (id, !=, "");
+      for (const char *c = id; *c != '\0'; c++)
+        g_assert_true (g_ascii_isgraph (*c));
+      g_assert_true (g_hash_table_add (seen, id));
+    }
 }
 
 static void
 test_loopback (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture =
+      fixture_new (LISTENER "proxy-from=127.0.0.0/8\n[listener two]\nprotocol=echo\n"
+                            "address=@SCRATCH@/socket\n[listener three]\nprotocol=echo\naddress=127.0.0.1:0\n");
+  g_autofree char *path = g_build_filename (fixture->server->scratch, "socket", NULL);
+  g_autoptr (Client) far = client_new (fixture, "one");
+  g_autoptr (Client) local = client_new_unix (fixture, path);
+  g_autoptr (Client) near = client_new (fixture, "three");
+  g_autofree char *by_proxy = NULL;
+  g_autofree char *by_unix = NULL;
+  g_autofree char *by_address = NULL;
 
-  fixture_start (&fixture, LISTENER "proxy-from=127.0.0.0/8\n[listener two]\nprotocol=echo\n"
-                                    "address=@SCRATCH@/socket\n[listener three]\nprotocol=echo\naddress=127.0.0.1:0\n");
-  {
-    g_autofree char *path = g_build_filename (fixture.server->scratch, "socket", NULL);
-    g_autoptr (Client) far = client_new (&fixture, "one");
-    g_autoptr (Client) local = client_new_unix (&fixture, path);
-    g_autoptr (Client) near = client_new (&fixture, "three");
-    g_autofree char *by_proxy = NULL;
-    g_autofree char *by_unix = NULL;
-    g_autofree char *by_address = NULL;
-
-    client_send (far, "PROXY TCP4 192.0.2.1 127.0.0.1 4711 143\r\n");
-    by_proxy = ask (far, "LOOPBACK\r\n");
-    by_unix = ask (local, "LOOPBACK\r\n");
-    by_address = ask (near, "LOOPBACK\r\n");
-    g_assert_cmpstr (by_proxy, ==, "no");
-    g_assert_cmpstr (by_unix, ==, "yes");
-    g_assert_cmpstr (by_address, ==, "yes");
-  }
-  fixture_stop (&fixture);
+  client_send (far, "PROXY TCP4 192.0.2.1 127.0.0.1 4711 143\r\n");
+  by_proxy = ask (far, "LOOPBACK\r\n");
+  by_unix = ask (local, "LOOPBACK\r\n");
+  by_address = ask (near, "LOOPBACK\r\n");
+  g_assert_cmpstr (by_proxy, ==, "no");
+  g_assert_cmpstr (by_unix, ==, "yes");
+  g_assert_cmpstr (by_address, ==, "yes");
 }
 
 /* echo_data() looks at the length of each piece. */
 static void
 test_dot_pieces_are_bounded (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
+  g_autofree char *line = g_strnfill (300000, 'x');
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-    g_autofree char *line = g_strnfill (300000, 'x');
-
-    client_expect (client, "HELLO");
-    client_send (client, "LOGIN a\r\nDOT\r\n");
-    client_expect (client, "IN");
-    client_send (client, line);
-    client_send (client, "\r\n.\r\nECHO behind\r\n");
-    client_expect (client, "GOT 300002");
-    client_expect (client, "behind");
-  }
-  fixture_stop (&fixture);
+  client_send (client, "LOGIN a\r\nDOT\r\n");
+  client_expect (client, "IN");
+  client_send (client, line);
+  client_send (client, "\r\n.\r\nECHO behind\r\n");
+  client_expect (client, "GOT 300002");
+  client_expect (client, "behind");
 }
 
 /* It is paused for six times as long as it may be idle, and answers first. */
 static void
 test_paused_does_not_idle (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-
-    client_expect (client, "HELLO");
-    client_send (client, "LOGIN a\r\nIDLE 50\r\nPAUSE 300\r\nECHO still here\r\n");
-    client_expect (client, "IN");
-    client_expect (client, "still here");
-    client_expect (client, "EXPIRED");
-    client_expect_eof (client);
-  }
-  fixture_stop (&fixture);
+  client_send (client, "LOGIN a\r\nIDLE 50\r\nPAUSE 300\r\nECHO still here\r\n");
+  client_expect (client, "IN");
+  client_expect (client, "still here");
+  client_expect (client, "EXPIRED");
+  client_expect_eof (client);
 }
 
 int

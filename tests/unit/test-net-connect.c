@@ -97,71 +97,61 @@ reason_for (Fixture *fixture, RookConnectSpec spec)
 static void
 test_connect_plain (void)
 {
-  Fixture fixture;
   Caller caller;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
+  const RookConnectSpec spec = { .struct_size = sizeof spec,
+                                 .host = "127.0.0.1",
+                                 .port = rook_net_get_port (fixture->net, "plain") };
 
-  start (&fixture, "");
-  {
-    const RookConnectSpec spec = { .struct_size = sizeof spec,
-                                   .host = "127.0.0.1",
-                                   .port = rook_net_get_port (fixture.net, "plain") };
-
-    call (&caller, &fixture, &spec);
-    rook_connection_puts (caller.connection, "ECHO 1\r\n"); /* goes out when it is up */
-    fixture_wait (&fixture, strcmp (caller.heard->str, "HELLO|1|") == 0);
-    g_assert_cmpuint (caller.ready, ==, 1);
-    g_assert_cmpstr (rook_connection_get_peer_address (caller.connection), ==, "127.0.0.1");
-    rook_connection_puts (caller.connection, "QUIT\r\n");
-    fixture_wait (&fixture, caller.reason == ROOK_NET_ERROR_CLOSED);
-    hang_up (&caller);
-  }
-  fixture_stop (&fixture);
+  call (&caller, fixture, &spec);
+  rook_connection_puts (caller.connection, "ECHO 1\r\n"); /* goes out when it is up */
+  fixture_wait (fixture, strcmp (caller.heard->str, "HELLO|1|") == 0);
+  g_assert_cmpuint (caller.ready, ==, 1);
+  g_assert_cmpstr (rook_connection_get_peer_address (caller.connection), ==, "127.0.0.1");
+  rook_connection_puts (caller.connection, "QUIT\r\n");
+  fixture_wait (fixture, caller.reason == ROOK_NET_ERROR_CLOSED);
+  hang_up (&caller);
 }
 
 static void
 test_connect_by_name (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
 
-  start (&fixture, "");
   /* "localhost" may be ::1 first, where nobody listens */
   g_assert_cmpint (
-      reason_for (&fixture, (RookConnectSpec){ .host = "localhost", .port = rook_net_get_port (fixture.net, "plain") }),
+      reason_for (fixture, (RookConnectSpec){ .host = "localhost", .port = rook_net_get_port (fixture->net, "plain") }),
       ==, -2);
   /* longer than a label may be: no name server is asked */
-  g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "a234567890123456789012345678901234567890"
-                                                                    "123456789012345678901234567890.invalid",
-                                                            .port = 1 }),
+  g_assert_cmpint (reason_for (fixture, (RookConnectSpec){ .host = "a234567890123456789012345678901234567890"
+                                                                   "123456789012345678901234567890.invalid",
+                                                           .port = 1 }),
                    ==, ROOK_NET_ERROR_RESOLVE);
-  fixture_stop (&fixture);
 }
 
 static void
 test_connect_fails (void)
 {
-  Fixture fixture;
   guint16 port;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
 
-  start (&fixture, "");
-  port = rook_net_get_port (fixture.net, "plain");
-  rook_net_drain (fixture.net);
-  g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "127.0.0.1", .port = port }), ==,
+  port = rook_net_get_port (fixture->net, "plain");
+  rook_net_drain (fixture->net);
+  g_assert_cmpint (reason_for (fixture, (RookConnectSpec){ .host = "127.0.0.1", .port = port }), ==,
                    ROOK_NET_ERROR_CONNECT);
-  g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "/nowhere/at/all" }), ==, ROOK_NET_ERROR_CONNECT);
-  fixture_stop (&fixture);
+  g_assert_cmpint (reason_for (fixture, (RookConnectSpec){ .host = "/nowhere/at/all" }), ==, ROOK_NET_ERROR_CONNECT);
 }
 
 /* A peer that is silent in the handshake. */
 static void
 test_connect_times_out (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
 
-  start (&fixture, "");
-  g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "127.0.0.1",
-                                                            .port = rook_net_get_port (fixture.net, "plain"),
-                                                            .tls = ROOK_TLS_IMPLICIT,
-                                                            .tls_no_verify = TRUE }),
+  g_assert_cmpint (reason_for (fixture, (RookConnectSpec){ .host = "127.0.0.1",
+                                                           .port = rook_net_get_port (fixture->net, "plain"),
+                                                           .tls = ROOK_TLS_IMPLICIT,
+                                                           .tls_no_verify = TRUE }),
                    ==, ROOK_NET_ERROR_TLS); /* it greets in clear */
   {
     struct sockaddr_in address = { .sin_family = AF_INET };
@@ -172,27 +162,25 @@ test_connect_times_out (void)
     g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
     g_assert_no_errno (listen (fd, 1));
     g_assert_no_errno (getsockname (fd, (struct sockaddr *) &address, &length));
-    g_assert_cmpint (reason_for (&fixture, (RookConnectSpec){ .host = "127.0.0.1",
-                                                              .port = ntohs (address.sin_port),
-                                                              .tls = ROOK_TLS_IMPLICIT,
-                                                              .tls_no_verify = TRUE,
-                                                              .connect_timeout_ms = 200 }),
+    g_assert_cmpint (reason_for (fixture, (RookConnectSpec){ .host = "127.0.0.1",
+                                                             .port = ntohs (address.sin_port),
+                                                             .tls = ROOK_TLS_IMPLICIT,
+                                                             .tls_no_verify = TRUE,
+                                                             .connect_timeout_ms = 200 }),
                      ==, ROOK_NET_ERROR_TIMEOUT);
     close (fd);
   }
-  fixture_stop (&fixture);
 }
 
 static void
 test_connect_verifies (void)
 {
-  Fixture fixture;
   guint16 port;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("[tls]\nca=%s/a.pem\n[tls other]\nca=%s/b.pem\n");
 
-  start (&fixture, "[tls]\nca=%s/a.pem\n[tls other]\nca=%s/b.pem\n");
-  port = rook_net_get_port (fixture.net, "secure");
+  port = rook_net_get_port (fixture->net, "secure");
 #define REASON(name, ...) \
-  reason_for (&fixture, (RookConnectSpec){ .host = name, .port = port, .tls = ROOK_TLS_IMPLICIT, __VA_ARGS__ })
+  reason_for (fixture, (RookConnectSpec){ .host = name, .port = port, .tls = ROOK_TLS_IMPLICIT, __VA_ARGS__ })
   g_assert_cmpint (REASON ("127.0.0.1", .connect_timeout_ms = 0), ==, -2);
   g_assert_cmpint (REASON ("127.0.0.1", .tls_group = "other"), ==,
                    ROOK_NET_ERROR_CERTIFICATE); /* an authority we don't know */
@@ -201,81 +189,66 @@ test_connect_verifies (void)
                    ROOK_NET_ERROR_CERTIFICATE); /* a name that is not in it */
   g_assert_cmpint (REASON ("127.0.0.1", .tls_group = "missing"), ==, ROOK_NET_ERROR_TLS);
 #undef REASON
-  fixture_stop (&fixture);
 }
 
 static void
 test_connect_starttls (void)
 {
-  Fixture fixture;
   Caller caller;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("[tls]\nca=%s/a.pem\n");
+  const RookConnectSpec spec = { .struct_size = sizeof spec,
+                                 .host = "127.0.0.1",
+                                 .tls = ROOK_TLS_STARTTLS,
+                                 .port = rook_net_get_port (fixture->net, "clear") };
 
-  start (&fixture, "[tls]\nca=%s/a.pem\n");
-  {
-    const RookConnectSpec spec = { .struct_size = sizeof spec,
-                                   .host = "127.0.0.1",
-                                   .tls = ROOK_TLS_STARTTLS,
-                                   .port = rook_net_get_port (fixture.net, "clear") };
-
-    call (&caller, &fixture, &spec);
-    rook_connection_puts (caller.connection, "STARTTLS\r\n");
-    fixture_wait (&fixture, caller.ready == 2 || caller.reason != -2);
-    g_assert_cmpint (caller.reason, ==, -2);
-    g_assert_true (rook_connection_has_tls (caller.connection));
-    rook_connection_puts (caller.connection, "TLS\r\n");
-    fixture_wait (&fixture, strcmp (caller.heard->str, "HELLO|BEGIN|TLSv1.3 -|") == 0);
-    hang_up (&caller);
-  }
-  fixture_stop (&fixture);
+  call (&caller, fixture, &spec);
+  rook_connection_puts (caller.connection, "STARTTLS\r\n");
+  fixture_wait (fixture, caller.ready == 2 || caller.reason != -2);
+  g_assert_cmpint (caller.reason, ==, -2);
+  g_assert_true (rook_connection_has_tls (caller.connection));
+  rook_connection_puts (caller.connection, "TLS\r\n");
+  fixture_wait (fixture, strcmp (caller.heard->str, "HELLO|BEGIN|TLSv1.3 -|") == 0);
+  hang_up (&caller);
 }
 
 /* Compression on both sides, over TLS: bytes that came with the command line's segment are the compressor's already. */
 static void
 test_deflate (void)
 {
-  Fixture fixture;
   Caller caller;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("[tls]\nca=%s/a.pem\n");
+  const RookConnectSpec spec = { .struct_size = sizeof spec,
+                                 .host = "127.0.0.1",
+                                 .tls = ROOK_TLS_IMPLICIT,
+                                 .port = rook_net_get_port (fixture->net, "secure") };
+  guint64 before;
 
-  start (&fixture, "[tls]\nca=%s/a.pem\n");
-  {
-    const RookConnectSpec spec = { .struct_size = sizeof spec,
-                                   .host = "127.0.0.1",
-                                   .tls = ROOK_TLS_IMPLICIT,
-                                   .port = rook_net_get_port (fixture.net, "secure") };
-    guint64 before;
-
-    call (&caller, &fixture, &spec);
-    caller.deflate = TRUE;
-    rook_connection_puts (caller.connection, "DEFLATE\r\n");
-    fixture_wait (&fixture, strcmp (caller.heard->str, "HELLO|BEGIN|compressed|") == 0);
-    g_assert_true (rook_connection_has_deflate (caller.connection));
-    before = rook_counter_get (fixture.net->metrics.bytes_in);
-    for (guint i = 0; i < 1000; i++)
-      rook_connection_puts (caller.connection, "ECHO the same again and again\r\n");
-    g_string_truncate (caller.heard, 0);
-    fixture_wait (&fixture, caller.heard->len == 1000 * strlen ("the same again and again|"));
-    g_assert_cmpuint (rook_counter_get (fixture.net->metrics.bytes_in) - before, <, 10000);
-    hang_up (&caller);
-  }
-  fixture_stop (&fixture);
+  call (&caller, fixture, &spec);
+  caller.deflate = TRUE;
+  rook_connection_puts (caller.connection, "DEFLATE\r\n");
+  fixture_wait (fixture, strcmp (caller.heard->str, "HELLO|BEGIN|compressed|") == 0);
+  g_assert_true (rook_connection_has_deflate (caller.connection));
+  before = rook_counter_get (fixture->net->metrics.bytes_in);
+  for (guint i = 0; i < 1000; i++)
+    rook_connection_puts (caller.connection, "ECHO the same again and again\r\n");
+  g_string_truncate (caller.heard, 0);
+  fixture_wait (fixture, caller.heard->len == 1000 * strlen ("the same again and again|"));
+  g_assert_cmpuint (rook_counter_get (fixture->net->metrics.bytes_in) - before, <, 10000);
+  hang_up (&caller);
 }
 
 static void
 test_connect_freed_while_resolving (void)
 {
-  Fixture fixture;
   Caller caller;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
+  const RookConnectSpec spec = { .struct_size = sizeof spec, .host = "localhost", .port = 1 };
 
-  start (&fixture, "");
-  {
-    const RookConnectSpec spec = { .struct_size = sizeof spec, .host = "localhost", .port = 1 };
-
-    call (&caller, &fixture, &spec);
-    rook_connection_abort (caller.connection, NULL);
-    hang_up (&caller);
-    call (&caller, &fixture, &spec);
-  }
-  fixture_stop (&fixture); /* with one on its way */
+  call (&caller, fixture, &spec);
+  rook_connection_abort (caller.connection, NULL);
+  hang_up (&caller);
+  call (&caller, fixture, &spec);
+  g_clear_pointer (&fixture, fixture_free); /* with one on its way */
   g_assert_cmpint (caller.reason, ==, ROOK_NET_ERROR_SHUTDOWN);
   g_string_free (caller.heard, TRUE);
 }

@@ -126,104 +126,88 @@ test_address_in_use_is_named (void)
 static void
 test_protocol_drains_and_comes_back (void)
 {
-  Fixture fixture;
   RookNetProtocol *protocol;
   guint16 port = free_port ();
   g_autofree char *text = g_strdup_printf ("[listener one]\nprotocol=echo\naddress=127.0.0.1:%u\n", port);
+  g_autoptr (Fixture) fixture = fixture_new (text);
 
-  fixture_start (&fixture, text);
-  protocol = rook_net_find_protocol (fixture.net, "echo");
+  protocol = rook_net_find_protocol (fixture->net, "echo");
   for (guint round = 0; round < 3; round++)
     {
-      g_autoptr (Client) client = client_new (&fixture, "one");
+      g_autoptr (Client) client = client_greeted (fixture, "one");
 
-      client_expect (client, "HELLO");
       g_atomic_int_set (&protocol->draining, TRUE);
-      rook_listeners_update (fixture.net->listeners);
+      rook_listeners_update (fixture->net->listeners);
       g_assert_cmpint (try_connect (port), ==, ECONNREFUSED); /* at once */
       client_send (client, "ECHO still here\r\n");
       client_expect (client, "still here");
-      g_assert_cmpuint (rook_net_get_port (fixture.net, "one"), ==, port); /* still ours */
+      g_assert_cmpuint (rook_net_get_port (fixture->net, "one"), ==, port); /* still ours */
       g_atomic_int_set (&protocol->draining, FALSE);
-      rook_listeners_update (fixture.net->listeners);
+      rook_listeners_update (fixture->net->listeners);
     }
-  fixture_stop (&fixture);
 }
 
 static void
 test_reload (void)
 {
-  Fixture fixture;
   guint16 port;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[listener two]\nprotocol=open\naddress=127.0.0.1:0\n");
 
-  fixture_start (&fixture, LISTENER "[listener two]\nprotocol=open\naddress=127.0.0.1:0\n");
-  port = rook_net_get_port (fixture.net, "one");
+  port = rook_net_get_port (fixture->net, "one");
   {
-    g_autoptr (Client) one = client_new (&fixture, "one");
-    g_autoptr (Client) two = client_new (&fixture, "two");
+    g_autoptr (Client) one = client_new (fixture, "one");
+    g_autoptr (Client) two = client_new (fixture, "two");
     g_autoptr (Client) three = NULL;
     g_autoptr (Client) again = NULL;
 
     client_expect (one, "HELLO");
     client_expect (two, "HELLO");
-    reconfigure (&fixture, LISTENER "max-connections=2\n[listener three]\nprotocol=echo\naddress=127.0.0.1:0\n");
-    g_assert_cmpuint (rook_net_get_port (fixture.net, "one"), ==, port);
-    g_assert_cmpuint (rook_net_get_port (fixture.net, "two"), ==, 0); /* gone, */
+    reconfigure (fixture, LISTENER "max-connections=2\n[listener three]\nprotocol=echo\naddress=127.0.0.1:0\n");
+    g_assert_cmpuint (rook_net_get_port (fixture->net, "one"), ==, port);
+    g_assert_cmpuint (rook_net_get_port (fixture->net, "two"), ==, 0); /* gone, */
     client_send (two, "ECHO two\r\n");
     client_expect (two, "two"); /* but not its connection */
     client_send (one, "ECHO one\r\n");
     client_expect (one, "one");
-    three = client_new (&fixture, "three");
+    three = client_new (fixture, "three");
     client_expect (three, "HELLO");
-    again = client_new (&fixture, "one");
+    again = client_new (fixture, "one");
     client_expect (again, "HELLO");
     {
-      g_autoptr (Client) refused = client_new (&fixture, "one");
+      g_autoptr (Client) refused = client_new (fixture, "one");
 
       client_expect (refused, "TOO MANY");
     }
   }
-  fixture_stop (&fixture);
 }
 
 static void
 test_reload_changes_limits (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) one = client_greeted (fixture, "one");
+  g_autoptr (Client) two = NULL;
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) one = client_new (&fixture, "one");
-    g_autoptr (Client) two = NULL;
-
-    client_expect (one, "HELLO");
-    reconfigure (&fixture, LISTENER "[limits]\nconnections=1\n");
-    two = client_new (&fixture, "one");
-    client_expect (two, "TOO MANY");
-  }
-  fixture_stop (&fixture);
+  reconfigure (fixture, LISTENER "[limits]\nconnections=1\n");
+  two = client_new (fixture, "one");
+  client_expect (two, "TOO MANY");
 }
 
 /* What can't be bound refuses the reload, and leaves all as it was. */
 static void
 test_reload_all_or_nothing (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+  g_autoptr (RookConfig) config =
+      read_config (fixture, "[listener new]\nprotocol=echo\naddress=127.0.0.1:0;192.0.2.77:7\n");
+  g_autoptr (Client) client = NULL;
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
-    g_autoptr (RookConfig) config =
-        read_config (&fixture, "[listener new]\nprotocol=echo\naddress=127.0.0.1:0;192.0.2.77:7\n");
-    g_autoptr (Client) client = NULL;
-
-    rook_net_prepare (fixture.net, config, mistakes);
-    g_assert_cmpuint (mistakes->len, ==, 1);
-    rook_net_abandon (fixture.net);
-    client = client_new (&fixture, "one");
-    client_expect (client, "HELLO");
-  }
-  fixture_stop (&fixture);
+  rook_net_prepare (fixture->net, config, mistakes);
+  g_assert_cmpuint (mistakes->len, ==, 1);
+  rook_net_abandon (fixture->net);
+  client = client_new (fixture, "one");
+  client_expect (client, "HELLO");
 }
 
 /* --- reload: what takes a place that is ours still ------------------------------------------------------------------------- */
@@ -257,18 +241,17 @@ test_reload_moves (void)
   guint16 port = free_port ();
   g_autofree char *text = on_port (hosts[0], port);
   g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func ((GDestroyNotify) client_free);
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (text);
 
-  fixture_start (&fixture, text);
   for (guint i = 0; i < G_N_ELEMENTS (hosts); i++)
     {
       g_autofree char *next = on_port (hosts[i], port);
-      Client *waiting = client_new (&fixture, "one");
+      Client *waiting = client_new (fixture, "one");
 
       g_ptr_array_add (clients, waiting);
-      reconfigure (&fixture, next);
+      reconfigure (fixture, next);
       assert_alone ("127.0.0.1", port);
-      g_ptr_array_add (clients, client_new (&fixture, "one"));
+      g_ptr_array_add (clients, client_new (fixture, "one"));
       client_expect (waiting, "HELLO");
       client_expect (clients->pdata[clients->len - 1], "HELLO");
       for (guint j = 0; j < clients->len; j++)
@@ -278,7 +261,6 @@ test_reload_moves (void)
         }
     }
   g_ptr_array_set_size (clients, 0);
-  fixture_stop (&fixture);
 }
 
 /* The same address said in another way. */
@@ -288,23 +270,21 @@ test_reload_names_the_port (void)
   guint16 port = free_port ();
   RookProtocol protocol = echo_protocol;
   g_autofree char *text = on_port ("127.0.0.1", port);
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = NULL;
 
   protocol.name = "ported";
   protocol.default_port = port;
-  fixture_start (&fixture, text);
-  rook_net_add_protocol (fixture.net, &protocol, &fixture);
-  reconfigure (&fixture, "[listener one]\nprotocol=ported\naddress=127.0.0.1\n");
+  fixture = fixture_new (text);
+  rook_net_add_protocol (fixture->net, &protocol, fixture);
+  reconfigure (fixture, "[listener one]\nprotocol=ported\naddress=127.0.0.1\n");
   {
-    g_autoptr (Client) client = client_new (&fixture, "one");
+    g_autoptr (Client) client = client_greeted (fixture, "one");
 
-    client_expect (client, "HELLO");
-    g_assert_cmpuint (rook_net_get_port (fixture.net, "one"), ==, port);
-    reconfigure (&fixture, text);
+    g_assert_cmpuint (rook_net_get_port (fixture->net, "one"), ==, port);
+    reconfigure (fixture, text);
     client_send (client, "ECHO on\r\n");
     client_expect (client, "on");
   }
-  fixture_stop (&fixture);
 }
 
 /* A move with something else wrong: the former socket is as it was, alone, and can be moved later. */
@@ -314,25 +294,20 @@ test_reload_that_moves_is_refused_whole (void)
   guint16 port = free_port ();
   g_autofree char *before = on_port ("*", port), *after = on_port ("127.0.0.1", port);
   g_autofree char *wrong = g_strconcat (after, "[listener two]\nprotocol=echo\naddress=192.0.2.77:7\n", NULL);
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (before);
+  g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+  g_autoptr (RookConfig) config = read_config (fixture, wrong);
+  g_autoptr (Client) client = NULL;
 
-  fixture_start (&fixture, before);
-  {
-    g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
-    g_autoptr (RookConfig) config = read_config (&fixture, wrong);
-    g_autoptr (Client) client = NULL;
-
-    rook_net_prepare (fixture.net, config, mistakes);
-    g_assert_cmpuint (mistakes->len, ==, 1);
-    rook_net_abandon (fixture.net);
-    assert_alone ("127.0.0.1", port);
-    client = client_new (&fixture, "one");
-    client_expect (client, "HELLO");
-    reconfigure (&fixture, after);
-    client_send (client, "ECHO on\r\n");
-    client_expect (client, "on");
-  }
-  fixture_stop (&fixture);
+  rook_net_prepare (fixture->net, config, mistakes);
+  g_assert_cmpuint (mistakes->len, ==, 1);
+  rook_net_abandon (fixture->net);
+  assert_alone ("127.0.0.1", port);
+  client = client_new (fixture, "one");
+  client_expect (client, "HELLO");
+  reconfigure (fixture, after);
+  client_send (client, "ECHO on\r\n");
+  client_expect (client, "on");
 }
 
 static void
@@ -342,7 +317,7 @@ test_reload_moves_ipv6 (void)
   g_autofree char *any = on_port ("[::]", port), *loopback = on_port ("[::1]", port), *v4 = on_port ("127.0.0.1", port);
   struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
   int fd = socket (AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = NULL;
 
   if (fd < 0 || bind (fd, (struct sockaddr *) &address, sizeof address) != 0)
     {
@@ -352,16 +327,15 @@ test_reload_moves_ipv6 (void)
     }
   close (fd);
   address.sin6_port = htons (port);
-  fixture_start (&fixture, v4);
+  fixture = fixture_new (v4);
   for (guint i = 0; i < 3; i++)
     {
-      reconfigure (&fixture, i == 1 ? loopback : any);
+      reconfigure (fixture, i == 1 ? loopback : any);
       fd = socket (AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
       g_assert_no_errno (connect (fd, (struct sockaddr *) &address, sizeof address));
       close (fd);
       g_assert_cmpint (try_connect (port), ==, ECONNREFUSED); /* IPv4 has gone */
     }
-  fixture_stop (&fixture);
 }
 
 /* Two of one configuration that would fight for connections: refused, not found out when the second one listens. */
@@ -373,21 +347,20 @@ test_overlaps_are_refused (void)
   g_autofree char *text = g_strdup_printf ("[listener two]\nprotocol=ported\naddress=*\n"
                                            "[listener one]\nprotocol=ported\naddress=127.0.0.1:%u\n",
                                            port);
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = NULL;
 
   protocol.name = "ported";
   protocol.default_port = port;
-  fixture_start (&fixture, LISTENER);
-  rook_net_add_protocol (fixture.net, &protocol, &fixture);
+  fixture = fixture_new (LISTENER);
+  rook_net_add_protocol (fixture->net, &protocol, fixture);
   {
     g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
-    g_autoptr (RookConfig) config = read_config (&fixture, text);
+    g_autoptr (RookConfig) config = read_config (fixture, text);
 
-    rook_net_prepare (fixture.net, config, mistakes);
+    rook_net_prepare (fixture->net, config, mistakes);
     g_assert_cmpuint (mistakes->len, ==, 1);
-    rook_net_abandon (fixture.net);
+    rook_net_abandon (fixture->net);
   }
-  fixture_stop (&fixture);
 }
 
 /* What only a protocol that has come meanwhile can tell is bound before the commit, or refuses it. */
@@ -398,7 +371,7 @@ test_late_binding (void)
   guint16 port = free_port ();
   RookProtocol protocol = echo_protocol;
   int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = NULL;
 
   protocol.name = "ported";
   protocol.default_port = port;
@@ -406,31 +379,30 @@ test_late_binding (void)
   address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
   g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
   g_assert_no_errno (listen (fd, 1));
-  fixture_start (&fixture, LISTENER);
+  fixture = fixture_new (LISTENER);
   for (guint round = 0; round < 2; round++)
     {
       g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
-      g_autoptr (RookConfig) config = read_config (&fixture, "[listener one]\nprotocol=ported\naddress=127.0.0.1\n");
+      g_autoptr (RookConfig) config = read_config (fixture, "[listener one]\nprotocol=ported\naddress=127.0.0.1\n");
       g_autoptr (GError) error = NULL;
 
-      g_hash_table_remove (fixture.net->protocols, "ported");
-      rook_net_prepare (fixture.net, config, mistakes);
+      g_hash_table_remove (fixture->net->protocols, "ported");
+      rook_net_prepare (fixture->net, config, mistakes);
       g_assert_cmpuint (mistakes->len, ==, 0);
-      rook_net_add_protocol (fixture.net, &protocol, &fixture);
+      rook_net_add_protocol (fixture->net, &protocol, fixture);
       if (round == 0)
         {
-          g_assert_false (rook_net_prepare_late (fixture.net, &error));
+          g_assert_false (rook_net_prepare_late (fixture->net, &error));
           g_assert_nonnull (strstr (error->message, "Address already in use"));
-          rook_net_abandon (fixture.net);
+          rook_net_abandon (fixture->net);
           close (fd);
           continue;
         }
-      g_assert_true (rook_net_prepare_late (fixture.net, &error));
-      rook_net_reconfigure (fixture.net, config);
-      g_assert_cmpuint (rook_net_get_port (fixture.net, "one"), ==, port);
+      g_assert_true (rook_net_prepare_late (fixture->net, &error));
+      rook_net_reconfigure (fixture->net, config);
+      g_assert_cmpuint (rook_net_get_port (fixture->net, "one"), ==, port);
       g_assert_cmpint (try_connect (port), ==, 0);
     }
-  fixture_stop (&fixture);
 }
 
 static void
@@ -449,31 +421,28 @@ assert_changes (Fixture *fixture, const char *before, const char *after, const c
 static void
 test_changes_are_named (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = NULL;
 
 #define A "[listener a]\nprotocol=x\naddress=127.0.0.1:1\n"
 #define B "[listener b]\nprotocol=x\naddress=127.0.0.1:2\n"
-  fixture_start (&fixture, NULL);
-  assert_changes (&fixture, A, A, "");
-  assert_changes (&fixture, A, B, "removed listener a, added listener b");
-  assert_changes (&fixture, A B, A "enabled=false\n" B, "removed listener a");
-  assert_changes (&fixture, A "enabled=false\nbacklog=7\n", A, "added listener a");
-  assert_changes (&fixture, A "enabled=false\nbacklog=7\n", A "enabled=false\n", "");
-  assert_changes (&fixture, A B, A "backlog=7\n" B, "changed listener a");
-  assert_changes (&fixture, A, "[listener a]\nprotocol=y\naddress=*:1\nbacklog=7\n", "moved listener a");
+  fixture = fixture_new (NULL);
+  assert_changes (fixture, A, A, "");
+  assert_changes (fixture, A, B, "removed listener a, added listener b");
+  assert_changes (fixture, A B, A "enabled=false\n" B, "removed listener a");
+  assert_changes (fixture, A "enabled=false\nbacklog=7\n", A, "added listener a");
+  assert_changes (fixture, A "enabled=false\nbacklog=7\n", A "enabled=false\n", "");
+  assert_changes (fixture, A B, A "backlog=7\n" B, "changed listener a");
+  assert_changes (fixture, A, "[listener a]\nprotocol=y\naddress=*:1\nbacklog=7\n", "moved listener a");
 #undef A
 #undef B
-  fixture_stop (&fixture);
 }
 
 static void
 test_disabled (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "enabled=false\n");
 
-  fixture_start (&fixture, LISTENER "enabled=false\n");
-  g_assert_cmpuint (rook_net_get_port (fixture.net, "one"), ==, 0);
-  fixture_stop (&fixture);
+  g_assert_cmpuint (rook_net_get_port (fixture->net, "one"), ==, 0);
 }
 
 static void
@@ -496,28 +465,23 @@ test_default_port (void)
 static void
 test_any_address (void)
 {
-  Fixture fixture;
   g_autofree char *text = g_strdup_printf ("[listener one]\nprotocol=echo\naddress=*:%u\n", free_port ());
+  g_autoptr (Fixture) fixture = fixture_new (text);
+  g_autoptr (Client) client = client_new (fixture, "one");
+  struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+  int fd = socket (AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-  fixture_start (&fixture, text);
+  client_send (client, "WHO\r\n");
+  client_expect (client, "HELLO");
   {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-    struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-    int fd = socket (AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_autofree char *who = client_read_line (client);
 
-    client_send (client, "WHO\r\n");
-    client_expect (client, "HELLO");
-    {
-      g_autofree char *who = client_read_line (client);
-
-      g_assert_true (g_str_has_suffix (who, " 127.0.0.1"));
-    }
-    address.sin6_port = htons (rook_net_get_port (fixture.net, "one"));
-    if (fd >= 0) /* the machine may have no IPv6 */
-      g_assert_true (connect (fd, (struct sockaddr *) &address, sizeof address) == 0 || errno == EADDRNOTAVAIL);
-    close (fd);
+    g_assert_true (g_str_has_suffix (who, " 127.0.0.1"));
   }
-  fixture_stop (&fixture);
+  address.sin6_port = htons (rook_net_get_port (fixture->net, "one"));
+  if (fd >= 0) /* the machine may have no IPv6 */
+    g_assert_true (connect (fd, (struct sockaddr *) &address, sizeof address) == 0 || errno == EADDRNOTAVAIL);
+  close (fd);
 }
 
 /* --- UNIX ----------------------------------------------------------------------------------------------------------------- */
@@ -531,29 +495,28 @@ unix_path (Fixture *fixture)
 static void
 test_unix (void)
 {
-  Fixture fixture;
   g_autofree char *path = NULL;
   struct stat info;
+  g_autoptr (Fixture) fixture =
+      fixture_new ("[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-mode=0604\n");
 
-  fixture_start (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-mode=0604\n");
-  path = unix_path (&fixture);
+  path = unix_path (fixture);
   g_assert_no_errno (stat (path, &info));
   g_assert_cmpuint (info.st_mode & 07777, ==, 0604);
   {
-    g_autoptr (Client) client = client_new_unix (&fixture, path);
+    g_autoptr (Client) client = client_new_unix (fixture, path);
 
     client_expect (client, "HELLO");
     client_send (client, "WHO\r\n");
     client_expect (client, "unix 0 unix");
-    reconfigure (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-mode=0600\n");
+    reconfigure (fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-mode=0600\n");
     g_assert_no_errno (stat (path, &info));
     g_assert_cmpuint (info.st_mode & 07777, ==, 0600);
     client_send (client, "ECHO x\r\n");
     client_expect (client, "x");
   }
-  rook_net_drain (fixture.net);
+  rook_net_drain (fixture->net);
   g_assert_cmpint (stat (path, &info), ==, -1); /* taken away */
-  fixture_stop (&fixture);
 }
 
 /* Another place, other permissions: nobody who waits is lost, and no file is left behind. */
@@ -567,85 +530,82 @@ test_unix_moves (void)
     "address=@SCRATCH@/sock;@SCRATCH@/other\nsocket-mode=0600\n",
   };
   static const mode_t modes[][2] = { { 0600, 0 }, { 0660, 0 }, { 0, 0660 }, { 0600, 0600 } };
-  Fixture fixture;
   g_autofree char *path = NULL, *other = NULL;
+  g_autoptr (Fixture) fixture =
+      fixture_new ("[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-mode=0604\n");
 
-  fixture_start (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-mode=0604\n");
-  path = unix_path (&fixture);
-  other = g_build_filename (fixture.server->scratch, "other", NULL);
+  path = unix_path (fixture);
+  other = g_build_filename (fixture->server->scratch, "other", NULL);
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     {
       g_autofree char *text = g_strconcat ("[listener one]\nprotocol=echo\n", texts[i], NULL);
-      g_autoptr (Client) waiting = client_new_unix (&fixture, i == 3 ? other : path);
+      g_autoptr (Client) waiting = client_new_unix (fixture, i == 3 ? other : path);
       g_autoptr (Client) after = NULL;
       struct stat info;
 
-      reconfigure (&fixture, text);
+      reconfigure (fixture, text);
       g_assert_cmpuint (stat (path, &info) == 0 ? info.st_mode & 07777 : 0, ==, modes[i][0]);
       g_assert_cmpuint (stat (other, &info) == 0 ? info.st_mode & 07777 : 0, ==, modes[i][1]);
-      after = client_new_unix (&fixture, modes[i][0] != 0 ? path : other);
+      after = client_new_unix (fixture, modes[i][0] != 0 ? path : other);
       client_expect (waiting, "HELLO");
       client_expect (after, "HELLO");
     }
-  rook_net_drain (fixture.net);
+  rook_net_drain (fixture->net);
   {
-    g_autoptr (GDir) dir = g_dir_open (fixture.server->scratch, 0, NULL);
+    g_autoptr (GDir) dir = g_dir_open (fixture->server->scratch, 0, NULL);
     const char *name;
 
     while ((name = g_dir_read_name (dir)) != NULL)
       g_assert_false (g_str_has_prefix (name, "sock") || g_str_has_prefix (name, "other"));
   }
-  fixture_stop (&fixture);
 }
 
 /* Permissions that can't be given refuse the reload, and the socket that is there stays as it is. */
 static void
 test_unix_permissions_refuse (void)
 {
-  Fixture fixture;
   g_autofree char *path = NULL;
+  g_autoptr (Fixture) fixture =
+      fixture_new ("[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-mode=0600\n");
 
-  fixture_start (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-mode=0600\n");
-  path = unix_path (&fixture);
+  path = unix_path (fixture);
   {
     const char *text = "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\nsocket-group=no-such-group\n";
     g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
-    g_autoptr (RookConfig) config = read_config (&fixture, text);
+    g_autoptr (RookConfig) config = read_config (fixture, text);
     g_autoptr (Client) client = NULL;
     struct stat info;
 
-    g_assert_cmpuint (count_mistakes (&fixture, text), ==, 1);
-    rook_net_prepare (fixture.net, config, mistakes);
+    g_assert_cmpuint (count_mistakes (fixture, text), ==, 1);
+    rook_net_prepare (fixture->net, config, mistakes);
     g_assert_cmpuint (mistakes->len, ==, 1);
-    rook_net_abandon (fixture.net);
+    rook_net_abandon (fixture->net);
     g_assert_no_errno (stat (path, &info));
     g_assert_cmpuint (info.st_mode & 07777, ==, 0600);
-    client = client_new_unix (&fixture, path);
+    client = client_new_unix (fixture, path);
     client_expect (client, "HELLO");
   }
-  fixture_stop (&fixture);
 }
 
 /* While its protocol is away its place stays ours, and refuses. */
 static void
 test_unix_drains_and_comes_back (void)
 {
-  Fixture fixture;
   RookNetProtocol *protocol;
   g_autofree char *path = NULL;
+  g_autoptr (Fixture) fixture = fixture_new ("[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\n");
 
-  fixture_start (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\n");
-  path = unix_path (&fixture);
-  protocol = rook_net_find_protocol (fixture.net, "echo");
+  path = unix_path (fixture);
+  protocol = rook_net_find_protocol (fixture->net, "echo");
   for (guint round = 0; round < 3; round++)
     {
       struct sockaddr_un address = { .sun_family = AF_UNIX };
       int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      g_autoptr (Client) client = client_new_unix (&fixture, path);
+      g_autoptr (Client) client = client_new_unix (fixture, path);
 
       client_expect (client, "HELLO");
       g_atomic_int_set (&protocol->draining, TRUE);
-      rook_listeners_update (fixture.net->listeners);
+      rook_listeners_update (fixture->net->listeners);
       g_strlcpy (address.sun_path, path, sizeof address.sun_path);
       g_assert_cmpint (connect (fd, (struct sockaddr *) &address, sizeof address), ==, -1);
       g_assert_cmpint (errno, ==, ECONNREFUSED);
@@ -653,61 +613,56 @@ test_unix_drains_and_comes_back (void)
       client_send (client, "ECHO still here\r\n");
       client_expect (client, "still here");
       g_atomic_int_set (&protocol->draining, FALSE);
-      rook_listeners_update (fixture.net->listeners);
+      rook_listeners_update (fixture->net->listeners);
     }
-  fixture_stop (&fixture);
 }
 
 static void
 test_unix_stale_and_living (void)
 {
-  Fixture fixture;
   g_autofree char *path = NULL;
+  g_autoptr (Fixture) fixture = fixture_new (NULL);
 
-  fixture_start (&fixture, NULL);
-  path = unix_path (&fixture);
+  path = unix_path (fixture);
   {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
-    g_autoptr (RookConfig) config = read_config (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\n");
+    g_autoptr (RookConfig) config = read_config (fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\n");
     g_autoptr (Client) client = NULL;
 
     g_strlcpy (address.sun_path, path, sizeof address.sun_path);
     g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
     g_assert_no_errno (listen (fd, 1));
-    rook_net_prepare (fixture.net, config, mistakes);
+    rook_net_prepare (fixture->net, config, mistakes);
     g_assert_cmpuint (mistakes->len, ==, 1); /* somebody lives there */
-    rook_net_abandon (fixture.net);
+    rook_net_abandon (fixture->net);
     close (fd);
-    reconfigure (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\n"); /* not any more */
-    client = client_new_unix (&fixture, path);
+    reconfigure (fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\n"); /* not any more */
+    client = client_new_unix (fixture, path);
     client_expect (client, "HELLO");
   }
-  fixture_stop (&fixture);
 }
 
 static void
 test_unix_takes_no_file (void)
 {
-  Fixture fixture;
   g_autofree char *path = NULL;
+  g_autoptr (Fixture) fixture = fixture_new (NULL);
 
-  fixture_start (&fixture, NULL);
-  path = unix_path (&fixture);
+  path = unix_path (fixture);
   g_assert_true (g_file_set_contents (path, "mail", -1, NULL));
   {
     g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
-    g_autoptr (RookConfig) config = read_config (&fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\n");
+    g_autoptr (RookConfig) config = read_config (fixture, "[listener one]\nprotocol=echo\naddress=@SCRATCH@/sock\n");
     g_autofree char *content = NULL;
 
-    rook_net_prepare (fixture.net, config, mistakes);
+    rook_net_prepare (fixture->net, config, mistakes);
     g_assert_cmpuint (mistakes->len, ==, 1);
-    rook_net_abandon (fixture.net);
+    rook_net_abandon (fixture->net);
     g_assert_true (g_file_get_contents (path, &content, NULL, NULL));
     g_assert_cmpstr (content, ==, "mail");
   }
-  fixture_stop (&fixture);
 }
 
 /* --- systemd -------------------------------------------------------------------------------------------------------------- */
@@ -718,7 +673,7 @@ systemd_child (void)
 {
   struct sockaddr_in address = { .sin_family = AF_INET };
   g_autofree char *pid = g_strdup_printf ("%d", getpid ());
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = NULL;
 
   address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
   for (int i = 3; i < 6; i++)
@@ -734,24 +689,22 @@ systemd_child (void)
   g_setenv ("LISTEN_PID", pid, TRUE);
   g_setenv ("LISTEN_FDS", "3", TRUE);
   g_setenv ("LISTEN_FDNAMES", "other:mail:mail", TRUE);
-  fixture_start (&fixture, "[listener one]\nprotocol=echo\naddress=systemd:mail\n");
+  fixture = fixture_new ("[listener one]\nprotocol=echo\naddress=systemd:mail\n");
   g_assert_null (g_getenv ("LISTEN_FDS"));
-  g_assert_cmpuint (fixture.net->listeners->sockets->len, ==, 2);
+  g_assert_cmpuint (fixture->net->listeners->sockets->len, ==, 2);
   g_assert_cmpint (fcntl (3, F_GETFD), ==, FD_CLOEXEC);
   {
-    g_autoptr (Client) client = client_new (&fixture, "one");
+    g_autoptr (Client) client = client_greeted (fixture, "one");
 
-    client_expect (client, "HELLO");
-    g_assert_cmpuint (count_mistakes (&fixture, "[listener one]\nprotocol=echo\naddress=systemd:mail\n"), ==, 0);
-    reconfigure (&fixture, LISTENER);
-    reconfigure (&fixture, "[listener one]\nprotocol=echo\naddress=systemd:mail\n"); /* it is still there */
+    g_assert_cmpuint (count_mistakes (fixture, "[listener one]\nprotocol=echo\naddress=systemd:mail\n"), ==, 0);
+    reconfigure (fixture, LISTENER);
+    reconfigure (fixture, "[listener one]\nprotocol=echo\naddress=systemd:mail\n"); /* it is still there */
     client_send (client, "ECHO x\r\n");
     client_expect (client, "x");
     client_free (g_steal_pointer (&client));
-    client = client_new (&fixture, "one");
+    client = client_new (fixture, "one");
     client_expect (client, "HELLO");
   }
-  fixture_stop (&fixture);
 }
 
 static void
@@ -771,27 +724,25 @@ test_systemd (void)
 static void
 test_check (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (NULL);
 
-  fixture_start (&fixture, NULL);
-  g_assert_cmpuint (count_mistakes (&fixture, LISTENER), ==, 0);
-  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=host:1;[::1:2\n"), ==, 2);
-  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\n"
-                                              "[listener b]\nprotocol=y\naddress=127.0.0.1:1\n"),
+  g_assert_cmpuint (count_mistakes (fixture, LISTENER), ==, 0);
+  g_assert_cmpuint (count_mistakes (fixture, "[listener a]\nprotocol=x\naddress=host:1;[::1:2\n"), ==, 2);
+  g_assert_cmpuint (count_mistakes (fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\n"
+                                             "[listener b]\nprotocol=y\naddress=127.0.0.1:1\n"),
                     ==, 1);
-  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\n"
-                                              "[listener b]\nenabled=no\nprotocol=y\naddress=127.0.0.1:1\n"),
+  g_assert_cmpuint (count_mistakes (fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\n"
+                                             "[listener b]\nenabled=no\nprotocol=y\naddress=127.0.0.1:1\n"),
                     ==, 0);
-  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\nproxy-from=nowhere\n"),
+  g_assert_cmpuint (count_mistakes (fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\nproxy-from=nowhere\n"), ==,
+                    1);
+  g_assert_cmpuint (count_mistakes (fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\ntls=implicit\n"), ==, 1);
+  g_assert_cmpuint (count_mistakes (fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\n"
+                                             "[listener b]\nprotocol=y\naddress=*:1\n"),
                     ==, 1);
-  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\ntls=implicit\n"), ==, 1);
-  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1\n"
-                                              "[listener b]\nprotocol=y\naddress=*:1\n"),
-                    ==, 1);
-  g_assert_cmpuint (count_mistakes (&fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1;[::]:1;127.0.0.2:1\n"), ==,
+  g_assert_cmpuint (count_mistakes (fixture, "[listener a]\nprotocol=x\naddress=127.0.0.1:1;[::]:1;127.0.0.2:1\n"), ==,
                     0);
-  g_assert_cmpuint (count_mistakes (&fixture, "[limits]\nexempt-addresses=10.0.0.0/40\n"), ==, 1);
-  fixture_stop (&fixture);
+  g_assert_cmpuint (count_mistakes (fixture, "[limits]\nexempt-addresses=10.0.0.0/40\n"), ==, 1);
 }
 
 /* --- protocols of plugins ---------------------------------------------------------------------------------------------------- */
@@ -836,9 +787,8 @@ test_plugin_comes_and_goes (void)
 {
   guint16 port = free_port ();
   g_autofree char *text = g_strdup_printf (PLUGGED, port);
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (text);
 
-  fixture_start (&fixture, text);
   for (guint round = 0; round < 5; round++)
     {
       RookPlugin *plugin;
@@ -846,15 +796,14 @@ test_plugin_comes_and_goes (void)
       g_autoptr (Client) client = NULL;
 
       g_assert_cmpint (try_connect (port), ==, ECONNREFUSED);
-      plugin = plug_in (&fixture, "plugged", &error);
+      plugin = plug_in (fixture, "plugged", &error);
       g_assert_no_error (error);
-      client = client_new (&fixture, "one");
+      client = client_new (fixture, "one");
       client_expect (client, "HELLO");
-      g_assert_true (rook_plugins_remove_static (rook_server_get_plugins (fixture.server), plugin, 10000));
+      g_assert_true (rook_plugins_remove_static (rook_server_get_plugins (fixture->server), plugin, 10000));
       client_expect (client, "DRAIN");
       client_expect_eof (client);
     }
-  fixture_stop (&fixture);
 }
 
 /* A session that does not finish is ended at the deadline. */
@@ -862,43 +811,38 @@ static void
 test_plugin_deadline (void)
 {
   g_autofree char *text = g_strdup_printf (PLUGGED, free_port ());
-  Fixture fixture;
   RookPlugin *plugin;
+  g_autoptr (Fixture) fixture = fixture_new (text);
 
-  fixture_start (&fixture, text);
-  g_atomic_int_set (&fixture.keep_open, TRUE);
-  plugin = plug_in (&fixture, "plugged", NULL);
+  g_atomic_int_set (&fixture->keep_open, TRUE);
+  plugin = plug_in (fixture, "plugged", NULL);
   {
-    g_autoptr (Client) client = client_new (&fixture, "one");
+    g_autoptr (Client) client = client_greeted (fixture, "one");
 
-    client_expect (client, "HELLO");
-    g_assert_true (rook_plugins_remove_static (rook_server_get_plugins (fixture.server), plugin, 200));
+    g_assert_true (rook_plugins_remove_static (rook_server_get_plugins (fixture->server), plugin, 200));
     client_expect (client, "DRAIN");
     client_expect_eof (client);
-    g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_SHUTDOWN);
+    g_assert_cmpint (g_atomic_int_get (&fixture->last_reason), ==, ROOK_NET_ERROR_SHUTDOWN);
   }
-  fixture_stop (&fixture);
 }
 
 static void
 test_plugin_name_taken (void)
 {
   g_autoptr (GError) error = NULL;
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
 
-  fixture_start (&fixture, LISTENER);
-  g_assert_null (plug_in (&fixture, "unlisted", &error));
+  g_assert_null (plug_in (fixture, "unlisted", &error));
   g_assert_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT);
   g_assert_nonnull (strstr (error->message, ".protocols"));
   g_clear_error (&error);
-  g_assert_null (plug_in (&fixture, "echo", &error));
+  g_assert_null (plug_in (fixture, "echo", &error));
   g_assert_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT);
   {
-    g_autoptr (Client) client = client_new (&fixture, "one");
+    g_autoptr (Client) client = client_new (fixture, "one");
 
     client_expect (client, "HELLO"); /* the one that was there first */
   }
-  fixture_stop (&fixture);
 }
 
 /* --- rookctl ------------------------------------------------------------------------------------------------------------------- */
@@ -917,31 +861,26 @@ ask (Fixture *fixture, const char *request)
 static void
 test_verbs (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_new (fixture, "one");
+  g_autofree char *before = NULL, *closed = NULL, *listeners = NULL, *after = NULL, *missing = NULL;
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-    g_autofree char *before = NULL, *closed = NULL, *listeners = NULL, *after = NULL, *missing = NULL;
-
-    client_send (client, "LOGIN alice\r\n");
-    client_expect (client, "HELLO");
-    client_expect (client, "IN");
-    before = ask (&fixture, "connection list\n");
-    g_assert_true (g_str_has_prefix (before, "ok"));
-    g_assert_nonnull (strstr (before, "'c1'"));
-    g_assert_nonnull (strstr (before, "'alice'"));
-    listeners = ask (&fixture, "listener list\n");
-    g_assert_nonnull (strstr (listeners, "'listening'"));
-    closed = ask (&fixture, "connection close c1\n");
-    g_assert_true (g_str_has_prefix (closed, "ok"));
-    client_expect_eof (client);
-    after = ask (&fixture, "connection list\n");
-    g_assert_null (strstr (after, "'c1'"));
-    missing = ask (&fixture, "connection close c1\n");
-    g_assert_true (g_str_has_prefix (missing, "error"));
-  }
-  fixture_stop (&fixture);
+  client_send (client, "LOGIN alice\r\n");
+  client_expect (client, "HELLO");
+  client_expect (client, "IN");
+  before = ask (fixture, "connection list\n");
+  g_assert_true (g_str_has_prefix (before, "ok"));
+  g_assert_nonnull (strstr (before, "'c1'"));
+  g_assert_nonnull (strstr (before, "'alice'"));
+  listeners = ask (fixture, "listener list\n");
+  g_assert_nonnull (strstr (listeners, "'listening'"));
+  closed = ask (fixture, "connection close c1\n");
+  g_assert_true (g_str_has_prefix (closed, "ok"));
+  client_expect_eof (client);
+  after = ask (fixture, "connection list\n");
+  g_assert_null (strstr (after, "'c1'"));
+  missing = ask (fixture, "connection close c1\n");
+  g_assert_true (g_str_has_prefix (missing, "error"));
 }
 
 int

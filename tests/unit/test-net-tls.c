@@ -30,64 +30,51 @@ client_ctx (const char *name)
 static void
 test_implicit (void)
 {
-  SSL_CTX *ctx = client_ctx ("a");
-  Fixture fixture;
+  g_autoptr (SSL_CTX) ctx = client_ctx ("a");
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
+  g_autoptr (Client) client = client_new (fixture, "secure");
 
-  start (&fixture, "");
+  g_assert_true (client_start_tls (client, ctx, "a.example"));
+  client_expect (client, "HELLO");
+  client_send (client, "TLS\r\nSEND 20000000\r\nECHO x\r\n");
+  client_expect (client, "TLSv1.3 -");
+  client_skip (client, 20000000);
+  client_expect (client, "SENT");
+  client_expect (client, "x");
+  client_send (client, "LOGIN a\r\nLIT 1000000\r\n");
+  client_expect (client, "IN");
   {
-    g_autoptr (Client) client = client_new (&fixture, "secure");
+    g_autofree char *block = g_malloc0 (1000000);
 
-    g_assert_true (client_start_tls (client, ctx, "a.example"));
-    client_expect (client, "HELLO");
-    client_send (client, "TLS\r\nSEND 20000000\r\nECHO x\r\n");
-    client_expect (client, "TLSv1.3 -");
-    client_skip (client, 20000000);
-    client_expect (client, "SENT");
-    client_expect (client, "x");
-    client_send (client, "LOGIN a\r\nLIT 1000000\r\n");
-    client_expect (client, "IN");
-    {
-      g_autofree char *block = g_malloc0 (1000000);
-
-      client_send_bytes (client, block, 1000000);
-    }
-    client_expect (client, "GOT 1000000");
-    client_send (client, "QUIT\r\n");
-    client_expect (client, "BYE");
-    client_expect_eof (client);
-    g_assert_cmpint (SSL_get_shutdown (client->ssl), ==, SSL_RECEIVED_SHUTDOWN); /* properly closed, not cut */
+    client_send_bytes (client, block, 1000000);
   }
-  fixture_stop (&fixture);
-  SSL_CTX_free (ctx);
+  client_expect (client, "GOT 1000000");
+  client_send (client, "QUIT\r\n");
+  client_expect (client, "BYE");
+  client_expect_eof (client);
+  g_assert_cmpint (SSL_get_shutdown (client->ssl), ==, SSL_RECEIVED_SHUTDOWN); /* properly closed, not cut */
 }
 
 static void
 test_starttls (void)
 {
-  SSL_CTX *ctx = client_ctx ("a");
-  Fixture fixture;
+  g_autoptr (SSL_CTX) ctx = client_ctx ("a");
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
+  g_autoptr (Client) client = client_greeted (fixture, "clear");
+  g_autofree char *answer = NULL;
 
-  start (&fixture, "");
-  {
-    g_autoptr (Client) client = client_new (&fixture, "clear");
-    g_autofree char *answer = NULL;
-
-    client_expect (client, "HELLO");
-    client_send (client, "TLS\r\nSTARTTLS\r\n");
-    client_expect (client, "clear -");
-    client_expect (client, "BEGIN");
-    g_assert_true (client_start_tls (client, ctx, NULL));
-    client_send (client, "TLS\r\n");
-    client_expect (client, "TLSv1.3 -");
-    client_send (client, "STARTTLS\r\n");
-    client_expect (client, "BEGIN");
-    answer = client_read_line (client);
-    g_assert_true (g_str_has_prefix (answer, "NO "));
-    client_send (client, "ECHO still up\r\n");
-    client_expect (client, "still up");
-  }
-  fixture_stop (&fixture);
-  SSL_CTX_free (ctx);
+  client_send (client, "TLS\r\nSTARTTLS\r\n");
+  client_expect (client, "clear -");
+  client_expect (client, "BEGIN");
+  g_assert_true (client_start_tls (client, ctx, NULL));
+  client_send (client, "TLS\r\n");
+  client_expect (client, "TLSv1.3 -");
+  client_send (client, "STARTTLS\r\n");
+  client_expect (client, "BEGIN");
+  answer = client_read_line (client);
+  g_assert_true (g_str_has_prefix (answer, "NO "));
+  client_send (client, "ECHO still up\r\n");
+  client_expect (client, "still up");
 }
 
 /* What somebody put behind STARTTLS in clear is never taken for what the client says under TLS. */
@@ -96,15 +83,13 @@ test_starttls_injection (void)
 {
   static const char *const injected[] = { "STARTTLS\r\nECHO injected\r\n", "STARTTLS\r\nECHO inj", "STARTTLS\r\n\r\n",
                                           "STARTTLS\r\nECHO a\r\nECHO b\r\nLIT 10\r\n" };
-  SSL_CTX *ctx = client_ctx ("a");
-  Fixture fixture;
+  g_autoptr (SSL_CTX) ctx = client_ctx ("a");
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
 
-  start (&fixture, "");
   for (guint i = 0; i < G_N_ELEMENTS (injected); i++)
     {
-      g_autoptr (Client) client = client_new (&fixture, "clear");
+      g_autoptr (Client) client = client_greeted (fixture, "clear");
 
-      client_expect (client, "HELLO");
       client_send (client, injected[i]);
       client_expect (client, "BEGIN");
       g_assert_true (client_start_tls (client, ctx, NULL));
@@ -112,48 +97,35 @@ test_starttls_injection (void)
       client_expect (client, "mine");
       g_assert_false (client_has_input (client, 20));
     }
-  fixture_stop (&fixture);
-  SSL_CTX_free (ctx);
 }
 
 /* The same if it comes in a segment of its own: then the handshake fails. */
 static void
 test_starttls_late_injection (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
+  g_autoptr (Client) client = client_greeted (fixture, "clear");
 
-  start (&fixture, "");
-  {
-    g_autoptr (Client) client = client_new (&fixture, "clear");
-
-    client_expect (client, "HELLO");
-    client_send (client, "STARTTLS\r\n");
-    client_expect (client, "BEGIN");
-    client_send (client, "ECHO injected\r\n");
-    fixture_wait (&fixture, (client_has_input (client, 5), client->eof));
-    g_assert_null (g_strstr_len (client->input->str, client->input->len, "injected"));
-  }
-  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
-  g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_TLS);
-  fixture_stop (&fixture);
+  client_send (client, "STARTTLS\r\n");
+  client_expect (client, "BEGIN");
+  client_send (client, "ECHO injected\r\n");
+  fixture_wait (fixture, (client_has_input (client, 5), client->eof));
+  g_assert_null (g_strstr_len (client->input->str, client->input->len, "injected"));
+  g_clear_pointer (&client, client_free);
+  fixture_wait (fixture, g_atomic_int_get (&fixture->closed) == 1);
+  g_assert_cmpint (g_atomic_int_get (&fixture->last_reason), ==, ROOK_NET_ERROR_TLS);
 }
 
 static void
 test_starttls_not_configured (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
+  g_autoptr (Client) client = client_greeted (fixture, "plain");
 
-  start (&fixture, "");
-  {
-    g_autoptr (Client) client = client_new (&fixture, "plain");
-
-    client_expect (client, "HELLO");
-    client_send (client, "STARTTLS\r\nECHO x\r\n");
-    client_expect (client, "BEGIN");
-    client_expect (client, "NO STARTTLS is not configured here");
-    client_expect (client, "x");
-  }
-  fixture_stop (&fixture);
+  client_send (client, "STARTTLS\r\nECHO x\r\n");
+  client_expect (client, "BEGIN");
+  client_expect (client, "NO STARTTLS is not configured here");
+  client_expect (client, "x");
 }
 
 /* A handshake that stops half-way ends with the login deadline, and never had a session. */
@@ -161,58 +133,55 @@ static void
 test_half_handshake (void)
 {
   static const char hello[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("[limits]\nlogin-timeout=1500ms\n");
+  g_autoptr (Client) half = client_new (fixture, "secure");
+  g_autoptr (Client) none = client_new (fixture, "secure");
+  g_autoptr (Client) starttls = client_new (fixture, "clear");
+  g_autoptr (Client) gone = client_new (fixture, "secure");
 
-  start (&fixture, "[limits]\nlogin-timeout=1500ms\n");
-  {
-    g_autoptr (Client) half = client_new (&fixture, "secure");
-    g_autoptr (Client) none = client_new (&fixture, "secure");
-    g_autoptr (Client) starttls = client_new (&fixture, "clear");
-    g_autoptr (Client) gone = client_new (&fixture, "secure");
-
-    client_send_bytes (half, hello, sizeof hello - 1);
-    client_send_bytes (gone, hello, sizeof hello - 1);
-    client_free (g_steal_pointer (&gone));
-    client_send (starttls, "STARTTLS\r\n");
-    client_expect (starttls, "HELLO");
-    client_expect (starttls, "BEGIN");
-    client_send_bytes (starttls, hello, sizeof hello - 1);
-    fixture_wait (&fixture, (client_has_input (half, 5), half->eof));
-    client_expect_eof (none);
-    fixture_wait (&fixture, (client_has_input (starttls, 5), starttls->eof));
-  }
-  fixture_wait (&fixture, rook_net_get_n_connections (fixture.net) == 0);
-  g_assert_cmpint (g_atomic_int_get (&fixture.opened), ==, 1);
-  fixture_stop (&fixture);
+  client_send_bytes (half, hello, sizeof hello - 1);
+  client_send_bytes (gone, hello, sizeof hello - 1);
+  client_free (g_steal_pointer (&gone));
+  client_send (starttls, "STARTTLS\r\n");
+  client_expect (starttls, "HELLO");
+  client_expect (starttls, "BEGIN");
+  client_send_bytes (starttls, hello, sizeof hello - 1);
+  fixture_wait (fixture, (client_has_input (half, 5), half->eof));
+  client_expect_eof (none);
+  fixture_wait (fixture, (client_has_input (starttls, 5), starttls->eof));
+  g_clear_pointer (&half, client_free);
+  g_clear_pointer (&none, client_free);
+  g_clear_pointer (&starttls, client_free);
+  g_clear_pointer (&gone, client_free);
+  fixture_wait (fixture, rook_net_get_n_connections (fixture->net) == 0);
+  g_assert_cmpint (g_atomic_int_get (&fixture->opened), ==, 1);
 }
 
 static void
 test_old_versions_are_refused (void)
 {
-  SSL_CTX *ctx = client_ctx ("a");
-  Fixture fixture;
+  g_autoptr (SSL_CTX) ctx = client_ctx ("a");
+  g_autoptr (Fixture) fixture = NULL;
 
   SSL_CTX_set_security_level (ctx, 0);
   SSL_CTX_set_min_proto_version (ctx, TLS1_VERSION);
   SSL_CTX_set_max_proto_version (ctx, TLS1_1_VERSION);
-  start (&fixture, "");
+  fixture = tls_fixture_new ("");
   {
-    g_autoptr (Client) client = client_new (&fixture, "secure");
+    g_autoptr (Client) client = client_new (fixture, "secure");
 
     g_assert_false (client_start_tls (client, ctx, NULL));
-    fixture_wait (&fixture, rook_counter_get (fixture.net->metrics.handshakes_failed) == 1);
+    fixture_wait (fixture, rook_counter_get (fixture->net->metrics.handshakes_failed) == 1);
   }
   SSL_CTX_set_max_proto_version (ctx, TLS1_2_VERSION);
   {
-    g_autoptr (Client) client = client_new (&fixture, "secure");
+    g_autoptr (Client) client = client_new (fixture, "secure");
 
     g_assert_true (client_start_tls (client, ctx, NULL));
     client_send (client, "TLS\r\n");
     client_expect (client, "HELLO");
     client_expect (client, "TLSv1.2 -");
   }
-  fixture_stop (&fixture);
-  SSL_CTX_free (ctx);
 }
 
 /* --- certificates ------------------------------------------------------------------------------------------------------------ */
@@ -232,22 +201,22 @@ shown_to (Fixture *fixture, const char *listener, const char *host)
   return g_strdup (name);
 }
 
-#define SHOWN(listener, host, expected)                              \
-  do                                                                 \
-    {                                                                \
-      g_autofree char *shown_ = shown_to (&fixture, listener, host); \
-      g_assert_cmpstr (shown_, ==, expected);                        \
-    }                                                                \
+#define SHOWN(listener, host, expected)                             \
+  do                                                                \
+    {                                                               \
+      g_autofree char *shown_ = shown_to (fixture, listener, host); \
+      g_assert_cmpstr (shown_, ==, expected);                       \
+    }                                                               \
   while (0)
 
 static void
 test_sni (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture =
+      tls_fixture_new ("[tls b]\ncertificate=%s/b.pem\nprivate-key=%s/b.key\n"
+                       "[tls c]\ncertificate=%s/c.pem\nprivate-key=%s/c.key\nnames=*.wild.example;c.other\n"
+                       "[listener own]\nprotocol=echo\naddress=127.0.0.1:0\ntls=implicit\ntls-group=b\n");
 
-  start (&fixture, "[tls b]\ncertificate=%s/b.pem\nprivate-key=%s/b.key\n"
-                   "[tls c]\ncertificate=%s/c.pem\nprivate-key=%s/c.key\nnames=*.wild.example;c.other\n"
-                   "[listener own]\nprotocol=echo\naddress=127.0.0.1:0\ntls=implicit\ntls-group=b\n");
   SHOWN ("secure", NULL, "a");
   SHOWN ("secure", "a.example", "a");
   SHOWN ("secure", "b.example", "b"); /* by what is in it */
@@ -261,7 +230,6 @@ test_sni (void)
   SHOWN ("own", NULL, "b");
   SHOWN ("own", "unknown.example", "b");
   SHOWN ("own", "a.example", "a");
-  fixture_stop (&fixture);
 }
 
 static void
@@ -270,15 +238,14 @@ test_alpn (void)
   static const guint8 ours[] = "\x08http/1.1\x04"
                                "echo";
   static const guint8 others[] = "\x08http/1.1";
-  SSL_CTX *ctx = client_ctx ("a");
+  g_autoptr (SSL_CTX) ctx = client_ctx ("a");
   const guint8 *chosen = NULL;
   guint length = 0;
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
 
-  start (&fixture, "");
   SSL_CTX_set_alpn_protos (ctx, ours, sizeof ours - 1);
   {
-    g_autoptr (Client) client = client_new (&fixture, "secure");
+    g_autoptr (Client) client = client_new (fixture, "secure");
 
     g_assert_true (client_start_tls (client, ctx, NULL));
     SSL_get0_alpn_selected (client->ssl, &chosen, &length);
@@ -286,12 +253,10 @@ test_alpn (void)
   }
   SSL_CTX_set_alpn_protos (ctx, others, sizeof others - 1);
   {
-    g_autoptr (Client) client = client_new (&fixture, "secure");
+    g_autoptr (Client) client = client_new (fixture, "secure");
 
     g_assert_false (client_start_tls (client, ctx, NULL));
   }
-  fixture_stop (&fixture);
-  SSL_CTX_free (ctx);
 }
 
 static void
@@ -307,62 +272,45 @@ use_certificate (SSL_CTX *ctx, const char *name)
 static void
 test_client_certificate (void)
 {
-  SSL_CTX *ctx = client_ctx ("a");
-  Fixture fixture;
+  g_autoptr (SSL_CTX) ctx = client_ctx ("a");
+  g_autoptr (Fixture) fixture = tls_fixture_new ("[tls]\nclient-ca=%s/b.pem\n");
+  g_autoptr (Client) client = client_new (fixture, "secure");
 
-  start (&fixture, "[tls]\nclient-ca=%s/b.pem\n");
-  {
-    g_autoptr (Client) client = client_new (&fixture, "secure");
-
-    g_assert_true (client_start_tls (client, ctx, NULL));
-    client_send (client, "TLS\r\n");
-    client_expect (client, "HELLO");
-    client_expect (client, "TLSv1.3 -"); /* asked, not forced */
-  }
+  g_assert_true (client_start_tls (client, ctx, NULL));
+  client_send (client, "TLS\r\n");
+  client_expect (client, "HELLO");
+  client_expect (client, "TLSv1.3 -"); /* asked, not forced */
+  g_clear_pointer (&client, client_free);
   use_certificate (ctx, "b");
-  {
-    g_autoptr (Client) client = client_new (&fixture, "secure");
-
-    g_assert_true (client_start_tls (client, ctx, NULL));
-    client_send (client, "TLS\r\n");
-    client_expect (client, "HELLO");
-    client_expect (client, "TLSv1.3 b");
-  }
+  client = client_new (fixture, "secure");
+  g_assert_true (client_start_tls (client, ctx, NULL));
+  client_send (client, "TLS\r\n");
+  client_expect (client, "HELLO");
+  client_expect (client, "TLSv1.3 b");
+  g_clear_pointer (&client, client_free);
   use_certificate (ctx, "c"); /* which nobody vouches for */
-  {
-    g_autoptr (Client) client = client_new (&fixture, "secure");
-
-    client_start_tls (client, ctx, NULL);
-    fixture_wait (&fixture, rook_counter_get (fixture.net->metrics.handshakes_failed) == 1);
-  }
-  fixture_stop (&fixture);
-  SSL_CTX_free (ctx);
+  client = client_new (fixture, "secure");
+  client_start_tls (client, ctx, NULL);
+  fixture_wait (fixture, rook_counter_get (fixture->net->metrics.handshakes_failed) == 1);
 }
 
 static void
 test_client_certificate_required (void)
 {
-  SSL_CTX *ctx = client_ctx ("a");
-  Fixture fixture;
+  g_autoptr (SSL_CTX) ctx = client_ctx ("a");
+  g_autoptr (Fixture) fixture =
+      tls_fixture_new ("[tls]\nclient-ca=%s/b.pem\nrequire-client-certificate=yes\nclient-name=dns\n");
+  g_autoptr (Client) client = client_new (fixture, "secure");
 
-  start (&fixture, "[tls]\nclient-ca=%s/b.pem\nrequire-client-certificate=yes\nclient-name=dns\n");
-  {
-    g_autoptr (Client) client = client_new (&fixture, "secure");
-
-    client_start_tls (client, ctx, NULL);
-    fixture_wait (&fixture, rook_counter_get (fixture.net->metrics.handshakes_failed) == 1);
-  }
+  client_start_tls (client, ctx, NULL);
+  fixture_wait (fixture, rook_counter_get (fixture->net->metrics.handshakes_failed) == 1);
+  g_clear_pointer (&client, client_free);
   use_certificate (ctx, "b");
-  {
-    g_autoptr (Client) client = client_new (&fixture, "secure");
-
-    g_assert_true (client_start_tls (client, ctx, NULL));
-    client_send (client, "TLS\r\n");
-    client_expect (client, "HELLO");
-    client_expect (client, "TLSv1.3 b.example");
-  }
-  fixture_stop (&fixture);
-  SSL_CTX_free (ctx);
+  client = client_new (fixture, "secure");
+  g_assert_true (client_start_tls (client, ctx, NULL));
+  client_send (client, "TLS\r\n");
+  client_expect (client, "HELLO");
+  client_expect (client, "TLSv1.3 b.example");
 }
 
 /* Comes to @listener by the name @host, with the certificate @own (nullable). @expected: (nullable) the name that the
@@ -374,7 +322,7 @@ assert_known_as (Fixture *fixture, const char *listener, const char *host, const
   guint64 failed = rook_counter_get (fixture->net->metrics.handshakes_failed);
   g_autofree char *answer = g_strconcat ("TLSv1.3 ", expected, NULL);
   g_autoptr (Client) client = client_new (fixture, listener);
-  SSL_CTX *ctx = client_ctx (NULL);
+  g_autoptr (SSL_CTX) ctx = client_ctx (NULL);
   const STACK_OF (X509_NAME) * names;
   char name[100] = "";
 
@@ -394,7 +342,6 @@ assert_known_as (Fixture *fixture, const char *listener, const char *host, const
       client_expect (client, "HELLO");
       client_expect (client, answer);
     }
-  SSL_CTX_free (ctx);
 }
 
 /* The name that a client asks for chooses what it is shown, never whom the listener trusts. */
@@ -402,26 +349,25 @@ static void
 test_sni_and_client_certificates (void)
 {
   static const char *const hosts[] = { "a.example", "b.example", "c.example" };
-  Fixture fixture;
+  g_autoptr (Fixture) fixture =
+      tls_fixture_new ("[tls]\nclient-ca=%s/b.pem\nrequire-client-certificate=yes\n"
+                       "[tls c]\ncertificate=%s/c.pem\nprivate-key=%s/c.key\nclient-ca=%s/d.pem\nclient-name=dns\n"
+                       "[tls open]\ncertificate=%s/b.pem\nprivate-key=%s/b.key\n"
+                       "[listener other]\nprotocol=echo\naddress=127.0.0.1:0\ntls=implicit\ntls-group=c\n"
+                       "[listener open]\nprotocol=echo\naddress=127.0.0.1:0\ntls=implicit\ntls-group=open\n");
 
-  start (&fixture, "[tls]\nclient-ca=%s/b.pem\nrequire-client-certificate=yes\n"
-                   "[tls c]\ncertificate=%s/c.pem\nprivate-key=%s/c.key\nclient-ca=%s/d.pem\nclient-name=dns\n"
-                   "[tls open]\ncertificate=%s/b.pem\nprivate-key=%s/b.key\n"
-                   "[listener other]\nprotocol=echo\naddress=127.0.0.1:0\ntls=implicit\ntls-group=c\n"
-                   "[listener open]\nprotocol=echo\naddress=127.0.0.1:0\ntls=implicit\ntls-group=open\n");
   for (guint i = 0; i < G_N_ELEMENTS (hosts); i++)
     {
-      assert_known_as (&fixture, "secure", hosts[i], "b", "b", "b");
-      assert_known_as (&fixture, "secure", hosts[i], "d", "b", NULL);
-      assert_known_as (&fixture, "secure", hosts[i], NULL, "b", NULL);
-      assert_known_as (&fixture, "other", hosts[i], "d", "d", "d.example");
-      assert_known_as (&fixture, "other", hosts[i], "b", "d", NULL);
-      assert_known_as (&fixture, "other", hosts[i], NULL, "d", "-");
-      assert_known_as (&fixture, "open", hosts[i], "b", NULL, "-"); /* not asked for */
-      assert_known_as (&fixture, "open", hosts[i], NULL, NULL, "-");
+      assert_known_as (fixture, "secure", hosts[i], "b", "b", "b");
+      assert_known_as (fixture, "secure", hosts[i], "d", "b", NULL);
+      assert_known_as (fixture, "secure", hosts[i], NULL, "b", NULL);
+      assert_known_as (fixture, "other", hosts[i], "d", "d", "d.example");
+      assert_known_as (fixture, "other", hosts[i], "b", "d", NULL);
+      assert_known_as (fixture, "other", hosts[i], NULL, "d", "-");
+      assert_known_as (fixture, "open", hosts[i], "b", NULL, "-"); /* not asked for */
+      assert_known_as (fixture, "open", hosts[i], NULL, NULL, "-");
     }
   SHOWN ("other", "b.example", "b");
-  fixture_stop (&fixture);
 }
 
 static RookConfig *
@@ -477,30 +423,27 @@ resumes (Fixture *fixture, SSL_CTX *ctx, SSL_SESSION *session, const char *name)
 static void
 test_reload (void)
 {
-  SSL_CTX *ctx = client_ctx (NULL);
+  g_autoptr (SSL_CTX) ctx = client_ctx (NULL);
   SSL_SESSION *session;
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
 
-  start (&fixture, "");
-  session = get_ticket (&fixture, ctx);
-  g_assert_true (resumes (&fixture, ctx, session, NULL));
+  session = get_ticket (fixture, ctx);
+  g_assert_true (resumes (fixture, ctx, session, NULL));
   {
     g_autoptr (RookConfig) config = read_config ("[tls]\ncertificate=%s/b.pem\nprivate-key=%s/b.key\n" LISTENERS);
-    g_autoptr (Client) before = client_new (&fixture, "secure");
+    g_autoptr (Client) before = client_new (fixture, "secure");
 
     g_assert_true (client_start_tls (before, ctx, NULL));
     SHOWN ("secure", NULL, "a");
-    rook_net_reconfigure (fixture.net, config);
+    rook_net_reconfigure (fixture->net, config);
     SHOWN ("secure", NULL, "b");
     SHOWN ("secure", "a.example", "b");
     client_send (before, "ECHO x\r\n");
     client_expect (before, "HELLO");
     client_expect (before, "x");
-    g_assert_true (resumes (&fixture, ctx, session, NULL)); /* the ticket keys have been taken over */
+    g_assert_true (resumes (fixture, ctx, session, NULL)); /* the ticket keys have been taken over */
   }
   SSL_SESSION_free (session);
-  fixture_stop (&fixture);
-  SSL_CTX_free (ctx);
 }
 
 static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
@@ -509,9 +452,8 @@ static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
 static void
 test_client_certificate_resumes (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("[tls]\nclient-ca=%s/b.pem\nrequire-client-certificate=yes\n");
 
-  start (&fixture, "[tls]\nclient-ca=%s/b.pem\nrequire-client-certificate=yes\n");
   for (guint i = 0; i < G_N_ELEMENTS (versions); i++)
     {
       SSL_CTX *ctx = client_ctx ("a");
@@ -519,12 +461,11 @@ test_client_certificate_resumes (void)
 
       use_certificate (ctx, "b");
       SSL_CTX_set_max_proto_version (ctx, versions[i]);
-      session = get_ticket (&fixture, ctx);
-      g_assert_true (resumes (&fixture, ctx, session, " b"));
+      session = get_ticket (fixture, ctx);
+      g_assert_true (resumes (fixture, ctx, session, " b"));
       SSL_SESSION_free (session);
       SSL_CTX_free (ctx);
     }
-  fixture_stop (&fixture);
 }
 
 static void
@@ -579,23 +520,21 @@ static void
 test_reload_of_trust (void)
 {
   static const char list[] = "client-ca=%s/list.pem", only_b[] = "client-ca=%s/b.pem", only_d[] = "client-ca=%s/d.pem";
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = tls_fixture_new ("");
 
-  start (&fixture, "");
   for (guint i = 0; i < G_N_ELEMENTS (versions); i++)
     {
-      g_assert_false (survives (&fixture, versions[i], list, list, NULL)); /* the same path, others in it */
-      g_assert_true (survives (&fixture, versions[i], only_b, only_b, NULL));
-      g_assert_true (survives (&fixture, versions[i], "", "ca=%s/b.pem", NULL));
-      g_assert_false (survives (&fixture, versions[i], only_b, only_d, NULL));
-      g_assert_false (survives (&fixture, versions[i], list, only_b, "b")); /* fewer */
-      g_assert_false (survives (&fixture, versions[i], only_b, "", NULL));
-      g_assert_false (survives (&fixture, versions[i], "", only_b, NULL));
-      g_assert_false (survives (&fixture, versions[i], only_b, "client-ca=%s/b.pem\nclient-name=dns", "b"));
+      g_assert_false (survives (fixture, versions[i], list, list, NULL)); /* the same path, others in it */
+      g_assert_true (survives (fixture, versions[i], only_b, only_b, NULL));
+      g_assert_true (survives (fixture, versions[i], "", "ca=%s/b.pem", NULL));
+      g_assert_false (survives (fixture, versions[i], only_b, only_d, NULL));
+      g_assert_false (survives (fixture, versions[i], list, only_b, "b")); /* fewer */
+      g_assert_false (survives (fixture, versions[i], only_b, "", NULL));
+      g_assert_false (survives (fixture, versions[i], "", only_b, NULL));
+      g_assert_false (survives (fixture, versions[i], only_b, "client-ca=%s/b.pem\nclient-name=dns", "b"));
       g_assert_false (
-          survives (&fixture, versions[i], only_b, "client-ca=%s/b.pem\nrequire-client-certificate=yes", "b"));
+          survives (fixture, versions[i], only_b, "client-ca=%s/b.pem\nrequire-client-certificate=yes", "b"));
     }
-  fixture_stop (&fixture);
 }
 
 static guint

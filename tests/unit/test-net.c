@@ -20,22 +20,17 @@
 static void
 test_listens_and_greets (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-
-    client_expect (client, "HELLO");
-    client_send (client, "ECHO a b\r\n");
-    client_expect (client, "a b");
-    client_send (client, "QUIT\r\n");
-    client_expect (client, "BYE");
-    client_expect_eof (client);
-  }
-  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
-  g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, -1);
-  fixture_stop (&fixture);
+  client_send (client, "ECHO a b\r\n");
+  client_expect (client, "a b");
+  client_send (client, "QUIT\r\n");
+  client_expect (client, "BYE");
+  client_expect_eof (client);
+  g_clear_pointer (&client, client_free);
+  fixture_wait (fixture, g_atomic_int_get (&fixture->closed) == 1);
+  g_assert_cmpint (g_atomic_int_get (&fixture->last_reason), ==, -1);
 }
 
 /* --- reading ---------------------------------------------------------------------------------------------------------------- */
@@ -43,89 +38,70 @@ test_listens_and_greets (void)
 static void
 test_pipelined (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-
-    client_expect (client, "HELLO");
-    client_send (client, "ECHO 1\r\nLIT 3\r\nabcDOT\r\n..x\r\n.\r\nECHO 2\r\nLIT 0\r\nECHO 3\r\n");
-    client_expect (client, "1");
-    client_expect (client, "GOT 3");
-    client_expect (client, "GOT 4");
-    client_expect (client, "2");
-    client_expect (client, "GOT 0");
-    client_expect (client, "3");
-  }
-  fixture_stop (&fixture);
+  client_send (client, "ECHO 1\r\nLIT 3\r\nabcDOT\r\n..x\r\n.\r\nECHO 2\r\nLIT 0\r\nECHO 3\r\n");
+  client_expect (client, "1");
+  client_expect (client, "GOT 3");
+  client_expect (client, "GOT 4");
+  client_expect (client, "2");
+  client_expect (client, "GOT 0");
+  client_expect (client, "3");
 }
 
 static void
 test_many_lines (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_new (fixture, "one");
+  g_autoptr (GString) many = g_string_new ("LOGIN a\r\n");
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-    g_autoptr (GString) many = g_string_new ("LOGIN a\r\n");
+  for (guint i = 0; i < 20000; i++)
+    g_string_append_printf (many, "ECHO %u\r\n", i);
+  client_expect (client, "HELLO");
+  client_send (client, many->str);
+  client_expect (client, "IN");
+  for (guint i = 0; i < 20000; i++)
+    {
+      g_autofree char *expected = g_strdup_printf ("%u", i);
 
-    for (guint i = 0; i < 20000; i++)
-      g_string_append_printf (many, "ECHO %u\r\n", i);
-    client_expect (client, "HELLO");
-    client_send (client, many->str);
-    client_expect (client, "IN");
-    for (guint i = 0; i < 20000; i++)
-      {
-        g_autofree char *expected = g_strdup_printf ("%u", i);
-
-        client_expect (client, expected);
-      }
-  }
-  fixture_stop (&fixture);
+      client_expect (client, expected);
+    }
 }
 
 static void
 test_pause_keeps_order (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-
-    client_expect (client, "HELLO");
-    client_send (client, "PAUSE 600\r\nECHO 1\r\nPAUSE 50\r\nLIT 3\r\na");
-    g_assert_false (client_has_input (client, 50));
-    client_send (client, "bcECHO 2\r\n");
-    client_expect (client, "1");
-    client_expect (client, "GOT 3");
-    client_expect (client, "2");
-  }
-  fixture_stop (&fixture);
+  client_send (client, "PAUSE 600\r\nECHO 1\r\nPAUSE 50\r\nLIT 3\r\na");
+  g_assert_false (client_has_input (client, 50));
+  client_send (client, "bcECHO 2\r\n");
+  client_expect (client, "1");
+  client_expect (client, "GOT 3");
+  client_expect (client, "2");
 }
 
 /* rookery/log.h: rook_log_connection(), of which this is the log's only caller so far. */
 static void
 test_log_names_the_connection (void)
 {
-  Fixture fixture;
   g_autofree char *path = NULL;
   g_autofree char *text = NULL;
   const char *line;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[log]\ntarget=file\nfile=@SCRATCH@/log\nlevel=debug\n");
 
-  fixture_start (&fixture, LISTENER "[log]\ntarget=file\nfile=@SCRATCH@/log\nlevel=debug\n");
-  path = g_build_filename (fixture.server->scratch, "log", NULL);
+  path = g_build_filename (fixture->server->scratch, "log", NULL);
   {
-    g_autoptr (Client) client = client_new (&fixture, "one");
+    g_autoptr (Client) client = client_greeted (fixture, "one");
 
-    client_expect (client, "HELLO");
     client_send (client, "LOGIN anna\r\n");
     client_expect (client, "IN");
   }
-  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
-  rook_log_flush (rook_server_get_log (fixture.server));
+  fixture_wait (fixture, g_atomic_int_get (&fixture->closed) == 1);
+  rook_log_flush (rook_server_get_log (fixture->server));
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
   line = strstr (text, " net.accept conn=");
   g_assert_nonnull (line);
@@ -135,67 +111,50 @@ test_log_names_the_connection (void)
   g_assert_nonnull (line);
   g_assert_true (
       g_regex_match_simple ("^ net.closed conn=[^ ]+ protocol=echo user=anna address=127.0.0.1 reason=", line, 0, 0));
-  fixture_stop (&fixture);
 }
 
 static void
 test_line_flags (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[limits]\nline=512\n");
+  g_autoptr (Client) client = client_new (fixture, "one");
+  char line[1000];
 
-  fixture_start (&fixture, LISTENER "[limits]\nline=512\n");
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-    char line[1000];
-
-    memset (line, 'x', sizeof line);
-    client_expect (client, "HELLO");
-    client_send_bytes (client, line, sizeof line);
-    client_send (client, "\r\nbare\n");
-    client_expect (client, "FLAGS 8 512");
-    client_expect (client, "FLAGS 1 4");
-    client_send_bytes (client, "n\0l\r\n", 5);
-    client_expect (client, "FLAGS 4 3");
-  }
-  fixture_stop (&fixture);
+  memset (line, 'x', sizeof line);
+  client_expect (client, "HELLO");
+  client_send_bytes (client, line, sizeof line);
+  client_send (client, "\r\nbare\n");
+  client_expect (client, "FLAGS 8 512");
+  client_expect (client, "FLAGS 1 4");
+  client_send_bytes (client, "n\0l\r\n", 5);
+  client_expect (client, "FLAGS 4 3");
 }
 
 static void
 test_raw (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-
-    client_expect (client, "HELLO");
-    client_send (client, "RAW\r\nQUIT\r\n");
-    g_assert_false (client_has_input (client, 50));
-  }
-  fixture_stop (&fixture);
+  client_send (client, "RAW\r\nQUIT\r\n");
+  g_assert_false (client_has_input (client, 50));
 }
 
 /* A literal that never ends costs nothing but the time it takes. */
 static void
 test_endless_literal (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
+  g_autofree char *block = g_malloc0 (1 << 20);
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-    g_autofree char *block = g_malloc0 (1 << 20);
-
-    client_expect (client, "HELLO");
-    client_send (client, "LOGIN a\r\nLIT 18446744073709551615\r\n");
-    client_expect (client, "IN");
-    for (guint i = 0; i < 16; i++)
-      client_send_bytes (client, block, 1 << 20);
-  }
-  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
-  g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_CLOSED);
-  fixture_stop (&fixture);
+  client_send (client, "LOGIN a\r\nLIT 18446744073709551615\r\n");
+  client_expect (client, "IN");
+  for (guint i = 0; i < 16; i++)
+    client_send_bytes (client, block, 1 << 20);
+  g_clear_pointer (&client, client_free);
+  fixture_wait (fixture, g_atomic_int_get (&fixture->closed) == 1);
+  g_assert_cmpint (g_atomic_int_get (&fixture->last_reason), ==, ROOK_NET_ERROR_CLOSED);
 }
 
 /* --- writing ---------------------------------------------------------------------------------------------------------------- */
@@ -204,45 +163,32 @@ static void
 test_back_pressure (void)
 {
   const guint64 total = 64 << 20;
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[limits]\noutput-buffer=64K\n");
+  g_autoptr (Client) slow = client_greeted (fixture, "one");
+  g_autoptr (Client) other = client_greeted (fixture, "one");
 
-  fixture_start (&fixture, LISTENER "[limits]\noutput-buffer=64K\n");
-  {
-    g_autoptr (Client) slow = client_new (&fixture, "one");
-    g_autoptr (Client) other = client_new (&fixture, "one");
-
-    client_expect (slow, "HELLO");
-    client_expect (other, "HELLO");
-    client_send (slow, "SEND 67108864\r\nECHO after\r\n");
-    g_assert_true (client_has_input (slow, 60000));
-    for (guint i = 0; i < 100; i++) /* nobody else waits */
-      {
-        client_send (other, "ECHO x\r\n");
-        client_expect (other, "x");
-      }
-    client_skip (slow, total);
-    client_expect (slow, "SENT");
-    client_expect (slow, "after");
-  }
-  fixture_stop (&fixture);
+  client_send (slow, "SEND 67108864\r\nECHO after\r\n");
+  g_assert_true (client_has_input (slow, 60000));
+  for (guint i = 0; i < 100; i++) /* nobody else waits */
+    {
+      client_send (other, "ECHO x\r\n");
+      client_expect (other, "x");
+    }
+  client_skip (slow, total);
+  client_expect (slow, "SENT");
+  client_expect (slow, "after");
 }
 
 static void
 test_write_deadline (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[limits]\nwrite-timeout=200ms\n");
+  g_autoptr (Client) client = client_greeted (fixture, "one");
 
-  fixture_start (&fixture, LISTENER "[limits]\nwrite-timeout=200ms\n");
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-
-    client_expect (client, "HELLO");
-    client_send (client, "SEND 67108864\r\n");
-    fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
-    g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_TIMEOUT);
-    g_assert_cmpint (g_atomic_int_get (&fixture.expired), ==, 0); /* the handler is not asked */
-  }
-  fixture_stop (&fixture);
+  client_send (client, "SEND 67108864\r\n");
+  fixture_wait (fixture, g_atomic_int_get (&fixture->closed) == 1);
+  g_assert_cmpint (g_atomic_int_get (&fixture->last_reason), ==, ROOK_NET_ERROR_TIMEOUT);
+  g_assert_cmpint (g_atomic_int_get (&fixture->expired), ==, 0); /* the handler is not asked */
 }
 
 /* --- the end ------------------------------------------------------------------------------------------------------------------ */
@@ -251,122 +197,94 @@ test_write_deadline (void)
 static void
 test_half_close (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-
-    client_expect (client, "HELLO");
-    client_send (client, "PAUSE 50\r\nECHO 1\r\nSEND 10000000\r\nECHO 2\r\nECHO unfinished");
-    g_assert_no_errno (shutdown (client->fd, SHUT_WR));
-    client_expect (client, "1");
-    client_skip (client, 10000000);
-    client_expect (client, "SENT");
-    client_expect (client, "2");
-    client_expect_eof (client);
-  }
-  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
-  g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_CLOSED);
-  fixture_stop (&fixture);
+  client_send (client, "PAUSE 50\r\nECHO 1\r\nSEND 10000000\r\nECHO 2\r\nECHO unfinished");
+  g_assert_no_errno (shutdown (client->fd, SHUT_WR));
+  client_expect (client, "1");
+  client_skip (client, 10000000);
+  client_expect (client, "SENT");
+  client_expect (client, "2");
+  client_expect_eof (client);
+  g_clear_pointer (&client, client_free);
+  fixture_wait (fixture, g_atomic_int_get (&fixture->closed) == 1);
+  g_assert_cmpint (g_atomic_int_get (&fixture->last_reason), ==, ROOK_NET_ERROR_CLOSED);
 }
 
 static void
 test_reset (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
+  const struct linger hard = { 1, 0 };
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-    const struct linger hard = { 1, 0 };
-
-    client_expect (client, "HELLO");
-    client_send (client, "PAUSE 10000\r\n");
-    g_assert_false (client_has_input (client, 50));
-    setsockopt (client->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
-  }
-  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1); /* though it is paused */
-  fixture_stop (&fixture);
+  client_send (client, "PAUSE 10000\r\n");
+  g_assert_false (client_has_input (client, 50));
+  setsockopt (client->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+  g_clear_pointer (&client, client_free);
+  fixture_wait (fixture, g_atomic_int_get (&fixture->closed) == 1); /* though it is paused */
 }
 
 /* The last words arrive although the peer goes on sending. */
 static void
 test_close_is_heard (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
+  g_autofree char *block = g_malloc0 (100000);
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-    g_autofree char *block = g_malloc0 (100000);
-
-    client_expect (client, "HELLO");
-    client_send (client, "SEND 1000000\r\nQUIT\r\n");
-    client_send_bytes (client, block, 100000);
-    client_skip (client, 1000000);
-    client_expect (client, "SENT");
-    client_expect (client, "BYE");
-    client_expect_eof (client);
-  }
-  fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
-  g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, -1);
-  fixture_stop (&fixture);
+  client_send (client, "SEND 1000000\r\nQUIT\r\n");
+  client_send_bytes (client, block, 100000);
+  client_skip (client, 1000000);
+  client_expect (client, "SENT");
+  client_expect (client, "BYE");
+  client_expect_eof (client);
+  g_clear_pointer (&client, client_free);
+  fixture_wait (fixture, g_atomic_int_get (&fixture->closed) == 1);
+  g_assert_cmpint (g_atomic_int_get (&fixture->last_reason), ==, -1);
 }
 
 static void
 test_abort (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-
-    client_expect (client, "HELLO");
-    client_send (client, "ABORT\r\nECHO never\r\n");
-    fixture_wait (&fixture, (client_has_input (client, 5), client->eof));
-    g_assert_cmpuint (client->input->len, ==, 0);
-  }
-  fixture_stop (&fixture);
+  client_send (client, "ABORT\r\nECHO never\r\n");
+  fixture_wait (fixture, (client_has_input (client, 5), client->eof));
+  g_assert_cmpuint (client->input->len, ==, 0);
 }
 
 static void
 test_drain (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-
-    client_expect (client, "HELLO");
-    rook_net_drain (fixture.net);
-    client_expect (client, "DRAIN");
-    client_expect_eof (client);
-    g_assert_cmpuint (rook_net_get_port (fixture.net, "one"), ==, 0);
-  }
-  fixture_wait (&fixture, rook_net_get_n_connections (fixture.net) == 0);
-  fixture_stop (&fixture);
+  rook_net_drain (fixture->net);
+  client_expect (client, "DRAIN");
+  client_expect_eof (client);
+  g_assert_cmpuint (rook_net_get_port (fixture->net, "one"), ==, 0);
+  g_clear_pointer (&client, client_free);
+  fixture_wait (fixture, rook_net_get_n_connections (fixture->net) == 0);
 }
 
 static void
 test_stop_ends_all (void)
 {
-  Fixture fixture;
   Client *clients[20];
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
 
-  fixture_start (&fixture, LISTENER);
   for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
     {
-      clients[i] = client_new (&fixture, "one");
-      client_expect (clients[i], "HELLO");
+      clients[i] = client_greeted (fixture, "one");
     }
   client_send (clients[0], "SEND 100000000\r\n");
   client_send (clients[1], "PAUSE 100000\r\n");
   client_send (clients[2], "QUIT\r\n");
   client_expect (clients[2], "BYE"); /* it lingers now */
-  fixture_stop (&fixture);
+  g_clear_pointer (&fixture, fixture_free);
   for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
     client_free (clients[i]);
 }
@@ -376,75 +294,59 @@ test_stop_ends_all (void)
 static void
 test_login_deadline (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[listener two]\nprotocol=open\naddress=127.0.0.1:0\n"
+                                                      "[limits]\nlogin-timeout=1500ms\n");
+  g_autoptr (Client) late = client_greeted (fixture, "one");
+  g_autoptr (Client) in_time = client_greeted (fixture, "one");
+  g_autoptr (Client) without = client_greeted (fixture, "two");
 
-  fixture_start (&fixture, LISTENER "[listener two]\nprotocol=open\naddress=127.0.0.1:0\n"
-                                    "[limits]\nlogin-timeout=1500ms\n");
-  {
-    g_autoptr (Client) late = client_new (&fixture, "one");
-    g_autoptr (Client) in_time = client_new (&fixture, "one");
-    g_autoptr (Client) without = client_new (&fixture, "two");
-
-    client_expect (late, "HELLO");
-    client_expect (in_time, "HELLO");
-    client_expect (without, "HELLO");
-    client_send (in_time, "LOGIN a\r\n");
-    client_expect (in_time, "IN");
-    client_expect (late, "EXPIRED");
-    client_expect_eof (late);
-    g_assert_cmpint (g_atomic_int_get (&fixture.expired), ==, 1 << ROOK_DEADLINE_LOGIN);
-    g_assert_false (client_has_input (in_time, 500));
-    g_assert_false (client_has_input (without, 0));
-    client_send (in_time, "LOGOUT\r\n"); /* and the deadline is back */
-    client_expect (in_time, "EXPIRED");
-  }
-  fixture_stop (&fixture);
+  client_send (in_time, "LOGIN a\r\n");
+  client_expect (in_time, "IN");
+  client_expect (late, "EXPIRED");
+  client_expect_eof (late);
+  g_assert_cmpint (g_atomic_int_get (&fixture->expired), ==, 1 << ROOK_DEADLINE_LOGIN);
+  g_assert_false (client_has_input (in_time, 500));
+  g_assert_false (client_has_input (without, 0));
+  client_send (in_time, "LOGOUT\r\n"); /* and the deadline is back */
+  client_expect (in_time, "EXPIRED");
 }
 
 static void
 test_idle_deadline (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
+  g_autoptr (Client) client = client_greeted (fixture, "one");
+  gint64 start;
 
-  fixture_start (&fixture, LISTENER);
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-    gint64 start;
-
-    client_expect (client, "HELLO");
-    client_send (client, "LOGIN a\r\nIDLE 900\r\n");
-    client_expect (client, "IN");
-    start = g_get_monotonic_time ();
-    for (guint i = 0; i < 4; i++) /* what is sent begins it anew */
-      {
-        g_assert_false (client_has_input (client, 300));
-        client_send (client, "ECHO x\r\n");
-        client_expect (client, "x");
-      }
-    client_send (client, "PAUSE 1500\r\n"); /* a paused connection does not idle */
-    client_expect (client, "EXPIRED");
-    g_assert_cmpint (g_get_monotonic_time () - start, >, 3500 * 1000);
-    client_expect_eof (client);
-    g_assert_cmpint (g_atomic_int_get (&fixture.expired), ==, 1 << ROOK_DEADLINE_IDLE);
-  }
-  fixture_stop (&fixture);
+  client_send (client, "LOGIN a\r\nIDLE 900\r\n");
+  client_expect (client, "IN");
+  start = g_get_monotonic_time ();
+  for (guint i = 0; i < 4; i++) /* what is sent begins it anew */
+    {
+      g_assert_false (client_has_input (client, 300));
+      client_send (client, "ECHO x\r\n");
+      client_expect (client, "x");
+    }
+  client_send (client, "PAUSE 1500\r\n"); /* a paused connection does not idle */
+  client_expect (client, "EXPIRED");
+  g_assert_cmpint (g_get_monotonic_time () - start, >, 3500 * 1000);
+  client_expect_eof (client);
+  g_assert_cmpint (g_atomic_int_get (&fixture->expired), ==, 1 << ROOK_DEADLINE_IDLE);
 }
 
 /* A handler that does not close on a deadline is closed all the same. */
 static void
 test_deadline_not_taken (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[limits]\nlogin-timeout=100ms\n");
 
-  fixture_start (&fixture, LISTENER "[limits]\nlogin-timeout=100ms\n");
-  g_atomic_int_set (&fixture.keep_open, TRUE);
+  g_atomic_int_set (&fixture->keep_open, TRUE);
   {
-    g_autoptr (Client) client G_GNUC_UNUSED = client_new (&fixture, "one");
+    g_autoptr (Client) client G_GNUC_UNUSED = client_new (fixture, "one");
 
-    fixture_wait (&fixture, g_atomic_int_get (&fixture.closed) == 1);
-    g_assert_cmpint (g_atomic_int_get (&fixture.last_reason), ==, ROOK_NET_ERROR_TIMEOUT);
+    fixture_wait (fixture, g_atomic_int_get (&fixture->closed) == 1);
+    g_assert_cmpint (g_atomic_int_get (&fixture->last_reason), ==, ROOK_NET_ERROR_TIMEOUT);
   }
-  fixture_stop (&fixture);
 }
 
 /* --- limits ------------------------------------------------------------------------------------------------------------------- */
@@ -452,149 +354,116 @@ test_deadline_not_taken (void)
 static void
 test_bytes_before_login (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[limits]\nbytes-before-login=2000\n");
+  g_autoptr (Client) good = client_new (fixture, "one");
+  g_autoptr (Client) bad = client_new (fixture, "one");
+  char block[1990];
 
-  fixture_start (&fixture, LISTENER "[limits]\nbytes-before-login=2000\n");
-  {
-    g_autoptr (Client) good = client_new (&fixture, "one");
-    g_autoptr (Client) bad = client_new (&fixture, "one");
-    char block[1990];
-
-    memset (block, 'x', sizeof block);
-    client_expect (good, "HELLO");
-    client_expect (bad, "HELLO");
-    client_send (good, "LOGIN a\r\n");
-    client_expect (good, "IN");
-    for (guint i = 0; i < 10; i++)
-      client_send_bytes (good, block, sizeof block);
-    client_send (good, "\r\n");
-    client_expect (good, "WHAT");
-    client_send_bytes (bad, block, sizeof block);
-    g_assert_false (client_has_input (bad, 50));
-    client_send_bytes (bad, block, 11);
-    client_expect (bad, "EXPIRED");
-    client_expect_eof (bad);
-    g_assert_cmpint (g_atomic_int_get (&fixture.expired), ==, 1 << ROOK_DEADLINE_BYTES); /* and no other */
-  }
-  fixture_stop (&fixture);
+  memset (block, 'x', sizeof block);
+  client_expect (good, "HELLO");
+  client_expect (bad, "HELLO");
+  client_send (good, "LOGIN a\r\n");
+  client_expect (good, "IN");
+  for (guint i = 0; i < 10; i++)
+    client_send_bytes (good, block, sizeof block);
+  client_send (good, "\r\n");
+  client_expect (good, "WHAT");
+  client_send_bytes (bad, block, sizeof block);
+  g_assert_false (client_has_input (bad, 50));
+  client_send_bytes (bad, block, 11);
+  client_expect (bad, "EXPIRED");
+  client_expect_eof (bad);
+  g_assert_cmpint (g_atomic_int_get (&fixture->expired), ==, 1 << ROOK_DEADLINE_BYTES); /* and no other */
 }
 
 static void
 test_connections_in_all (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[limits]\nconnections=2\n");
+  g_autoptr (Client) one = client_greeted (fixture, "one");
+  g_autoptr (Client) two = client_greeted (fixture, "one");
+  g_autoptr (Client) three = client_new (fixture, "one");
 
-  fixture_start (&fixture, LISTENER "[limits]\nconnections=2\n");
-  {
-    g_autoptr (Client) one = client_new (&fixture, "one");
-    g_autoptr (Client) two = client_new (&fixture, "one");
-    g_autoptr (Client) three = client_new (&fixture, "one");
-
-    client_expect (one, "HELLO");
-    client_expect (two, "HELLO");
-    client_expect (three, "TOO MANY");
-    client_expect_eof (three);
-    client_send (one, "QUIT\r\n");
-    client_expect (one, "BYE");
-    g_clear_pointer (&one, client_free);
-    fixture_wait (&fixture, rook_net_get_n_connections (fixture.net) == 1);
-    one = client_new (&fixture, "one");
-    client_expect (one, "HELLO");
-  }
-  fixture_stop (&fixture);
+  client_expect (three, "TOO MANY");
+  client_expect_eof (three);
+  client_send (one, "QUIT\r\n");
+  client_expect (one, "BYE");
+  g_clear_pointer (&one, client_free);
+  fixture_wait (fixture, rook_net_get_n_connections (fixture->net) == 1);
+  one = client_new (fixture, "one");
+  client_expect (one, "HELLO");
 }
 
 static void
 test_connections_of_a_listener (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture =
+      fixture_new (LISTENER "max-connections=1\n[listener two]\nprotocol=echo\naddress=127.0.0.1:0\n");
+  g_autoptr (Client) one = client_greeted (fixture, "one");
+  g_autoptr (Client) two = client_new (fixture, "one");
+  g_autoptr (Client) other = client_new (fixture, "two");
 
-  fixture_start (&fixture, LISTENER "max-connections=1\n[listener two]\nprotocol=echo\naddress=127.0.0.1:0\n");
-  {
-    g_autoptr (Client) one = client_new (&fixture, "one");
-    g_autoptr (Client) two = client_new (&fixture, "one");
-    g_autoptr (Client) other = client_new (&fixture, "two");
-
-    client_expect (one, "HELLO");
-    client_expect (two, "TOO MANY");
-    client_expect (other, "HELLO");
-  }
-  fixture_stop (&fixture);
+  client_expect (two, "TOO MANY");
+  client_expect (other, "HELLO");
 }
 
 static void
 test_connections_of_an_address (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "proxy-from=127.0.0.1\n[limits]\nconnections-per-address=1\n"
+                                                      "exempt-addresses=198.51.100.0/24\n");
+  g_autoptr (Client) one = client_new (fixture, "one");
+  g_autoptr (Client) two = client_new (fixture, "one");
+  g_autoptr (Client) other = client_new (fixture, "one");
+  g_autoptr (Client) exempt = client_new (fixture, "one");
+  g_autoptr (Client) exempt_too = client_new (fixture, "one");
 
-  fixture_start (&fixture, LISTENER "proxy-from=127.0.0.1\n[limits]\nconnections-per-address=1\n"
-                                    "exempt-addresses=198.51.100.0/24\n");
-  {
-    g_autoptr (Client) one = client_new (&fixture, "one");
-    g_autoptr (Client) two = client_new (&fixture, "one");
-    g_autoptr (Client) other = client_new (&fixture, "one");
-    g_autoptr (Client) exempt = client_new (&fixture, "one");
-    g_autoptr (Client) exempt_too = client_new (&fixture, "one");
-
-    client_send (one, "PROXY TCP4 192.0.2.1 192.0.2.9 1000 143\r\n");
-    client_expect (one, "HELLO");
-    client_send (two, "PROXY TCP4 192.0.2.1 192.0.2.9 1001 143\r\n");
-    client_expect (two, "TOO MANY OF YOU");
-    client_expect_eof (two);
-    client_send (other, "PROXY TCP4 192.0.2.2 192.0.2.9 1000 143\r\n");
-    client_expect (other, "HELLO");
-    client_send (exempt, "PROXY TCP4 198.51.100.7 192.0.2.9 1000 143\r\n");
-    client_expect (exempt, "HELLO");
-    client_send (exempt_too, "PROXY TCP4 198.51.100.7 192.0.2.9 1000 143\r\n");
-    client_expect (exempt_too, "HELLO");
-  }
-  fixture_stop (&fixture);
+  client_send (one, "PROXY TCP4 192.0.2.1 192.0.2.9 1000 143\r\n");
+  client_expect (one, "HELLO");
+  client_send (two, "PROXY TCP4 192.0.2.1 192.0.2.9 1001 143\r\n");
+  client_expect (two, "TOO MANY OF YOU");
+  client_expect_eof (two);
+  client_send (other, "PROXY TCP4 192.0.2.2 192.0.2.9 1000 143\r\n");
+  client_expect (other, "HELLO");
+  client_send (exempt, "PROXY TCP4 198.51.100.7 192.0.2.9 1000 143\r\n");
+  client_expect (exempt, "HELLO");
+  client_send (exempt_too, "PROXY TCP4 198.51.100.7 192.0.2.9 1000 143\r\n");
+  client_expect (exempt_too, "HELLO");
 }
 
 static void
 test_connections_of_a_user (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[limits]\nconnections-per-user=1\n");
+  g_autoptr (Client) one = client_new (fixture, "one");
+  g_autoptr (Client) two = client_new (fixture, "one");
 
-  fixture_start (&fixture, LISTENER "[limits]\nconnections-per-user=1\n");
-  {
-    g_autoptr (Client) one = client_new (&fixture, "one");
-    g_autoptr (Client) two = client_new (&fixture, "one");
-
-    client_send (one, "LOGIN a\r\n");
-    client_expect (one, "HELLO");
-    client_expect (one, "IN");
-    client_expect (two, "HELLO");
-    client_send (two, "LOGIN a\r\nLOGIN b\r\n");
-    client_expect (two, "FULL");
-    client_expect (two, "IN");
-    client_send (one, "LOGOUT\r\nECHO out\r\n");
-    client_expect (one, "out");
-    client_send (two, "LOGIN a\r\n");
-    client_expect (two, "IN");
-  }
-  fixture_stop (&fixture);
+  client_send (one, "LOGIN a\r\n");
+  client_expect (one, "HELLO");
+  client_expect (one, "IN");
+  client_expect (two, "HELLO");
+  client_send (two, "LOGIN a\r\nLOGIN b\r\n");
+  client_expect (two, "FULL");
+  client_expect (two, "IN");
+  client_send (one, "LOGOUT\r\nECHO out\r\n");
+  client_expect (one, "out");
+  client_send (two, "LOGIN a\r\n");
+  client_expect (two, "IN");
 }
 
 static void
 test_command_rate (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[limits]\ncommands-per-second=50\n");
+  g_autoptr (Client) client = client_greeted (fixture, "one");
+  gint64 start = g_get_monotonic_time ();
 
-  fixture_start (&fixture, LISTENER "[limits]\ncommands-per-second=50\n");
-  {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-    gint64 start = g_get_monotonic_time ();
-
-    client_expect (client, "HELLO");
-    for (guint i = 0; i < 150; i++)
-      client_send (client, "ECHO x\r\n");
-    for (guint i = 0; i < 150; i++)
-      client_expect (client, "x");
-    g_assert_cmpint (g_get_monotonic_time () - start, >, 900 * 1000); /* 100 at once, 50 in a second */
-    g_assert_cmpuint (rook_counter_get (fixture.net->metrics.delayed), >, 10);
-  }
-  fixture_stop (&fixture);
+  for (guint i = 0; i < 150; i++)
+    client_send (client, "ECHO x\r\n");
+  for (guint i = 0; i < 150; i++)
+    client_expect (client, "x");
+  g_assert_cmpint (g_get_monotonic_time () - start, >, 900 * 1000); /* 100 at once, 50 in a second */
+  g_assert_cmpuint (rook_counter_get (fixture->net->metrics.delayed), >, 10);
 }
 
 /* Some descriptors are kept for what else the server does: who comes when the others are used up is told. */
@@ -604,37 +473,36 @@ test_descriptors_are_kept_back (void)
   struct rlimit before, low;
   g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func ((GDestroyNotify) client_free);
   const RookRoom *room;
-  Fixture fixture;
   guint n;
+  g_autoptr (Fixture) fixture = NULL;
 
   g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
   low = before;
   low.rlim_cur = 300;
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &low));
-  fixture_start (&fixture, LISTENER);
+  fixture = fixture_new (LISTENER);
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before)); /* the clients are in this process too */
-  room = &fixture.net->room;
-  n = rook_room_get (fixture.net);
+  room = &fixture->net->room;
+  n = rook_room_get (fixture->net);
   g_assert_cmpuint (room->limit, ==, 300);
   g_assert_cmpuint (room->others, >, 5);
   g_assert_cmpuint (room->reserve, ==, 64);
   g_assert_cmpuint (n, ==, 300 - room->others - 64);
   for (guint i = 0; i < n + 5; i++)
     {
-      Client *client = client_new (&fixture, "one");
+      Client *client = client_new (fixture, "one");
 
       g_ptr_array_add (clients, client);
       client_expect (client, i < n ? "HELLO" : "TOO MANY");
       if (i >= n)
         client_expect_eof (client);
     }
-  g_assert_cmpuint (rook_counter_get (fixture.net->metrics.refused_descriptors), ==, 5);
-  g_assert_cmpuint (rook_counter_get (fixture.net->metrics.refused_many), ==, 0);
+  g_assert_cmpuint (rook_counter_get (fixture->net->metrics.refused_descriptors), ==, 5);
+  g_assert_cmpuint (rook_counter_get (fixture->net->metrics.refused_many), ==, 0);
   g_ptr_array_remove_index (clients, 0);
-  fixture_wait (&fixture, rook_net_get_n_connections (fixture.net) == n - 1);
-  g_ptr_array_add (clients, client_new (&fixture, "one"));
+  fixture_wait (fixture, rook_net_get_n_connections (fixture->net) == n - 1);
+  g_ptr_array_add (clients, client_new (fixture, "one"));
   client_expect (clients->pdata[clients->len - 1], "HELLO");
-  fixture_stop (&fixture);
 }
 
 /* Where there are few descriptors at all they are shared: somebody is served. */
@@ -642,18 +510,16 @@ static void
 test_few_descriptors_are_shared (void)
 {
   struct rlimit before, low;
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
 
-  fixture_start (&fixture, LISTENER);
   g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
   low = before;
-  low.rlim_cur = fixture.net->room.others + 20;
+  low.rlim_cur = fixture->net->room.others + 20;
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &low));
-  rook_room_count (fixture.net);
+  rook_room_count (fixture->net);
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
-  g_assert_cmpuint (fixture.net->room.reserve, <, 64);
-  g_assert_cmpuint (rook_room_get (fixture.net), >, 0);
-  fixture_stop (&fixture);
+  g_assert_cmpuint (fixture->net->room.reserve, <, 64);
+  g_assert_cmpuint (rook_room_get (fixture->net), >, 0);
 }
 
 /* No descriptors at all, whoever took them: those that can't be had are closed, the others live, nothing spins. */
@@ -663,11 +529,10 @@ test_descriptor_storm (void)
   struct rlimit before, low;
   Client *clients[60];
   guint greeted = 0;
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER);
 
-  fixture_start (&fixture, LISTENER);
   for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
-    clients[i] = client_new (&fixture, "one");
+    clients[i] = client_new (fixture, "one");
   g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
   low = before;
   low.rlim_cur = clients[G_N_ELEMENTS (clients) - 1]->fd + 11;
@@ -680,15 +545,12 @@ test_descriptor_storm (void)
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
   /* How many there was room for depends on what other services had open just then. */
   g_assert_cmpuint (greeted, <, 20);
-  g_assert_cmpuint (rook_counter_get (fixture.net->metrics.refused_descriptors), ==, G_N_ELEMENTS (clients) - greeted);
+  g_assert_cmpuint (rook_counter_get (fixture->net->metrics.refused_descriptors), ==, G_N_ELEMENTS (clients) - greeted);
   for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
     client_free (clients[i]);
   {
-    g_autoptr (Client) client = client_new (&fixture, "one");
-
-    client_expect (client, "HELLO");
+    g_autoptr (Client) client = client_greeted (fixture, "one");
   }
-  fixture_stop (&fixture);
 }
 
 /* --- PROXY -------------------------------------------------------------------------------------------------------------------- */
@@ -697,24 +559,19 @@ static void
 test_proxy_names_the_peer (void)
 {
   static const char v2[] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\1\xc6\x33\x64\2\0\x07\x01\xbbWHO\r\n";
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "proxy-from=10.0.0.0/8;127.0.0.0/8\n");
+  g_autoptr (Client) one = client_new (fixture, "one");
+  g_autoptr (Client) two = client_new (fixture, "one");
 
-  fixture_start (&fixture, LISTENER "proxy-from=10.0.0.0/8;127.0.0.0/8\n");
-  {
-    g_autoptr (Client) one = client_new (&fixture, "one");
-    g_autoptr (Client) two = client_new (&fixture, "one");
-
-    client_send (one, "PROXY TCP6 2001:db8:");
-    g_assert_false (client_has_input (one, 50));
-    client_send (one, ":1 2001:db8::2 5 143\r\nWHO\r\n");
-    client_expect (one, "HELLO");
-    client_expect (one, "2001:db8::1 5 2001:db8::2");
-    for (gsize i = 0; i < sizeof v2 - 1; i++)
-      client_send_bytes (two, v2 + i, 1);
-    client_expect (two, "HELLO");
-    client_expect (two, "192.0.2.1 7 198.51.100.2");
-  }
-  fixture_stop (&fixture);
+  client_send (one, "PROXY TCP6 2001:db8:");
+  g_assert_false (client_has_input (one, 50));
+  client_send (one, ":1 2001:db8::2 5 143\r\nWHO\r\n");
+  client_expect (one, "HELLO");
+  client_expect (one, "2001:db8::1 5 2001:db8::2");
+  for (gsize i = 0; i < sizeof v2 - 1; i++)
+    client_send_bytes (two, v2 + i, 1);
+  client_expect (two, "HELLO");
+  client_expect (two, "192.0.2.1 7 198.51.100.2");
 }
 
 /* Whom a header does not name, or who is local to the balancer, is not local to us. */
@@ -723,71 +580,58 @@ test_proxy_leaves_nobody_local (void)
 {
   static const char *const headers[] = { "PROXY UNKNOWN\r\n", "PROXY TCP4 127.0.0.1 127.0.0.1 5 6\r\n",
                                          "PROXY TCP6 ::1 ::1 5 6\r\n" };
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "proxy-from=127.0.0.0/8\n[limits]\nconnections-per-address=3\n");
+  g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func ((GDestroyNotify) client_free);
+  g_autoptr (Client) more = NULL;
 
-  fixture_start (&fixture, LISTENER "proxy-from=127.0.0.0/8\n[limits]\nconnections-per-address=3\n");
-  {
-    g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func ((GDestroyNotify) client_free);
-    g_autoptr (Client) more = NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (headers); i++)
+    {
+      Client *client = client_new (fixture, "one");
 
-    for (guint i = 0; i < G_N_ELEMENTS (headers); i++)
-      {
-        Client *client = client_new (&fixture, "one");
-
-        g_ptr_array_add (clients, client);
-        client_send (client, headers[i]);
-        client_expect (client, "HELLO");
-        client_send (client, "WHO\r\n");
-        client_expect (client, "unknown 0 127.0.0.1");
-      }
-    more = client_new (&fixture, "one");
-    client_send (more, headers[0]);
-    client_expect (more, "TOO MANY OF YOU"); /* loopback is exempt, and they are not of it */
-  }
-  fixture_stop (&fixture);
+      g_ptr_array_add (clients, client);
+      client_send (client, headers[i]);
+      client_expect (client, "HELLO");
+      client_send (client, "WHO\r\n");
+      client_expect (client, "unknown 0 127.0.0.1");
+    }
+  more = client_new (fixture, "one");
+  client_send (more, headers[0]);
+  client_expect (more, "TOO MANY OF YOU"); /* loopback is exempt, and they are not of it */
 }
 
 static void
 test_proxy_is_required_from_there (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "proxy-from=127.0.0.0/8\n[limits]\nlogin-timeout=1s\n");
+  g_autoptr (Client) without = client_new (fixture, "one");
+  g_autoptr (Client) silent = client_new (fixture, "one");
+  g_autoptr (Client) gone = client_new (fixture, "one");
 
-  fixture_start (&fixture, LISTENER "proxy-from=127.0.0.0/8\n[limits]\nlogin-timeout=1s\n");
-  {
-    g_autoptr (Client) without = client_new (&fixture, "one");
-    g_autoptr (Client) silent = client_new (&fixture, "one");
-    g_autoptr (Client) gone = client_new (&fixture, "one");
-
-    client_send (without, "ECHO x\r\n");
-    client_expect (without, "BAD PROXY");
-    client_expect_eof (without);
-    client_expect_eof (silent);
-    client_send (gone, "PROXY TCP4");
-  }
-  fixture_wait (&fixture, rook_net_get_n_connections (fixture.net) == 0);
-  g_assert_cmpint (g_atomic_int_get (&fixture.opened), ==, 0);
-  fixture_stop (&fixture);
+  client_send (without, "ECHO x\r\n");
+  client_expect (without, "BAD PROXY");
+  client_expect_eof (without);
+  client_expect_eof (silent);
+  client_send (gone, "PROXY TCP4");
+  g_clear_pointer (&without, client_free);
+  g_clear_pointer (&silent, client_free);
+  g_clear_pointer (&gone, client_free);
+  fixture_wait (fixture, rook_net_get_n_connections (fixture->net) == 0);
+  g_assert_cmpint (g_atomic_int_get (&fixture->opened), ==, 0);
 }
 
 static void
 test_proxy_is_no_command_elsewhere (void)
 {
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "proxy-from=192.0.2.0/24\n");
+  g_autoptr (Client) client = client_greeted (fixture, "one");
 
-  fixture_start (&fixture, LISTENER "proxy-from=192.0.2.0/24\n");
+  client_send (client, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nWHO\r\n");
+  client_expect (client, "WHAT");
   {
-    g_autoptr (Client) client = client_new (&fixture, "one");
+    g_autofree char *who = client_read_line (client);
 
-    client_expect (client, "HELLO");
-    client_send (client, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nWHO\r\n");
-    client_expect (client, "WHAT");
-    {
-      g_autofree char *who = client_read_line (client);
-
-      g_assert_true (g_str_has_prefix (who, "127.0.0.1 "));
-    }
+    g_assert_true (g_str_has_prefix (who, "127.0.0.1 "));
   }
-  fixture_stop (&fixture);
 }
 
 /* --- cost --------------------------------------------------------------------------------------------------------------------- */
@@ -802,15 +646,13 @@ test_idle_connection_is_small (void)
   Client *clients[200];
   struct mallinfo2 before;
   gsize each;
-  Fixture fixture;
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[limits]\nconnections-per-user=0\n");
 
-  fixture_start (&fixture, LISTENER "[limits]\nconnections-per-user=0\n");
   for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
     {
       if (i == 20) /* tables and read buffers are there */
         before = mallinfo2 ();
-      clients[i] = client_new (&fixture, "one");
-      client_expect (clients[i], "HELLO");
+      clients[i] = client_greeted (fixture, "one");
       client_send (clients[i], "LOGIN a\r\nECHO x\r\nLIT 5\r\nabcde");
       client_expect (clients[i], "IN");
       client_expect (clients[i], "x");
@@ -822,7 +664,6 @@ test_idle_connection_is_small (void)
   g_assert_cmpuint (each, <, 4096);
   for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
     client_free (clients[i]);
-  fixture_stop (&fixture);
 #endif
 }
 

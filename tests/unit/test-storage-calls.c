@@ -4,6 +4,8 @@
  * come, what a reservation costs, what a backend may leave out. The backends here are the one in memory with a function
  * or two of their own.
  */
+#include "store-fixture.h"
+
 #include <string.h>
 
 #include "storage/memory.h"
@@ -68,47 +70,6 @@ tear_down (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   rook_mutex_clear (&f->lock);
 }
 
-static GBytes *
-bytes (const char *text)
-{
-  return g_bytes_new (text, strlen (text));
-}
-
-static RookBatch *
-batch_with (Fixture *f, const char *key, const char *value)
-{
-  RookBatch *batch = rook_batch_new (f->store);
-  g_autoptr (GBytes) k = bytes (key);
-  g_autoptr (GBytes) v = bytes (value);
-
-  rook_batch_put (batch, 1, k, v);
-  return batch;
-}
-
-static void
-must_commit (Fixture *f, RookBatch *batch)
-{
-  g_autoptr (GError) error = NULL;
-
-  rook_store_commit_wait (f->store, batch, NULL, &error);
-  g_assert_no_error (error);
-}
-
-static void
-expect (Fixture *f, const char *key, const char *value)
-{
-  g_autoptr (GBytes) k = bytes (key);
-  g_autoptr (GBytes) found = NULL;
-  g_autoptr (GBytes) at_once = NULL;
-  g_autoptr (GBytes) wanted = value != NULL ? bytes (value) : NULL;
-
-  g_assert_true (rook_store_get_wait (f->store, 1, k, &found, NULL));
-  g_assert_true ((found == NULL) == (wanted == NULL));
-  g_assert_true (wanted == NULL || g_bytes_equal (found, wanted));
-  if (rook_store_try_get (f->store, 1, k, &at_once))
-    g_assert_true (at_once == found || g_bytes_equal (at_once, wanted));
-}
-
 static void
 quit (gpointer data)
 {
@@ -165,13 +126,13 @@ static void
 test_only_what_is_durable (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   Answer answer = { 0 }, got = { 0 };
-  g_autoptr (GBytes) key = bytes ("key");
+  g_autoptr (GBytes) key = bytes_of ("key");
   g_autoptr (GBytes) at_once = NULL;
-  g_autoptr (GBytes) fresh = bytes ("new");
+  g_autoptr (GBytes) fresh = bytes_of ("new");
 
-  must_commit (f, batch_with (f, "key", "old"));
+  commit (f->store, batch_with (f->store, "key", "old"));
   rook_memory_disk_hold (f->disk, TRUE);
-  rook_store_commit (f->store, batch_with (f, "key", "new"), on_commit, &answer);
+  rook_store_commit (f->store, batch_with (f->store, "key", "new"), on_commit, &answer);
   if (rook_store_try_get (f->store, 1, key, &at_once))
     g_assert_false (g_bytes_equal (at_once, fresh));
   rook_store_get (f->store, 1, key, on_value, &got);
@@ -189,7 +150,7 @@ static void
 test_blob_once_durable (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   RookBatch *batch = rook_batch_new (f->store);
-  g_autoptr (GBytes) body = bytes ("body");
+  g_autoptr (GBytes) body = bytes_of ("body");
   RookBlobId blob = rook_batch_blob (batch, ROOK_BLOB_MAIL, NULL, NULL, body);
   g_autoptr (GBytes) found = NULL;
   g_autoptr (GError) error = NULL;
@@ -209,16 +170,16 @@ static void
 test_read_that_has_begun (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   RookBatch *batch = rook_batch_new (f->store);
-  g_autoptr (GBytes) body = bytes ("body");
+  g_autoptr (GBytes) body = bytes_of ("body");
   RookBlobId blob = rook_batch_blob (batch, ROOK_BLOB_MAIL, NULL, NULL, body);
   Answer read = { 0 };
   g_autoptr (GError) error = NULL;
 
-  must_commit (f, batch);
+  commit (f->store, batch);
   rook_store_read (f->store, blob, 0, 10, on_value, &read);
   batch = rook_batch_new (f->store);
   rook_batch_release (batch, blob);
-  must_commit (f, batch);
+  commit (f->store, batch);
   await (f, &read);
   g_assert_true (read.bytes != NULL && g_bytes_equal (read.bytes, body));
   g_bytes_unref (read.bytes);
@@ -237,7 +198,7 @@ get_inside (gpointer self G_GNUC_UNUSED, RookTable table G_GNUC_UNUSED, GBytes *
 static void
 test_backend_that_answers_inside (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (GBytes) key = bytes ("key");
+  g_autoptr (GBytes) key = bytes_of ("key");
   Answer answer = { 0 };
 
   f->backend.get = get_inside;
@@ -263,7 +224,8 @@ submit_and_stay (gpointer data)
 {
   Elsewhere *elsewhere = data;
 
-  rook_store_commit (elsewhere->f->store, batch_with (elsewhere->f, "key", "value"), on_commit, &elsewhere->answer);
+  rook_store_commit (elsewhere->f->store, batch_with (elsewhere->f->store, "key", "value"), on_commit,
+                     &elsewhere->answer);
   g_atomic_int_set (&elsewhere->submitted, 1);
   while (!g_atomic_int_get (&elsewhere->go))
     g_thread_yield ();
@@ -295,11 +257,11 @@ test_position_of_a_failure (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   Answer good = { 0 }, bad = { .position = 7 };
 
-  rook_store_commit (f->store, batch_with (f, "key", "value"), on_commit, &good);
+  rook_store_commit (f->store, batch_with (f->store, "key", "value"), on_commit, &good);
   await (f, &good);
   g_assert_cmpuint (good.position, ==, rook_store_get_position (f->store));
   rook_memory_disk_fail (f->disk, 1, ROOK_STORE_ERROR_IO, FALSE);
-  rook_store_commit (f->store, batch_with (f, "key", "value"), on_commit, &bad);
+  rook_store_commit (f->store, batch_with (f->store, "key", "value"), on_commit, &bad);
   await (f, &bad);
   g_assert_cmpint (bad.code, ==, ROOK_STORE_ERROR_IO);
   g_assert_cmpuint (bad.position, ==, 0);
@@ -311,7 +273,7 @@ test_state_is_told (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   Answer answer = { 0 };
 
   rook_memory_disk_fail (f->disk, 1, ROOK_STORE_ERROR_IO, FALSE);
-  rook_store_commit (f->store, batch_with (f, "key", "value"), on_commit, &answer);
+  rook_store_commit (f->store, batch_with (f->store, "key", "value"), on_commit, &answer);
   await (f, &answer);
   while (!rook_store_accepts (f->store))
     settle (f);
@@ -326,10 +288,10 @@ static void
 test_referenced_not_copied (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (RookBatch) batch = rook_batch_new (f->store);
-  g_autoptr (GBytes) key = bytes ("key");
-  g_autoptr (GBytes) value = bytes ("value");
-  g_autoptr (GBytes) label = bytes ("label");
-  g_autoptr (GBytes) body = bytes ("body");
+  g_autoptr (GBytes) key = bytes_of ("key");
+  g_autoptr (GBytes) value = bytes_of ("value");
+  g_autoptr (GBytes) label = bytes_of ("label");
+  g_autoptr (GBytes) body = bytes_of ("body");
   const RookOp *ops;
   guint n_ops;
 
@@ -347,12 +309,12 @@ test_patch_costs_its_bytes (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *large = g_strnfill (1000000, 'x');
   g_autoptr (RookBatch) patch = rook_batch_new (f->store);
-  RookBatch *put = batch_with (f, "key", large);
-  g_autoptr (GBytes) key = bytes ("key");
-  g_autoptr (GBytes) few = bytes ("few");
+  RookBatch *put = batch_with (f->store, "key", large);
+  g_autoptr (GBytes) key = bytes_of ("key");
+  g_autoptr (GBytes) few = bytes_of ("few");
 
   g_assert_cmpuint (rook_batch_get_size (put), >=, 1000000);
-  must_commit (f, put);
+  commit (f->store, put);
   rook_batch_patch (patch, 1, key, 999000, few);
   g_assert_cmpuint (rook_batch_get_size (patch), >=, 6);
   g_assert_cmpuint (rook_batch_get_size (patch), <, 1000);
@@ -364,8 +326,8 @@ test_arguments_are_within_limits (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   if (g_test_subprocess ())
     {
       g_autoptr (RookBatch) batch = rook_batch_new (f->store);
-      g_autoptr (GBytes) value = bytes ("value");
-      g_autoptr (GBytes) empty = bytes ("");
+      g_autoptr (GBytes) value = bytes_of ("value");
+      g_autoptr (GBytes) empty = bytes_of ("");
       g_autoptr (GBytes) too_long = g_bytes_new_take (g_malloc0 (ROOK_STORE_MAX_KEY + 1), ROOK_STORE_MAX_KEY + 1);
       guint n_ops;
 
@@ -423,14 +385,14 @@ test_reserve_gives_back (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   RookBatch *batch;
 
   open_counting (f, 10000);
-  batch = batch_with (f, "key", "value");
+  batch = batch_with (f->store, "key", "value");
   g_assert_true (rook_batch_reserve (batch, 1000, FALSE, NULL));
   g_assert_cmpint (reserved, >=, 1008);
   rook_batch_free (batch);
   g_assert_cmpint (reserved, ==, 0);
-  batch = batch_with (f, "key", "value");
+  batch = batch_with (f->store, "key", "value");
   g_assert_true (rook_batch_reserve (batch, 1000, FALSE, NULL));
-  must_commit (f, batch);
+  commit (f->store, batch);
   g_assert_cmpint (reserved, ==, 0);
 }
 
@@ -442,16 +404,16 @@ test_full_is_found_out_by_reserve (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) by_commit = NULL;
 
   open_counting (f, 500);
-  batch = batch_with (f, "key", "value");
+  batch = batch_with (f->store, "key", "value");
   g_assert_false (rook_batch_reserve (batch, 1000, FALSE, &error));
   g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_FULL);
   g_assert_cmpint (reserved, ==, 0);
   g_assert_true (rook_batch_reserve (batch, 1000, TRUE, NULL)); /* the room kept for what frees */
-  must_commit (f, batch);
+  commit (f->store, batch);
   room = 0;
-  g_assert_false (rook_store_commit_wait (f->store, batch_with (f, "other", "value"), NULL, &by_commit));
+  g_assert_false (rook_store_commit_wait (f->store, batch_with (f->store, "other", "value"), NULL, &by_commit));
   g_assert_error (by_commit, ROOK_STORE_ERROR, ROOK_STORE_ERROR_FULL);
-  expect (f, "other", NULL);
+  expect (f->store, "other", NULL);
   g_assert_cmpint (reserved, ==, 0);
 }
 
@@ -493,7 +455,7 @@ any_fault (const RookStoreFault *fault G_GNUC_UNUSED, gpointer data G_GNUC_UNUSE
 static void
 test_backend_with_the_least (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (GBytes) key = bytes ("key");
+  g_autoptr (GBytes) key = bytes_of ("key");
   g_autoptr (GBytes) value = NULL;
   g_autoptr (GVariant) stats = NULL;
   g_autoptr (GError) no_blobs = NULL;
@@ -513,8 +475,8 @@ test_backend_with_the_least (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   f->backend.verify = NULL;
   f->backend.stats = NULL;
   open_store (f);
-  must_commit (f, batch_with (f, "key", "value"));
-  expect (f, "key", "value");
+  commit (f->store, batch_with (f->store, "key", "value"));
+  expect (f->store, "key", "value");
   g_assert_false (rook_store_try_get (f->store, 1, key, &value));
   g_assert_null (rook_store_try_read (f->store, 1, 0, 1));
   g_assert_true (rook_store_checkpoint (f->store, NULL));

@@ -3,6 +3,8 @@
  * storage-gdbm where the contract does not reach: its formats, what recovery makes of torn and damaged files, what a failed
  * write or sync means. What every backend must do is in tests/conformance.
  */
+#include "store-fixture.h"
+
 #include "../lib/test-budget.h"
 #include "storage-gdbm/gs-bytes.h"
 #include "storage-gdbm/gs-checksum.h"
@@ -76,68 +78,6 @@ tear_down (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   nftw (f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
   g_free (f->path);
   gs_io_clear (&f->io);
-}
-
-static GBytes *
-bytes_of (const char *text)
-{
-  return g_bytes_new (text, strlen (text));
-}
-
-static RookBatch *
-batch_with (Fixture *f, const char *key, const char *value)
-{
-  RookBatch *batch = rook_batch_new (f->store);
-  g_autoptr (GBytes) k = bytes_of (key);
-  g_autoptr (GBytes) v = bytes_of (value);
-
-  rook_batch_put (batch, 1, k, v);
-  return batch;
-}
-
-static void
-put (Fixture *f, const char *key, const char *value)
-{
-  g_autoptr (GError) error = NULL;
-
-  rook_store_commit_wait (f->store, batch_with (f, key, value), NULL, &error);
-  g_assert_no_error (error);
-}
-
-/* After a failure the store takes batches again once it has recovered. */
-static void
-wait_until_open (Fixture *f)
-{
-  for (int i = 0; i < 200 && rook_store_get_state (f->store) != ROOK_STORE_OPEN; i++)
-    g_usleep (20 * 1000);
-  g_assert_cmpint (rook_store_get_state (f->store), ==, ROOK_STORE_OPEN);
-}
-
-static int
-try_put (Fixture *f, const char *key, const char *value)
-{
-  g_autoptr (GError) error = NULL;
-
-  rook_store_commit_wait (f->store, batch_with (f, key, value), NULL, &error);
-  return error != NULL ? error->code : -1;
-}
-
-static void
-expect (Fixture *f, const char *key, const char *value)
-{
-  g_autoptr (GBytes) k = bytes_of (key);
-  g_autoptr (GBytes) found = NULL;
-  g_autoptr (GError) error = NULL;
-
-  rook_store_get_wait (f->store, 1, k, &found, &error);
-  g_assert_no_error (error);
-  if (value == NULL)
-    g_assert_null (found);
-  else
-    {
-      g_assert_nonnull (found);
-      g_assert_cmpmem (g_bytes_get_data (found, NULL), g_bytes_get_size (found), value, strlen (value));
-    }
 }
 
 static void
@@ -299,21 +239,21 @@ test_torn_tail_dropped (Fixture *f, gconstpointer data)
   guint64 size, at;
   g_autofree char *log = NULL;
 
-  put (f, "a", "1");
-  put (f, "b", "2");
-  put (f, "c", "3");
+  put (f->store, "a", "1");
+  put (f->store, "b", "2");
+  put (f->store, "c", "3");
   copy_as_killed (f);
   log = last_log (f);
   at = find_frame (log, 2, &size);
   flip (log, at + (GPOINTER_TO_UINT (data) ? size - 1 : 20));
   open_store (f);
-  expect (f, "a", "1");
-  expect (f, "b", "2");
-  expect (f, "c", NULL);
-  put (f, "c", "again");
+  expect (f->store, "a", "1");
+  expect (f->store, "b", "2");
+  expect (f->store, "c", NULL);
+  put (f->store, "c", "again");
   copy_as_killed (f);
   open_store (f);
-  expect (f, "c", "again");
+  expect (f->store, "c", "again");
   g_assert_cmpuint (count_faults (f), ==, 0);
 }
 
@@ -333,18 +273,18 @@ test_damage_before_good_frames_is_kept_apart (Fixture *f, gconstpointer data G_G
   guint64 size, at;
   g_autofree char *log = NULL;
 
-  put (f, "a", "1");
-  put (f, "b", "2");
-  put (f, "c", "3");
+  put (f->store, "a", "1");
+  put (f->store, "b", "2");
+  put (f->store, "c", "3");
   copy_as_killed (f);
   log = last_log (f);
   at = find_frame (log, 1, &size);
   flip (log, at + size - 1);
   open_store (f);
   g_assert_true (is_damaged (f));
-  expect (f, "a", "1");
-  expect (f, "b", NULL);
-  expect (f, "c", "3");
+  expect (f->store, "a", "1");
+  expect (f->store, "b", NULL);
+  expect (f->store, "c", "3");
 }
 
 /* A whole file's last frame is no torn tail: the next file's head knows better. */
@@ -354,8 +294,8 @@ test_lost_frame_before_a_new_file_is_damage (Fixture *f, gconstpointer data G_GN
   g_autofree char *log = NULL;
   guint64 size, at;
 
-  put (f, "a", "1");
-  put (f, "b", "2");
+  put (f->store, "a", "1");
+  put (f->store, "b", "2");
   log = last_log (f);
   copy_as_killed (f);
   g_free (log);
@@ -371,7 +311,7 @@ test_lost_frame_before_a_new_file_is_damage (Fixture *f, gconstpointer data G_GN
   }
   open_store (f);
   g_assert_true (is_damaged (f));
-  expect (f, "a", "1");
+  expect (f->store, "a", "1");
 }
 
 static void
@@ -384,7 +324,7 @@ test_one_copy_is_enough (Fixture *f, gconstpointer data)
     {
       g_autofree char *key = g_strdup_printf ("key %u", i);
 
-      put (f, key, key);
+      put (f->store, key, key);
       if (i % 20 == 10)
         g_assert_true (rook_store_checkpoint (f->store, NULL));
     }
@@ -401,7 +341,7 @@ test_one_copy_is_enough (Fixture *f, gconstpointer data)
         {
           g_autofree char *key = g_strdup_printf ("key %u", i);
 
-          expect (f, key, key);
+          expect (f->store, key, key);
         }
       g_assert_true (rook_store_checkpoint (f->store, NULL));
       g_assert_cmpuint (count_faults (f), ==, 0);
@@ -423,7 +363,7 @@ test_verify_sees_a_flipped_copy (Fixture *f, gconstpointer data G_GNUC_UNUSED)
     {
       g_autofree char *key = g_strdup_printf ("key %u", i);
 
-      put (f, key, key);
+      put (f->store, key, key);
     }
   g_assert_true (rook_store_checkpoint (f->store, NULL));
   g_assert_true (rook_store_checkpoint (f->store, NULL));
@@ -497,7 +437,7 @@ test_foreach_checks_values (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
-  put (f, "key", "a value like no other");
+  put (f->store, "key", "a value like no other");
   g_assert_true (rook_store_checkpoint (f->store, NULL));
   g_assert_true (rook_store_checkpoint (f->store, NULL));
   g_assert_true (rook_store_foreach (f->store, 1, any_value, NULL, NULL));
@@ -567,17 +507,17 @@ static void
 test_failed_sync_is_settled_by_a_new_log (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   wait_for_spare (f);
-  put (f, "a", "1");
+  put (f->store, "a", "1");
   gs_io_fail (&f->io, GS_IO_SYNC, EIO, 1, FALSE);
-  g_assert_cmpint (try_put (f, "b", "2"), ==, ROOK_STORE_ERROR_IO);
-  wait_until_open (f);
-  put (f, "c", "3");
-  expect (f, "b", NULL);
+  g_assert_cmpint (try_put (f->store, "b", "2"), ==, ROOK_STORE_ERROR_IO);
+  wait_until_open (f->store);
+  put (f->store, "c", "3");
+  expect (f->store, "b", NULL);
   copy_as_killed (f);
   open_store (f);
-  expect (f, "a", "1");
-  expect (f, "b", NULL); /* though its frame is whole on the disk */
-  expect (f, "c", "3");
+  expect (f->store, "a", "1");
+  expect (f->store, "b", NULL); /* though its frame is whole on the disk */
+  expect (f->store, "c", "3");
   g_assert_false (is_damaged (f));
 }
 
@@ -585,21 +525,21 @@ static void
 test_unknown_while_nothing_can_be_written (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   wait_for_spare (f);
-  put (f, "a", "1");
+  put (f->store, "a", "1");
   gs_io_fail (&f->io, GS_IO_SYNC, EIO, 1, TRUE);
-  g_assert_cmpint (try_put (f, "b", "2"), ==, ROOK_STORE_ERROR_UNKNOWN);
+  g_assert_cmpint (try_put (f->store, "b", "2"), ==, ROOK_STORE_ERROR_UNKNOWN);
   g_assert_cmpint (rook_store_get_state (f->store), ==, ROOK_STORE_RECOVERING);
-  g_assert_cmpint (try_put (f, "c", "3"), ==, ROOK_STORE_ERROR_RECOVERING);
-  expect (f, "a", "1");
-  expect (f, "b", NULL);
+  g_assert_cmpint (try_put (f->store, "c", "3"), ==, ROOK_STORE_ERROR_RECOVERING);
+  expect (f->store, "a", "1");
+  expect (f->store, "b", NULL);
   gs_io_fail (&f->io, 0, 0, 0, FALSE);
-  wait_until_open (f);
-  put (f, "c", "3");
-  expect (f, "b", NULL);
+  wait_until_open (f->store);
+  put (f->store, "c", "3");
+  expect (f->store, "b", NULL);
   close_store (f);
   open_store (f);
-  expect (f, "b", NULL);
-  expect (f, "c", "3");
+  expect (f->store, "b", NULL);
+  expect (f->store, "c", "3");
 }
 
 static void
@@ -610,15 +550,15 @@ test_full_disk_fails_and_goes_on (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   RookBatch *batch;
 
   wait_for_spare (f);
-  put (f, "a", "1");
-  batch = batch_with (f, "b", "2");
+  put (f->store, "a", "1");
+  batch = batch_with (f->store, "b", "2");
   rook_batch_blob (batch, ROOK_BLOB_MAIL, NULL, NULL, body);
   gs_io_fail (&f->io, GS_IO_WRITE, ENOSPC, 1, FALSE);
   rook_store_commit_wait (f->store, batch, NULL, &error);
   g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_FULL);
-  wait_until_open (f);
-  put (f, "b", "3");
-  expect (f, "b", "3");
+  wait_until_open (f->store);
+  put (f->store, "b", "3");
+  expect (f->store, "b", "3");
   g_assert_cmpuint (count_faults (f), ==, 0);
 }
 
@@ -628,22 +568,22 @@ test_unread_source_fails_the_batch (Fixture *f, gconstpointer data G_GNUC_UNUSED
 {
   g_autoptr (GBytes) body = bytes_of ("body"), read = NULL;
   g_autoptr (GError) error = NULL;
-  RookBatch *batch = batch_with (f, "a", "1");
+  RookBatch *batch = batch_with (f->store, "a", "1");
   RookBlobId source = rook_batch_blob (batch, ROOK_BLOB_MAIL, NULL, NULL, body), copy;
 
   g_assert_true (rook_store_commit_wait (f->store, batch, NULL, NULL));
   g_assert_true (rook_store_checkpoint (f->store, NULL)); /* into both copies, out of memory */
-  put (f, "b", "1");
+  put (f->store, "b", "1");
   g_assert_true (rook_store_checkpoint (f->store, NULL));
-  batch = batch_with (f, "c", "1");
+  batch = batch_with (f->store, "c", "1");
   rook_batch_share (batch, source, NULL);
   gs_io_fail (&f->io, GS_IO_READ, EIO, 1, TRUE);
   g_assert_false (rook_store_commit_wait (f->store, batch, NULL, &error));
   g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IO);
   gs_io_fail (&f->io, 0, 0, 0, FALSE);
-  wait_until_open (f);
-  expect (f, "c", NULL);
-  batch = batch_with (f, "c", "2");
+  wait_until_open (f->store);
+  expect (f->store, "c", NULL);
+  batch = batch_with (f->store, "c", "2");
   copy = rook_batch_share (batch, source, NULL);
   g_assert_true (rook_store_commit_wait (f->store, batch, NULL, NULL));
   read = rook_store_read_wait (f->store, copy, 0, 100, NULL);
@@ -664,20 +604,20 @@ test_any_call_may_fail (Fixture *f, gconstpointer data)
       g_autofree char *expected = NULL;
 
       gs_io_fail (&f->io, kinds, EIO, nth, FALSE);
-      if (try_put (f, "key", value) == -1)
+      if (try_put (f->store, "key", value) == -1)
         good = nth;
       rook_store_checkpoint (f->store, NULL);
       gs_io_fail (&f->io, 0, 0, 0, FALSE);
-      wait_until_open (f);
+      wait_until_open (f->store);
       expected = good > 0 ? g_strdup_printf ("%" G_GUINT64_FORMAT, good) : NULL;
-      expect (f, "key", expected);
+      expect (f->store, "key", expected);
       g_assert_true (rook_store_checkpoint (f->store, NULL));
       g_assert_cmpuint (count_faults (f), ==, 0);
       if (nth % 8 == 0)
         {
           copy_as_killed (f);
           open_store (f);
-          expect (f, "key", expected);
+          expect (f->store, "key", expected);
         }
     }
 }

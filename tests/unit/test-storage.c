@@ -3,6 +3,8 @@
  * The storage wrappers, on the in-memory backend: what a failure means to batches, what a get waits for. What every
  * backend must do is in tests/conformance.
  */
+#include "store-fixture.h"
+
 #include "storage/memory.h"
 #include "storage/storage-private.h"
 
@@ -29,43 +31,6 @@ tear_down (Fixture *f, gconstpointer data G_GNUC_UNUSED)
     rook_store_close (f->store);
   rook_loop_free (f->loop);
   rook_memory_disk_free (f->disk);
-}
-
-static RookBatch *
-batch_with (Fixture *f, const char *key, const char *value)
-{
-  RookBatch *batch = rook_batch_new (f->store);
-  g_autoptr (GBytes) k = g_bytes_new (key, strlen (key));
-  g_autoptr (GBytes) v = g_bytes_new (value, strlen (value));
-
-  rook_batch_put (batch, 1, k, v);
-  return batch;
-}
-
-static char *
-get (Fixture *f, const char *key)
-{
-  g_autoptr (GBytes) k = g_bytes_new (key, strlen (key));
-  g_autoptr (GBytes) value = NULL;
-
-  g_assert_true (rook_store_get_wait (f->store, 1, k, &value, NULL));
-  return value != NULL ? g_strndup (g_bytes_get_data (value, NULL), g_bytes_get_size (value)) : NULL;
-}
-
-static void
-expect (Fixture *f, const char *key, const char *value)
-{
-  g_autofree char *found = get (f, key);
-
-  g_assert_cmpstr (found, ==, value);
-}
-
-/* After a failure the store takes batches again once it has recovered. */
-static void
-wait_until_open (Fixture *f)
-{
-  while (!rook_store_accepts (f->store))
-    g_usleep (1000);
 }
 
 /* --- what is failed with a batch that fails ---------------------------------------------------------------------------- */
@@ -112,7 +77,7 @@ submit_three (gpointer data)
   for (guint i = 0; i < 3; i++)
     {
       g_autofree char *key = g_strdup_printf ("key %u", i);
-      RookBatch *batch = batch_with (f, key, "value");
+      RookBatch *batch = batch_with (f->store, key, "value");
 
       rook_batch_on_settled (batch, note_settled, outcome);
       rook_store_commit (f->store, batch, note_done, outcome);
@@ -133,12 +98,12 @@ test_fails_what_is_behind (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (outcome.codes[2], ==, ROOK_STORE_ERROR_RECOVERING);
   g_assert_cmpuint (outcome.settled, ==, 3);
   g_assert_false (outcome.accepted); /* inside the last callback */
-  expect (f, "key 0", "value");
-  expect (f, "key 1", NULL);
-  expect (f, "key 2", NULL);
+  expect (f->store, "key 0", "value");
+  expect (f->store, "key 1", NULL);
+  expect (f->store, "key 2", NULL);
   /* and now that the callbacks have returned: */
-  wait_until_open (f);
-  g_assert_true (rook_store_commit_wait (f->store, batch_with (f, "key 3", "value"), NULL, NULL));
+  wait_until_open (f->store);
+  g_assert_true (rook_store_commit_wait (f->store, batch_with (f->store, "key 3", "value"), NULL, NULL));
 }
 
 static void
@@ -148,10 +113,10 @@ refused_full (gpointer data)
   RookBatch *batch;
 
   rook_memory_disk_fail (outcome->f->disk, 1, ROOK_STORE_ERROR_FULL, FALSE);
-  batch = batch_with (outcome->f, "key", "value");
+  batch = batch_with (outcome->f->store, "key", "value");
   rook_batch_on_settled (batch, note_settled, outcome);
   rook_store_commit (outcome->f->store, batch, note_done, outcome);
-  rook_store_commit (outcome->f->store, batch_with (outcome->f, "built on it", "value"), note_done, outcome);
+  rook_store_commit (outcome->f->store, batch_with (outcome->f->store, "built on it", "value"), note_done, outcome);
 }
 
 static void
@@ -164,9 +129,9 @@ test_refusal_shuts_too (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (outcome.codes[0], ==, ROOK_STORE_ERROR_FULL);
   g_assert_cmpint (outcome.codes[1], ==, ROOK_STORE_ERROR_RECOVERING);
   g_assert_cmpuint (outcome.settled, ==, 0);
-  expect (f, "built on it", NULL);
-  wait_until_open (f);
-  g_assert_true (rook_store_commit_wait (f->store, batch_with (f, "key", "value"), NULL, NULL));
+  expect (f->store, "built on it", NULL);
+  wait_until_open (f->store);
+  g_assert_true (rook_store_commit_wait (f->store, batch_with (f->store, "key", "value"), NULL, NULL));
 }
 
 static void
@@ -177,15 +142,15 @@ test_unknown (Fixture *f, gconstpointer data)
   g_autoptr (GError) refused = NULL;
 
   rook_memory_disk_fail (f->disk, 1, ROOK_STORE_ERROR_UNKNOWN, applied);
-  g_assert_false (rook_store_commit_wait (f->store, batch_with (f, "key", "value"), NULL, &error));
+  g_assert_false (rook_store_commit_wait (f->store, batch_with (f->store, "key", "value"), NULL, &error));
   g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNKNOWN);
   g_assert_cmpint (rook_store_get_state (f->store), ==, ROOK_STORE_RECOVERING);
-  g_assert_false (rook_store_commit_wait (f->store, batch_with (f, "other", "value"), NULL, &refused));
+  g_assert_false (rook_store_commit_wait (f->store, batch_with (f->store, "other", "value"), NULL, &refused));
   g_assert_error (refused, ROOK_STORE_ERROR, ROOK_STORE_ERROR_RECOVERING);
   rook_store_close (f->store);
   f->store = rook_memory_open (f->disk);
-  expect (f, "key", applied ? "value" : NULL);
-  expect (f, "other", NULL);
+  expect (f->store, "key", applied ? "value" : NULL);
+  expect (f->store, "other", NULL);
 }
 
 /* --- gets ----------------------------------------------------------------------------------------------------------- */
@@ -236,7 +201,7 @@ submit_and_get (gpointer data)
   g_autoptr (GBytes) other = g_bytes_new_static ("other", 5);
 
   rook_memory_disk_hold (f->disk, TRUE);
-  rook_store_commit (f->store, batch_with (f, "key", "value"), wait_committed, waits);
+  rook_store_commit (f->store, batch_with (f->store, "key", "value"), wait_committed, waits);
   rook_store_get (f->store, 1, key, wait_got, waits);
   rook_store_get (f->store, 1, other, other_got, waits);
 }
@@ -259,7 +224,7 @@ use_everything (Fixture *f)
   g_autoptr (GBytes) key = g_bytes_new_static ("key", 3);
   g_autoptr (GBytes) value = NULL;
   g_autoptr (GBytes) body = NULL;
-  RookBatch *batch = batch_with (f, "key", "value");
+  RookBatch *batch = batch_with (f->store, "key", "value");
   RookBlobId blob = rook_batch_blob (batch, ROOK_BLOB_MAIL, NULL, NULL, key);
   guint64 stage;
 
@@ -295,11 +260,11 @@ test_state_is_told (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 static void
 test_dropped_batch_is_nothing (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
-  RookBatch *batch = batch_with (f, "key", "value");
+  RookBatch *batch = batch_with (f->store, "key", "value");
 
   g_assert_true (rook_batch_reserve (batch, 100, FALSE, NULL));
   rook_batch_free (batch);
-  expect (f, "key", NULL);
+  expect (f->store, "key", NULL);
 }
 
 int

@@ -58,40 +58,36 @@ await_waiting (Gate *gate, guint n)
   g_assert_cmpuint (gate->gone, ==, 0);
 }
 
+/* @n threads wait in @waits (with a gate) until @wake lets them go. */
+static void
+check_passed (void *(*waits) (void *), guint n, void (*wake) (RookCond *))
+{
+  g_autofree pthread_t *threads = g_new (pthread_t, n);
+  Gate gate;
+
+  gate_init (&gate);
+  for (guint i = 0; i < n; i++)
+    g_assert_cmpint (pthread_create (&threads[i], NULL, waits, &gate), ==, 0);
+  await_waiting (&gate, n);
+  gate.go = TRUE;
+  wake (&gate.cond);
+  rook_mutex_unlock (&gate.lock);
+  for (guint i = 0; i < n; i++)
+    pthread_join (threads[i], NULL);
+  g_assert_cmpuint (gate.gone, ==, n);
+  gate_clear (&gate);
+}
+
 static void
 test_wait (void)
 {
-  Gate gate;
-  pthread_t thread;
-
-  gate_init (&gate);
-  g_assert_cmpint (pthread_create (&thread, NULL, pass, &gate), ==, 0);
-  await_waiting (&gate, 1);
-  gate.go = TRUE;
-  rook_cond_signal (&gate.cond);
-  rook_mutex_unlock (&gate.lock);
-  pthread_join (thread, NULL);
-  g_assert_cmpuint (gate.gone, ==, 1);
-  gate_clear (&gate);
+  check_passed (pass, 1, rook_cond_signal);
 }
 
 static void
 test_broadcast (void)
 {
-  Gate gate;
-  pthread_t threads[3];
-
-  gate_init (&gate);
-  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
-    g_assert_cmpint (pthread_create (&threads[i], NULL, pass, &gate), ==, 0);
-  await_waiting (&gate, G_N_ELEMENTS (threads));
-  gate.go = TRUE;
-  rook_cond_broadcast (&gate.cond);
-  rook_mutex_unlock (&gate.lock);
-  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
-    pthread_join (threads[i], NULL);
-  g_assert_cmpuint (gate.gone, ==, G_N_ELEMENTS (threads));
-  gate_clear (&gate);
+  check_passed (pass, 3, rook_cond_broadcast);
 }
 
 /* Whoever comes too late does not wait at all. */
@@ -125,18 +121,7 @@ pass_until (void *data)
 static void
 test_signal_before_the_moment (void)
 {
-  Gate gate;
-  pthread_t thread;
-
-  gate_init (&gate);
-  g_assert_cmpint (pthread_create (&thread, NULL, pass_until, &gate), ==, 0);
-  await_waiting (&gate, 1);
-  gate.go = TRUE;
-  rook_cond_signal (&gate.cond);
-  rook_mutex_unlock (&gate.lock);
-  pthread_join (thread, NULL);
-  g_assert_cmpuint (gate.gone, ==, 1);
-  gate_clear (&gate);
+  check_passed (pass_until, 1, rook_cond_signal);
 }
 
 static void *
