@@ -273,6 +273,16 @@ drop_segment (Slice *slice)
   return TRUE;
 }
 
+/* What was written before a sync that failed is never synced again: nothing more may come to lie behind it. */
+static void
+abandon_target (Slice *slice)
+{
+  if (slice->to == NULL)
+    return;
+  gs_segment_seal (slice->store, slice->to);
+  g_clear_pointer (&slice->store->compacting[slice->to->blob_class], gs_segment_unref);
+}
+
 static void
 spoil (Slice *slice)
 {
@@ -321,8 +331,13 @@ gs_compact (GsStore *store, gboolean *out_more, GError **error)
   if (slice.from != NULL)
     {
       ok = run_slice (&slice, out_more);
+      if (!ok)
+        abandon_target (&slice);
       if (!ok && g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
-        spoil (&slice);
+        {
+          spoil (&slice);
+          ok = slice.from->blob_class == ROOK_BLOB_CACHE; /* what a crash took of the cache is nobody's fault */
+        }
       gs_segment_unref (slice.from);
     }
   gs_reader_clear (&slice.reader);

@@ -218,6 +218,8 @@ copy_bytes (GsStore *store, int from, int to, GError **error)
   return gs_io_sync (store->io, to, "a table", error);
 }
 
+/* The bytes are synced once more by gs_writer_finish(), before CURRENT names the copy; the directory is for a copy that was
+ * not there, whose name must not come after CURRENT's. */
 gboolean
 gs_copy_clone (GsStore *store, guint from, guint to, GError **error)
 {
@@ -319,6 +321,7 @@ write_mark (GsWriter *writer, GError **error)
   return write_record (writer, key.bytes, gs_key_length (&key), value, error);
 }
 
+/* gdbm_close() syncs as well (1.23), of which its manual says nothing. */
 gboolean
 gs_writer_finish (GsWriter *writer, GError **error)
 {

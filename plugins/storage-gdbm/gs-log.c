@@ -19,6 +19,7 @@ gs_log_name (guint64 number)
   return g_strdup_printf ("log.%016" G_GINT64_MODIFIER "x", number);
 }
 
+/* Synced although a commit's own sync would do that too: then it would have to write the zeros first. */
 static gboolean
 fill (GsStore *store, int fd, guint64 from, guint64 to, const char *name, GError **error)
 {

@@ -73,8 +73,17 @@ gs_segment_write_head (GsStore *store, GsSegment *segment, guint64 first_frame, 
 
   g_strlcpy (head.store_id, store->id, sizeof head.store_id);
   gs_segment_head_encode (&head, data);
-  return gs_io_pwrite (store->io, segment->fd, data, GS_HEAD_SIZE, 0, segment->name, error)
-         && gs_io_sync (store->io, segment->fd, segment->name, error) && gs_io_sync_dir (store->io, store->dir, error);
+  return gs_io_pwrite (store->io, segment->fd, data, GS_HEAD_SIZE, 0, segment->name, error);
+}
+
+/* The file has to last before a batch names it. The head of one for mail becomes durable with the first body behind it, since
+ * no commit goes on before that is synced; bodies of the cache nobody syncs, and a file without a head would be damage. */
+static gboolean
+begin_file (GsStore *store, GsSegment *segment, GError **error)
+{
+  return gs_segment_write_head (store, segment, GS_HEAD_SIZE, error)
+         && (segment->blob_class == ROOK_BLOB_MAIL || gs_io_sync (store->io, segment->fd, segment->name, error))
+         && gs_io_sync_dir (store->io, store->dir, error);
 }
 
 static guint32
@@ -102,7 +111,7 @@ gs_segment_create (GsStore *store, RookBlobClass blob_class, guint64 size, GErro
   segment = segment_new (fd, name, number, blob_class);
   segment->writing = TRUE;
   segment->offset = GS_HEAD_SIZE;
-  if (gs_segment_reserve (store, segment, size, error) && gs_segment_write_head (store, segment, GS_HEAD_SIZE, error))
+  if (gs_segment_reserve (store, segment, size, error) && begin_file (store, segment, error))
     {
       gs_segment_add (store, segment);
       return g_steal_pointer (&segment);

@@ -149,7 +149,8 @@ write_frame (GsStore *store, guint64 id, Stage *stage, GError **error)
   return gs_io_pwrite (store->io, segment->fd, g_bytes_get_data (head, NULL), frame.head_length, stage->entry.offset,
                        segment->name, error)
          && gs_io_truncate (store->io, segment->fd, segment->offset, segment->name, error)
-         && gs_segment_write_head (store, segment, stage->entry.offset, error);
+         && gs_segment_write_head (store, segment, stage->entry.offset, error)
+         && gs_io_sync (store->io, segment->fd, segment->name, error);
 }
 
 gboolean

@@ -242,7 +242,7 @@ void gs_segment_add (GsStore *store, GsSegment *segment); /* takes a reference o
 void gs_segment_seal (GsStore *store, GsSegment *segment);
 /* The file goes; readers that hold it finish. */
 void gs_segment_remove (GsStore *store, GsSegment *segment);
-/* Its head, synced with the directory. */
+/* Its head, not synced: it is durable with the first sync of what lies behind it. */
 gboolean gs_segment_write_head (GsStore *store, GsSegment *segment, guint64 first_frame, GError **error);
 /* Room for @size bytes at the segment's end. */
 gboolean gs_segment_reserve (GsStore *store, GsSegment *segment, guint64 size, GError **error);

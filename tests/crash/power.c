@@ -28,7 +28,7 @@ typedef struct {
   GByteArray *data; /* (owned) of a file: as durable at the beginning */
 } Node;
 
-typedef enum { OP_WRITE, OP_SIZE, OP_LINK, OP_UNLINK, OP_RENAME, OP_SYNC, OP_MARK } OpKind;
+typedef enum { OP_WRITE, OP_SIZE, OP_LINK, OP_UNLINK, OP_RENAME, OP_SYNC, OP_SYNC_FAILED, OP_MARK } OpKind;
 
 typedef struct {
   OpKind kind;
@@ -63,6 +63,7 @@ static struct {
   GHashTable *names;         /* path relative to the root to node + 1 */
   guint *fds;                /* by descriptor: node + 1; 0: not ours */
   guint n_fds;
+  guint failing_sync; /* the one that fails, counted from now; 0: none */
 } now = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* --- what is where ---------------------------------------------------------------------------------------------------------- */
@@ -174,7 +175,7 @@ note (Op op)
   if (op.kind == OP_SYNC)
     g_array_append_val (instants, before);
   g_array_append_val (ops, op);
-  if (op.kind == OP_SYNC || op.kind == OP_MARK)
+  if (op.kind == OP_SYNC || op.kind == OP_SYNC_FAILED || op.kind == OP_MARK)
     g_array_append_val (instants, after);
 }
 
@@ -428,32 +429,39 @@ mkdir (const char *path, mode_t mode)
   return mkdirat (AT_FDCWD, path, mode);
 }
 
-static int
-do_sync (int fd, long number)
+static gboolean
+sync_fails (guint node)
+{
+  if (((Node *) g_ptr_array_index (now.recording->nodes, node))->is_dir || now.failing_sync == 0)
+    return FALSE;
+  return --now.failing_sync == 0;
+}
+
+/* Even while nothing is recorded: the disks that are made need to outlive no cut. */
+int
+fsync (int fd)
 {
   guint node;
   int result = 0;
 
   pthread_mutex_lock (&now.lock);
   node = node_of_fd (fd);
-  if (node != 0)
+  if (node != 0 && sync_fails (node - 1))
+    {
+      note ((Op){ .kind = OP_SYNC_FAILED, .node = node - 1 });
+      errno = EIO;
+      result = -1;
+    }
+  else if (node != 0)
     note ((Op){ .kind = OP_SYNC, .node = node - 1 });
-  else if (now.recording == NULL)
-    result = (int) syscall (number, fd);
   pthread_mutex_unlock (&now.lock);
   return result;
 }
 
 int
-fsync (int fd)
-{
-  return do_sync (fd, SYS_fsync);
-}
-
-int
 fdatasync (int fd)
 {
-  return do_sync (fd, SYS_fdatasync);
+  return fsync (fd);
 }
 
 /* --- recordings ------------------------------------------------------------------------------------------------------------------ */
@@ -508,6 +516,14 @@ power_mark (guint64 what)
   pthread_mutex_lock (&now.lock);
   if (now.recording != NULL)
     note ((Op){ .kind = OP_MARK, .mark = what });
+  pthread_mutex_unlock (&now.lock);
+}
+
+void
+power_fail_sync (guint countdown)
+{
+  pthread_mutex_lock (&now.lock);
+  now.failing_sync = countdown;
   pthread_mutex_unlock (&now.lock);
 }
 
@@ -573,6 +589,12 @@ is_name_op (const Op *op)
   return op->kind == OP_LINK || op->kind == OP_UNLINK || op->kind == OP_RENAME;
 }
 
+static gboolean
+can_be_lost (const Op *op)
+{
+  return op->kind != OP_SYNC && op->kind != OP_SYNC_FAILED && op->kind != OP_MARK;
+}
+
 /* For each operation before @end: whether a sync after it has made it durable. */
 static gboolean *
 find_durable (PowerRecording *recording, guint end)
@@ -583,8 +605,8 @@ find_durable (PowerRecording *recording, guint end)
     {
       const Op *op = &g_array_index (recording->ops, Op, i);
 
-      if (op->kind == OP_SYNC)
-        synced[op->node] = TRUE;
+      if (op->kind == OP_SYNC || op->kind == OP_SYNC_FAILED)
+        synced[op->node] = op->kind == OP_SYNC;
       else
         durable[i] = op->kind == OP_MARK || synced[is_name_op (op) ? op->dir : op->node];
     }
@@ -613,7 +635,7 @@ look_at (PowerRecording *recording, guint index)
     {
       const Op *op = &g_array_index (recording->ops, Op, i);
 
-      if (op->kind == OP_SYNC || durable[i])
+      if (!can_be_lost (op) || durable[i])
         continue;
       choice.n_pending++;
       choice.n_torn += can_tear (op);
@@ -731,6 +753,7 @@ apply (Disk *disk, const Op *op, GRand *torn)
         g_hash_table_remove (names, op->name);
       break;
     case OP_SYNC:
+    case OP_SYNC_FAILED:
     case OP_MARK:
     default:
       break;
@@ -785,8 +808,17 @@ mix (guint64 hash, const void *data, gsize length)
 {
   const guint8 *bytes = data;
 
-  for (gsize i = 0; i < length; i++)
-    hash = (hash ^ bytes[i]) * G_GUINT64_CONSTANT (1099511628211);
+  while (length > 0)
+    {
+      guint64 word = 0;
+      gsize step = MIN (length, sizeof word);
+
+      memcpy (&word, bytes, step);
+      hash = (hash ^ word) * G_GUINT64_CONSTANT (1099511628211);
+      hash ^= hash >> 32; /* what is multiplied only moves up */
+      bytes += step;
+      length -= step;
+    }
   return hash;
 }
 
@@ -852,7 +884,7 @@ power_recording_make_disk (PowerRecording *recording, guint index, guint pick, g
       const Op *op = &g_array_index (recording->ops, Op, i);
       gboolean there = durable[i];
 
-      if (op->kind != OP_SYNC && !durable[i])
+      if (can_be_lost (op) && !durable[i])
         {
           there = choice.n_pending <= FULL_SUBSETS ? subset >> pending & 1 : g_rand_double (rand) < keep;
           pending++;

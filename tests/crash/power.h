@@ -3,7 +3,8 @@
  * Power cuts. While a recording runs, every write, truncate, allocation, rename, link, unlink and sync below one directory is
  * noted in order, those of libraries too (power.c defines the C library's functions anew). Afterwards any instant of
  * the recording can be made into the disks that a power cut at that instant may leave: all that was synced is there; of
- * what was not, any part of it, writes torn at 512 bytes; names only if their directory was synced.
+ * what was not, any part of it, writes torn at 512 bytes; names only if their directory was synced. What was written before
+ * a sync that failed no later sync brings back.
  *
  * One recording at a time. Files are not mapped, links not symbolic: who does that is not recorded.
  */
@@ -19,6 +20,8 @@ typedef struct PowerRecording PowerRecording;
 void power_begin (const char *root);
 /* Notes that @what was acknowledged now. Any thread. */
 void power_mark (guint64 what);
+/* The @countdown-th sync of a file from now on fails; 0: none. Any thread. */
+void power_fail_sync (guint countdown);
 /* Frees: power_recording_free(). */
 PowerRecording *power_end (void);
 void power_recording_free (PowerRecording *recording);

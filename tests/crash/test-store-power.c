@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Power cuts of a store: what it does is recorded (power.h), and every disk that a cut may leave is opened: each batch that
- * was acknowledged must be there whole, no other half, and verify finds nothing. From the making of the store over
- * appends, patches, releases, checkpoints and compaction to its close, and again while it recovers from such a disk.
+ * was acknowledged must be there whole, none that was told to have failed, no other half, and verify finds nothing. From the
+ * making of the store over appends, streamed bodies, patches, releases, checkpoints and compaction to its close, and again
+ * while it recovers from such a disk. In every other recording syncs fail now and then.
  *
  * 2,000 different disks at least, 50,000 with --long; the number is told. Not under a sanitizer, which has its own ideas
  * of the functions that power.c stands in for.
@@ -13,6 +14,8 @@
 
 #include <string.h>
 
+#include "storage/storage-private.h"
+
 #ifndef ROOK_SANITIZED
 
 #define N_WRITERS 3
@@ -21,6 +24,7 @@ typedef struct {
   GsSettings settings;
   GHashTable *seen; /* (element-type guint64) hashes of the disks that were opened */
   guint target;
+  gboolean failing; /* while the next recording is made, syncs fail now and then */
   guint32 seed;
   char *disk; /* (owned) the directory in which disks are made */
 } Trial;
@@ -29,36 +33,67 @@ typedef struct {
   RookStore *store;
   guint writer;
   guint n_batches;
+  gboolean failing;
 } Writer;
+
+/* Up to which number a writer's batches must be there, and may be. */
+typedef struct {
+  guint64 least[N_WRITERS], most[N_WRITERS];
+} Bounds;
+
+#define MUST G_GUINT64_CONSTANT (0)
+#define MAY (G_GUINT64_CONSTANT (1) << 63)
 
 /* --- what is recorded --------------------------------------------------------------------------------------------------------- */
 
 static void
-mark (guint writer, guint64 number)
+mark (const Writer *writer, guint64 kind, guint64 number)
 {
-  power_mark ((guint64) writer << 48 | number);
+  power_mark (kind | (guint64) writer->writer << 48 | number);
+}
+
+/* A batch that has failed is not there and will not be, unless nobody knows; and when the store is open again somebody does. */
+static void
+bear_failure (const Writer *w, guint64 number, const GError *error)
+{
+  g_assert_true (w->failing);
+  if (!g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNKNOWN))
+    mark (w, MAY, number);
+  while (rook_store_get_state (w->store) != ROOK_STORE_OPEN || !rook_store_accepts (w->store))
+    g_usleep (1000);
+  mark (w, MAY, number);
 }
 
 static gpointer
 write_some (gpointer data)
 {
   const Writer *w = data;
-  guint64 first = model_last (w->store, w->writer) + 1;
-  g_autoptr (GError) error = NULL;
+  guint64 number = model_last (w->store, w->writer), end = number + w->n_batches, next_failure = number;
 
-  mark (w->writer, first - 1); /* what recovery has shown once must stay */
-  for (guint64 number = first; number < first + w->n_batches; number++)
+  mark (w, MUST, number); /* what recovery has shown once must stay */
+  mark (w, MAY, number);
+  while (number < end)
     {
-      rook_store_commit_wait (w->store, model_batch (w->store, w->writer, number), NULL, &error);
-      g_assert_no_error (error);
-      mark (w->writer, number);
+      RookBatch *batch = model_batch (w->store, w->writer, number + 1);
+      g_autoptr (GError) error = NULL;
+
+      if (w->failing && number % 7 == w->writer && number >= next_failure)
+        {
+          power_fail_sync (1 + (guint) (number % 5));
+          next_failure = number + 1; /* it is tried again */
+        }
+      mark (w, MAY, number + 1);
+      if (rook_store_commit_wait (w->store, batch, NULL, &error))
+        mark (w, MUST, ++number);
+      else
+        bear_failure (w, number, error);
     }
   return NULL;
 }
 
 /* Work of all writers, with upkeep between and beside it. */
 static void
-work (RookStore *store, guint n_batches)
+work (RookStore *store, guint n_batches, gboolean failing)
 {
   Writer writers[N_WRITERS];
   GThread *threads[N_WRITERS];
@@ -66,12 +101,13 @@ work (RookStore *store, guint n_batches)
 
   for (guint i = 0; i < N_WRITERS; i++)
     {
-      writers[i] = (Writer){ store, i, n_batches };
+      writers[i] = (Writer){ store, i, n_batches, failing };
       threads[i] = g_thread_new ("writer", write_some, &writers[i]);
     }
-  g_assert_true (rook_store_checkpoint (store, NULL));
+  g_assert_true (rook_store_checkpoint (store, NULL) || failing);
   for (guint i = 0; i < N_WRITERS; i++)
     g_thread_join (threads[i]);
+  power_fail_sync (0);
   for (guint slices = 0; more && slices < 20; slices++)
     g_assert_true (rook_store_compact (store, &more, NULL));
   g_assert_true (rook_store_checkpoint (store, NULL));
@@ -79,44 +115,49 @@ work (RookStore *store, guint n_batches)
 
 /* What happens to the store at @path, from its opening to its close. */
 static PowerRecording *
-record (const Trial *trial, const char *path, guint n_batches)
+record (Trial *trial, const char *path, guint n_batches)
 {
   RookStore *store;
 
   power_begin (path);
   store = model_open (path, &trial->settings);
-  work (store, n_batches);
+  work (store, n_batches, trial->failing);
   rook_store_close (store);
+  trial->failing = !trial->failing;
   return power_end ();
 }
 
 /* --- what is found ------------------------------------------------------------------------------------------------------------- */
 
 static void
-note_acknowledged (guint64 what, gpointer data)
+note_mark (guint64 what, gpointer data)
 {
-  guint64 *acknowledged = data, number = what & ((G_GUINT64_CONSTANT (1) << 48) - 1);
+  guint64 number = what & ((G_GUINT64_CONSTANT (1) << 48) - 1);
+  guint writer = (guint) ((what & ~MAY) >> 48);
+  Bounds *bounds = data;
 
-  acknowledged[what >> 48] = MAX (acknowledged[what >> 48], number);
+  if (what & MAY)
+    bounds->most[writer] = number;
+  else
+    bounds->least[writer] = number;
 }
 
-/* Opens the disk and looks at everything on it. @before: what was acknowledged before the recording began. */
+/* Opens the disk and looks at everything on it. @before: what held before the recording began. */
 static void
-check_disk (const Trial *trial, PowerRecording *recording, guint instant, const guint64 *before)
+check_disk (const Trial *trial, PowerRecording *recording, guint instant, const Bounds *before)
 {
-  guint64 acknowledged[N_WRITERS];
+  Bounds bounds = *before;
   RookStore *store;
 
-  memcpy (acknowledged, before, sizeof acknowledged);
-  power_recording_foreach_mark (recording, instant, note_acknowledged, acknowledged);
+  power_recording_foreach_mark (recording, instant, note_mark, &bounds);
   store = model_open (trial->disk, &trial->settings);
-  model_check (store, N_WRITERS, acknowledged, 1);
+  model_check (store, N_WRITERS, bounds.least, bounds.most);
   rook_store_close (store);
 }
 
 /* Makes one disk of @recording by the test's random numbers and, unless it was there before, checks it. Returns: instant. */
 static guint
-try_disk (Trial *trial, PowerRecording *recording, const guint64 *before)
+try_disk (Trial *trial, PowerRecording *recording, const Bounds *before)
 {
   guint instant = (guint) g_test_rand_int_range (0, (gint32) power_recording_count_instants (recording));
   guint pick = (guint) g_test_rand_int_range (0, (gint32) power_recording_count_disks (recording, instant));
@@ -131,7 +172,7 @@ try_disk (Trial *trial, PowerRecording *recording, const guint64 *before)
 }
 
 static void
-try_disks (Trial *trial, PowerRecording *recording, const guint64 *before, guint n)
+try_disks (Trial *trial, PowerRecording *recording, const Bounds *before, guint n)
 {
   guint end = g_hash_table_size (trial->seen) + n;
 
@@ -146,14 +187,14 @@ cut_recovery (Trial *trial, PowerRecording *recording, guint n)
   g_autofree char *path = g_dir_make_tmp ("rook-power-XXXXXX", NULL);
   guint instant = (guint) g_test_rand_int_range (0, (gint32) power_recording_count_instants (recording));
   guint pick = (guint) g_test_rand_int_range (0, (gint32) power_recording_count_disks (recording, instant));
-  guint64 before[N_WRITERS] = { 0 };
+  Bounds before = { { 0 }, { 0 } };
   g_autoptr (PowerRecording) again = NULL;
 
   power_recording_make_disk (recording, instant, pick, trial->seed, path);
-  power_recording_foreach_mark (recording, instant, note_acknowledged, before);
+  power_recording_foreach_mark (recording, instant, note_mark, &before);
   g_test_message ("recovery of instant %u, disk %u", instant, pick);
   again = record (trial, path, 4);
-  try_disks (trial, again, before, n);
+  try_disks (trial, again, &before, n);
   model_remove (path);
 }
 
@@ -171,7 +212,7 @@ static void
 test_power_cut (void)
 {
   Trial trial = trial_new ();
-  const guint64 nothing[N_WRITERS] = { 0 };
+  const Bounds nothing = { { 0 }, { 0 } };
   gint64 end = test_budget_end (1);
 
   while (g_hash_table_size (trial.seen) < trial.target || g_get_monotonic_time () < end)
@@ -180,7 +221,7 @@ test_power_cut (void)
       g_autoptr (PowerRecording) recording = record (&trial, path, 30);
 
       model_remove (path);
-      try_disks (&trial, recording, nothing, 300);
+      try_disks (&trial, recording, &nothing, 300);
       for (guint i = 0; i < 6; i++)
         cut_recovery (&trial, recording, 50);
     }
