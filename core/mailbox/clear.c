@@ -20,14 +20,21 @@ clearing_free (Clearing *clearing)
   g_free (clearing);
 }
 
-static void
-give_up (Clearing *clearing, const GError *error)
+/* Whether the last step went well and there may be another: else it is over, and the next start goes on with it. */
+static gboolean
+may_go_on (Clearing *clearing, const GError *error)
 {
-  g_autoptr (GError) ours G_GNUC_UNUSED = rook_mail_error_from_store (clearing->mail, error);
+  if (error == NULL && !rook_mail_is_closing (clearing->mail))
+    return TRUE;
+  if (error != NULL)
+    {
+      g_autoptr (GError) ours G_GNUC_UNUSED = rook_mail_error_from_store (clearing->mail, error);
 
-  rook_log_event (rook_server_get_log (clearing->mail->server), ROOK_LOG_WARNING, "mailbox.clear-later", "id",
-                  clearing->id, "reason", ours->message, NULL);
+      rook_log_event (rook_server_get_log (clearing->mail->server), ROOK_LOG_WARNING, "mailbox.clear-later", "id",
+                      clearing->id, "reason", ours->message, NULL);
+    }
   clearing_free (clearing);
+  return FALSE;
 }
 
 static void read_page (Clearing *clearing);
@@ -36,9 +43,7 @@ static void
 all_cleared (guint64 position, const GError *error, gpointer data)
 {
   (void) position;
-  if (error != NULL)
-    give_up (data, error);
-  else
+  if (may_go_on (data, error))
     clearing_free (data);
 }
 
@@ -60,9 +65,7 @@ page_cleared (guint64 position, const GError *error, gpointer data)
   Clearing *clearing = data;
 
   (void) position;
-  if (error != NULL)
-    give_up (clearing, error);
-  else
+  if (may_go_on (clearing, error))
     read_page (clearing);
 }
 
@@ -75,11 +78,8 @@ page_read (GBytes *value, const GError *error, gpointer data)
   g_autoptr (GBytes) key = rook_page_key (clearing->id, --clearing->left);
   RookBatch *batch;
 
-  if (error != NULL)
-    {
-      give_up (clearing, error);
-      return;
-    }
+  if (!may_go_on (clearing, error))
+    return;
   batch = rook_batch_new (clearing->store);
   for (guint i = 0; page != NULL && i < page->n; i++)
     {
@@ -115,11 +115,8 @@ header_read (GBytes *value, const GError *error, gpointer data)
   Clearing *clearing = data;
   RookHeader header;
 
-  if (error != NULL)
-    {
-      give_up (clearing, error);
-      return;
-    }
+  if (!may_go_on (clearing, error))
+    return;
   if (value != NULL && rook_header_decode (value, &header))
     {
       clearing->n_records = header.n_records;
@@ -136,9 +133,7 @@ barrier_passed (guint64 position, const GError *error, gpointer data)
   g_autoptr (GBytes) key = rook_bytes_of_text (clearing->id);
 
   (void) position;
-  if (error != NULL)
-    give_up (clearing, error);
-  else
+  if (may_go_on (clearing, error))
     rook_store_get (clearing->store, ROOK_PART_HEADERS, key, header_read, clearing);
 }
 

@@ -105,6 +105,14 @@ rook_mail_end_blocking (RookMail *mail)
     rook_cond_broadcast (&mail->unblocked);
 }
 
+gboolean
+rook_mail_is_closing (RookMail *mail)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+
+  return mail->closing;
+}
+
 /* Lets go of what nobody uses. */
 static void
 drop_idle (RookMail *mail)
@@ -168,6 +176,7 @@ rook_mail_close_stores (RookMail *mail)
   for (guint i = 0; i < mail->partitions->len; i++)
     close_published (&((RookPartition *) g_ptr_array_index (mail->partitions, i))->store);
   close_published (&mail->state);
+  rook_loop_settle (rook_server_get_loop (mail->server)); /* what they still answered finds us here */
 }
 
 void

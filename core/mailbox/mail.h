@@ -158,6 +158,8 @@ void rook_mail_publish (RookMail *mail, RookEventType type, const RookEntry *ent
 RookPosition rook_mail_begin_position (RookMail *mail);
 void rook_mail_end_position (RookMail *mail, RookPosition position);
 
+/* Stores are closed soon: who does something of its own accord stops. Any thread. */
+gboolean rook_mail_is_closing (RookMail *mail);
 /* Around work on a pool thread that uses the stores: closing waits for its end. %FALSE: closing already. */
 gboolean rook_mail_begin_blocking (RookMail *mail);
 void rook_mail_end_blocking (RookMail *mail);

@@ -347,6 +347,23 @@ test_delete (void)
   g_assert_false (rook_mail_exists (f->mail, "user/alice/x/y"));
 }
 
+/* What was being cleared away when the server stopped is cleared by the next start. */
+static void
+test_stop_while_clearing (void)
+{
+  g_autoptr (Fixture) f = fixture_new (NULL);
+
+  must_create (f, f->alice, "user/alice/x");
+  for (guint i = 0; i < 2; i++)
+    {
+      rook_memory_disk_hold (fixture_disk (f, "default"), TRUE);
+      if (i == 0)
+        g_assert_cmpint (delete (f, f->alice, "user/alice/x"), ==, -1);
+      fixture_restart (f);
+      assert_list (f, f->alice, "user/alice");
+    }
+}
+
 static void
 test_uidvalidity_grows (void)
 {
@@ -623,6 +640,7 @@ main (int argc, char **argv)
   ADD ("create/at-once", test_create_at_once);
   ADD ("create/uidvalidity-grows", test_uidvalidity_grows);
   ADD ("delete/rights-and-inbox", test_delete);
+  ADD ("delete/stop-while-clearing", test_stop_while_clearing);
   ADD ("rename/tree", test_rename);
   ADD ("rename/inbox", test_rename_inbox);
   ADD ("rename/user", test_rename_user);
