@@ -180,6 +180,7 @@ rook_plugin_add_password_checker (RookPlugin *self, const RookPasswordChecker *c
 
   g_return_val_if_fail (checker != NULL, FALSE);
   if (!rook_plugin_may_register (self, "password checker", error)
+      || (checker->name != NULL && !rook_plugin_check_offer (self, ROOK_OFFER_CHECKER, checker->name, error))
       || !rook_auth_checkers_add (auth->checkers, checker, data, self, error))
     return FALSE;
   registration = g_new0 (Registration, 1);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/config-private.h"
 #include "daemon/load.h"
 #include "daemon/notify.h"
 #include "daemon/ownership.h"
@@ -192,7 +193,9 @@ warn_of_reload (RookServer *server)
 static gboolean
 open_for_business (RookServer *server, RookPluginPlan *plan, GError **error)
 {
-  if (!rook_plugins_start (server->plugins, plan, error) || !rook_services_open (server, error))
+  /* Bound again: the ports that only plugins know. */
+  if (!rook_plugins_start (server->plugins, plan, error) || !rook_services_bind (server, error)
+      || !rook_services_open (server, error))
     return FALSE;
   rook_services_listen (server);
   return TRUE;
@@ -228,13 +231,15 @@ static gboolean
 run_services (Life *life, const RookPrivileges *privileges, RookPluginPlan *plan, GError **error)
 {
   RookServer *server = life->server;
+  g_autoptr (GPtrArray) warnings = rook_config_mistakes_new ();
 
+  rook_daemon_warn (server, server->config, plan, warnings);
   rook_timer_init (&life->timer, rook_loop_get_main_worker (server->loop), look_at_sessions, life);
   rook_plugins_add_verbs (server->plugins);
   life->reload = rook_reload_new (server);
   if (become_user (server, privileges, error) && open_for_business (server, plan, error))
     {
-      rook_daemon_log_warnings (server, server->config);
+      rook_daemon_log_warnings (server, warnings);
       if (privileges->root)
         warn_of_reload (server);
       serve (life);

@@ -6,6 +6,7 @@
 
 #include "config/config-private.h"
 #include "daemon/ownership.h"
+#include "mailbox/mailbox-private.h"
 
 /* Without a file that can't be read everything that it says is missing: what would be said of that are consequences. */
 static gboolean
@@ -36,19 +37,27 @@ rook_daemon_load (const char *path, RookServer *running, const char *const *forc
 }
 
 void
+rook_daemon_warn (RookServer *running, RookConfig *config, RookPluginPlan *plan, GPtrArray *warnings)
+{
+  static const char *const checkers[] = { "saslauthd", "sasldb", NULL };
+  static const char *const jobs[] = { ROOK_MAIL_JOB, NULL };
+
+  rook_plugin_plan_check_names (plan, checkers, jobs, warnings);
+  rook_services_warn (running, config, warnings);
+}
+
+void
 rook_daemon_check_all (RookServer *running, RookConfig *config, RookPluginPlan *plan, GPtrArray *mistakes)
 {
   rook_plugin_plan_check (plan, NULL, mistakes);
   rook_plugin_plan_check_listeners (plan, mistakes);
-  rook_services_warn (running, config, mistakes);
+  rook_plugin_plan_check_stores (plan, mistakes);
+  rook_daemon_warn (running, config, plan, mistakes);
 }
 
 void
-rook_daemon_log_warnings (RookServer *server, RookConfig *config)
+rook_daemon_log_warnings (RookServer *server, GPtrArray *warnings)
 {
-  g_autoptr (GPtrArray) warnings = rook_config_mistakes_new ();
-
-  rook_services_warn (server, config, warnings);
   for (guint i = 0; i < warnings->len; i++)
     {
       g_autofree char *line = rook_config_mistake_to_string (g_ptr_array_index (warnings, i));

@@ -24,8 +24,10 @@ RookConfig *rook_daemon_load (const char *path, RookServer *running, const char 
 
 /* The rest, which --check-config tells: what is wrong with plugins, and what a server starts with all the same. */
 void rook_daemon_check_all (RookServer *running, RookConfig *config, RookPluginPlan *plan, GPtrArray *mistakes);
-/* Logs the latter. @config is in force. */
-void rook_daemon_log_warnings (RookServer *server, RookConfig *config);
+/* Adds the latter alone, but for what is logged anyway when it turns out: listeners that nobody serves, stores that nobody
+ * opens. */
+void rook_daemon_warn (RookServer *running, RookConfig *config, RookPluginPlan *plan, GPtrArray *warnings);
+void rook_daemon_log_warnings (RookServer *server, GPtrArray *warnings);
 
 /* Adds a mistake for each key, or group, that has changed and can't change in a running server. */
 void rook_daemon_check_restart (RookConfig *before, RookConfig *after, GPtrArray *mistakes);

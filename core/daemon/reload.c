@@ -27,6 +27,7 @@ struct RookReload {
   GPtrArray *force;     /* (element-type utf8) (owned) what the administrator said since the last plain reload */
   GPtrArray *asked;     /* (element-type utf8) (owned) (nullable) the same, if the current request succeeds */
   RookConfig *config;   /* (owned) (nullable) the new one */
+  GPtrArray *warnings;  /* (element-type RookConfigMistake) (owned) (nullable) of the new one, if it comes into force */
   GPtrArray *listeners; /* (element-type utf8) (owned) (nullable) what becomes of them */
   gboolean closed;
   RookFunc idle;
@@ -50,6 +51,7 @@ finish (RookReload *reload)
   g_clear_pointer (&reload->config, rook_config_unref);
   g_clear_pointer (&reload->asked, g_ptr_array_unref);
   g_clear_pointer (&reload->listeners, g_ptr_array_unref);
+  g_clear_pointer (&reload->warnings, g_ptr_array_unref);
   g_clear_pointer (&reload->current, request_free);
   if (!reload->closed)
     rook_notify ("READY=1\nSTATUS=Serving");
@@ -130,7 +132,7 @@ on_changed (GPtrArray *changes, const GError *error, gpointer data)
       g_clear_pointer (&reload->force, g_ptr_array_unref);
       reload->force = g_steal_pointer (&reload->asked);
       rook_services_reconfigure (reload->server, reload->config);
-      rook_daemon_log_warnings (reload->server, reload->config);
+      rook_daemon_log_warnings (reload->server, reload->warnings);
       g_ptr_array_extend_and_steal (changes, g_steal_pointer (&reload->listeners));
       succeed (reload, changes);
       return;
@@ -194,6 +196,8 @@ run (RookReload *reload)
       fail (reload, mistakes, NULL);
       return;
     }
+  reload->warnings = rook_config_mistakes_new ();
+  rook_daemon_warn (server, reload->config, plan, reload->warnings);
   reload->listeners = g_ptr_array_new_with_free_func (g_free);
   rook_net_describe_changes (server->config, reload->config, reload->listeners);
   deadline =

@@ -14,6 +14,9 @@ void rook_directory_free (RookDirectoryService *service);
 /* @config is in force now: "here" is the answer again once it has dropped whoever answered otherwise. Main worker. */
 void rook_directory_reconfigure (RookDirectoryService *service, RookConfig *config);
 
+/* A plugin that provides the directory is about to start: until it does, nobody can be asked. Main worker. */
+void rook_directory_expect (RookDirectoryService *service, const char *plugin);
+
 /* Every mailbox is here, and nobody else need agree. */
 extern const RookDirectory rook_local_directory;
 /* Nobody can be asked. */

@@ -121,9 +121,17 @@ rook_directory_reconfigure (RookDirectoryService *service, RookConfig *config)
   gboolean alone;
 
   rook_directory_owners_keep_wanted (service->owners, config);
-  alone = rook_directory_owners_is_empty (service->owners);
+  alone = rook_directory_owners_is_empty (service->owners) && !rook_plugin_wants_directory (config);
   if (!service->taken)
     put_in_force (service, source_new (alone ? &rook_local_directory : &rook_absent_directory, NULL, NULL), FALSE);
+}
+
+void
+rook_directory_expect (RookDirectoryService *service, const char *plugin)
+{
+  rook_directory_owners_add (service->owners, plugin);
+  if (!service->taken)
+    put_in_force (service, source_new (&rook_absent_directory, NULL, NULL), FALSE);
 }
 
 RookDirectoryService *

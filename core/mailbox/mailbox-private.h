@@ -10,6 +10,8 @@
 
 G_BEGIN_DECLS
 
+#define ROOK_MAIL_JOB "forget-deliveries" /* the service's own */
+
 /* [mailbox], [partition NAME] */
 extern const RookConfigSchema rook_mail_schemas[];
 

@@ -126,7 +126,7 @@ run_prune (gpointer data, RookJobRun *run)
 }
 
 static const RookJob prune_job = { .struct_size = sizeof (RookJob),
-                                   .name = "forget-deliveries",
+                                   .name = ROOK_MAIL_JOB,
                                    .summary = "Forgets deliveries that are too old to be duplicated.",
                                    .when = "daily 04:10",
                                    .run = run_prune };

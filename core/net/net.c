@@ -113,12 +113,8 @@ rook_plugin_add_protocol (RookPlugin *self, const RookProtocol *protocol, gpoint
 
   if (!rook_plugin_may_register (self, "a protocol", error) || !check_protocol (net, protocol, error))
     return FALSE;
-  if (!rook_plugin_lists_protocol (self, protocol->name))
-    {
-      g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT,
-                   "protocol %s: its descriptor's .protocols does not name it", protocol->name);
-      return FALSE;
-    }
+  if (!rook_plugin_check_offer (self, ROOK_OFFER_PROTOCOL, protocol->name, error))
+    return FALSE;
   entry = rook_net_add_protocol (net, protocol, data);
   entry->plugin = self;
   rook_plugin_on_drain (self, protocol_drain, protocol_abort, entry);
@@ -493,6 +489,7 @@ rook_net_free (RookNet *net)
   g_free (net);
 }
 
+/* Sockets that are bound are left as they are. */
 gboolean
 rook_net_bind (RookNet *net, GError **error)
 {

@@ -8,6 +8,7 @@ core_libcore_la_SOURCES += \
 	%D%/elf.h \
 	%D%/interface.c \
 	%D%/module.c \
+	%D%/offers.c \
 	%D%/order.c \
 	%D%/plan.c \
 	%D%/plugin.c \

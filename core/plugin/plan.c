@@ -20,6 +20,13 @@ static const RookConfigKey common_keys[] = {
     .default_value = "false",
     .change = ROOK_CONFIG_LIVE,
     .help = "Whether the server refuses to start without this plugin. Otherwise whatever does not need it runs." },
+  { .name = "provides-directory",
+    .type = ROOK_CONFIG_BOOLEAN,
+    .default_value = "false",
+    .change = ROOK_CONFIG_LIVE,
+    .help =
+        "That this plugin says where mailboxes live. Known by itself once its module has been loaded; said here, no "
+        "mailbox is taken for a local one even if that fails." },
   { .name = "module",
     .type = ROOK_CONFIG_STRING,
     .min = 1,
@@ -202,75 +209,27 @@ fill_item (RookPlanItem *item, RookPlugins *plugins, RookConfig *config, RookCon
     rook_config_leave_unchecked (config, group);
 }
 
-/* One built for ABI 1.0 can't say. */
-static gboolean
-names_protocols (const RookModule *module)
-{
-  return ROOK_STRUCT_HAS (module->descriptor, RookPluginDescriptor, protocols);
-}
-
-gboolean
-rook_plugin_lists_protocol (RookPlugin *self, const char *protocol)
-{
-  const char *const *protocols;
-
-  if (!names_protocols (self->module))
-    return TRUE;
-  protocols = self->module->descriptor->protocols;
-  return protocols != NULL && g_strv_contains (protocols, protocol);
-}
-
-/* (nullable) (element-type utf8) (transfer container) Of all enabled plugins; %NULL if one can't say, or be loaded. */
-static GPtrArray *
-collect_protocols (RookPluginPlan *plan)
-{
-  g_autoptr (GPtrArray) offered = g_ptr_array_new ();
-
-  for (guint i = 0; i < plan->items->len; i++)
-    {
-      const RookPlanItem *item = g_ptr_array_index (plan->items, i);
-      const char *const *protocols;
-
-      if (!item->enabled)
-        continue;
-      if (item->module == NULL || !names_protocols (item->module))
-        return NULL;
-      protocols = item->module->descriptor->protocols;
-      for (guint j = 0; protocols != NULL && protocols[j] != NULL; j++)
-        g_ptr_array_add (offered, (gpointer) protocols[j]);
-    }
-  return g_steal_pointer (&offered);
-}
-
-void
-rook_plugin_plan_check_listeners (RookPluginPlan *plan, GPtrArray *mistakes)
-{
-  g_autoptr (GPtrArray) offered = collect_protocols (plan);
-  g_autoptr (GPtrArray) groups = rook_config_get_instances (plan->config, "listener");
-
-  for (guint i = 0; offered != NULL && i < groups->len; i++)
-    {
-      RookConfigGroup *group = g_ptr_array_index (groups, i);
-      const char *protocol = rook_config_group_get_string (group, "protocol");
-      g_autofree char *quoted = protocol != NULL ? rook_config_quote (protocol) : NULL;
-      const char *likely;
-
-      if (protocol == NULL || !rook_config_group_get_boolean (group, "enabled")
-          || g_ptr_array_find_with_equal_func (offered, protocol, g_str_equal, NULL))
-        continue;
-      likely = rook_config_suggest (protocol, (const char *const *) offered->pdata, offered->len);
-      rook_config_add_mistake (mistakes, group, "protocol", ROOK_CONFIG_ERROR_UNKNOWN,
-                               "no enabled plugin offers %s%s%s%s", quoted, likely != NULL ? "; did you mean \"" : "",
-                               likely != NULL ? likely : "", likely != NULL ? "\"?" : "");
-    }
-}
-
 gboolean
 rook_plugin_is_wanted (RookConfig *config, const char *name)
 {
   RookConfigGroup *group = rook_config_get_group (config, "plugin", name);
 
   return group != NULL && peek_boolean (group, "enabled", TRUE);
+}
+
+gboolean
+rook_plugin_wants_directory (RookConfig *config)
+{
+  g_autoptr (GPtrArray) groups = rook_config_get_instances (config, "plugin");
+
+  for (guint i = 0; i < groups->len; i++)
+    {
+      RookConfigGroup *group = g_ptr_array_index (groups, i);
+
+      if (peek_boolean (group, "enabled", TRUE) && peek_boolean (group, "provides-directory", FALSE))
+        return TRUE;
+    }
+  return FALSE;
 }
 
 RookPluginPlan *

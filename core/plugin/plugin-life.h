@@ -23,6 +23,8 @@ typedef struct {
 /* Errors: %ROOK_PLUGIN_ERROR_LOAD, _ABI, _CONTRACT; the message begins with the path. */
 RookModule *rook_module_open (const char *directory, const char *name, GError **error);
 RookModule *rook_module_new_static (const RookPluginDescriptor *descriptor, GError **error);
+/* Whether it is one that registers a directory. */
+gboolean rook_plugin_is_directory (const RookPluginDescriptor *descriptor);
 RookModule *rook_module_ref (RookModule *module);
 /* The last one closes it: nothing of it may be running or referred to. */
 void rook_module_unref (RookModule *module);

@@ -52,11 +52,22 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookPluginPlan, rook_plugin_plan_free)
  * @except (nullable) and not required. */
 void rook_plugin_plan_check (RookPluginPlan *plan, const char *const *except, GPtrArray *mistakes);
 
-/* Whether @protocol is among those that the descriptor of @self lists; one built for ABI 1.0 has no such list. */
-gboolean rook_plugin_lists_protocol (RookPlugin *self, const char *protocol);
+/* What plugins offer by name, and list in their descriptors. */
+typedef enum { ROOK_OFFER_PROTOCOL, ROOK_OFFER_STORAGE, ROOK_OFFER_CHECKER, ROOK_OFFER_JOB } RookOffer;
+/* Whether @name is among those that the descriptor of @self lists; one built for an older ABI has no such list. Errors:
+ * %ROOK_PLUGIN_ERROR_CONTRACT. */
+gboolean rook_plugin_check_offer (RookPlugin *self, RookOffer offer, const char *name, GError **error);
 /* Adds a mistake for each enabled [listener NAME] whose protocol no plugin of the plan offers; none if a plugin of the plan
  * can't be loaded or can't say, which may be the one. */
 void rook_plugin_plan_check_listeners (RookPluginPlan *plan, GPtrArray *mistakes);
+/* The same of storage backends, where there are partitions. */
+void rook_plugin_plan_check_stores (RookPluginPlan *plan, GPtrArray *mistakes);
+/* The same of auth/backend and [job NAME], @own_checkers and @own_jobs being the core's; and of plugins that need a partition
+ * where there is none. */
+void rook_plugin_plan_check_names (RookPluginPlan *plan, const char *const *own_checkers, const char *const *own_jobs,
+                                   GPtrArray *mistakes);
+/* Whether the files of @config say of a plugin they want that it provides the directory. */
+gboolean rook_plugin_wants_directory (RookConfig *config);
 /* Whether the files of @config want that plugin to run. */
 gboolean rook_plugin_is_wanted (RookConfig *config, const char *name);
 

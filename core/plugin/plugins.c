@@ -5,6 +5,8 @@
  */
 #include "plugin/plugin-life.h"
 
+#include "directory/directory-private.h"
+
 static void
 interface_free (gpointer data)
 {
@@ -210,6 +212,10 @@ rook_plugins_add (RookPlugins *self, RookPluginPlan *plan, const RookPlanItem *i
 
   plugin->required = item->required;
   g_ptr_array_add (self->current, plugin);
+  /* Even if nothing comes of it: then nobody can say where mailboxes are. */
+  if (item->module != NULL && item->enabled && rook_plugin_is_directory (item->module->descriptor)
+      && rook_server_get_directory (self->server) != NULL)
+    rook_directory_expect (rook_server_get_directory (self->server), item->name);
   if (item->module != NULL)
     {
       plugin->version = g_strdup (item->module->descriptor->version);

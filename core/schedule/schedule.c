@@ -435,6 +435,8 @@ rook_plugin_add_job (RookPlugin *self, const RookJob *job, gpointer data, GError
           "%s: needs struct_size, a name of lower case letters, digits and -, a summary, a time and a function", what);
       return FALSE;
     }
+  if (!rook_plugin_check_offer (self, ROOK_OFFER_JOB, job->name, error))
+    return FALSE;
   if (rook_schedule_find (schedule, job->name) != NULL)
     {
       g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT, "%s: is there already", what);

@@ -26,6 +26,7 @@ rook_plugin_add_storage (RookPlugin *self, const RookStorageBackend *backend, gp
   Registration *registration;
 
   if (!rook_plugin_may_register (self, "a storage backend", error)
+      || (backend->name != NULL && !rook_plugin_check_offer (self, ROOK_OFFER_STORAGE, backend->name, error))
       || !rook_storage_add (storage, self, backend, data, error))
     return FALSE;
   registration = g_new (Registration, 1);

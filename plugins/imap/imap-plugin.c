@@ -26,5 +26,5 @@ static const char *const provides[] = { ROOK_IMAP_INTERFACE, NULL };
 static const char *const protocols[] = { "imap", NULL };
 
 ROOK_PLUGIN_DEFINE (.name = "imap", .summary = "Mail access by IMAP4rev1 (RFC 3501)", .version = PACKAGE_VERSION,
-                    .license = "LGPL-2.1-or-later", .provides = provides, .protocols = protocols, .keys = imap_keys,
-                    .init = imap_init, .reconfigure = imap_plugin_reconfigure)
+                    .license = "LGPL-2.1-or-later", .provides = provides, .protocols = protocols, .needs_store = TRUE,
+                    .keys = imap_keys, .init = imap_init, .reconfigure = imap_plugin_reconfigure)

@@ -24,5 +24,5 @@ lmtp_plugin_reconfigure (RookPlugin *self, RookConfigGroup *config)
 static const char *const protocols[] = { "lmtp", NULL };
 
 ROOK_PLUGIN_DEFINE (.name = "lmtp", .summary = "Mail delivery by LMTP (RFC 2033)", .version = PACKAGE_VERSION,
-                    .license = "LGPL-2.1-or-later", .protocols = protocols, .keys = lmtp_keys, .init = lmtp_init,
-                    .reconfigure = lmtp_plugin_reconfigure)
+                    .license = "LGPL-2.1-or-later", .protocols = protocols, .needs_store = TRUE, .keys = lmtp_keys,
+                    .init = lmtp_init, .reconfigure = lmtp_plugin_reconfigure)

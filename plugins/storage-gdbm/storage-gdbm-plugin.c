@@ -13,6 +13,8 @@ storage_gdbm_init (RookPlugin *self, RookConfigGroup *config, GError **error)
   return rook_plugin_add_storage (self, &gs_backend, settings, error);
 }
 
+static const char *const storages[] = { "gdbm", NULL };
+
 ROOK_PLUGIN_DEFINE (.name = "storage-gdbm", .summary = "The embedded store: a log, segments and GDBM tables",
-                    .version = PACKAGE_VERSION, .license = "GPL-3.0-or-later", .keys = gs_keys,
+                    .version = PACKAGE_VERSION, .license = "GPL-3.0-or-later", .storages = storages, .keys = gs_keys,
                     .init = storage_gdbm_init)

@@ -44,6 +44,42 @@ def test_mechanisms_that_the_backend_can_not_do_are_a_mistake(server):
     assert check(server, {"auth": {"backend": "saslauthd", "mechanisms": ["SCRAM-SHA-256", "PLAIN"]}}) == (0, {})
 
 
+@pytest.mark.skipif(not HAS_MAIL, reason="built without mail")
+def test_what_nobody_offers_is_told(server):
+    status, said = check(server, {
+        "auth": {"backend": "ldap"}, "mailbox": {"storage": "foo"}, "job forget-delivery": {"when": "never"},
+        "job forget-deliveries": {"when": "never"},
+        "partition second": {"path": server.directory / "second", "storage": "gbdm"}})
+    assert status == 1
+    assert said == {
+        "backend=ldap": ['[auth] backend: no enabled plugin offers password checker "ldap"'],
+        "storage=foo": ['[mailbox] storage: no enabled plugin offers storage backend "foo"'],
+        "storage=gbdm": ['[partition second] storage: no enabled plugin offers storage backend "gbdm"; did you mean "gdbm"?'],
+        "[job forget-delivery]": ['[job forget-delivery] no enabled plugin offers job "forget-delivery"; '
+                                  'did you mean "forget-deliveries"?'],
+    }
+
+
+@pytest.mark.skipif(not HAS_MAIL, reason="built without mail")
+def test_mail_without_a_place_or_a_store_is_told(server):
+    status, said = check(server, {"partition default": None})
+    assert status == 1 and set(said) == {"[plugin imap]", "[plugin lmtp]"}
+    assert said["[plugin lmtp]"][0].startswith("[plugin lmtp] serves mail, and there is no place for any: write a [partition")
+    status, said = check(server, {"plugin storage-gdbm": None})
+    assert (status, said) == (1, {"[partition default]": [
+        '[partition default] storage: no enabled plugin offers storage backend "gdbm"']})
+
+
+def test_start_warns_of_what_nobody_offers_and_serves(server):
+    server.prepare()
+    server.configure({"auth": {"backend": "ldap"}})
+    server.start()
+    server.wait_log(r'warning config\.warning reason=.*no enabled plugin offers password checker ."ldap')
+    server.reload({"auth": {"backend": "sasldb"}})
+    server.reload({"auth": {"backend": "ldapp"}})
+    server.wait_log(r'warning config\.warning reason=.*password checker ."ldapp')
+
+
 def test_key_that_stands_twice_in_a_file_is_a_mistake(server):
     server.prepare()
     text = server.config_path.read_text()

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from rookery_harness import SLOW, child_environment, programs
+from rookery_harness import BUILD, SLOW, child_environment, programs
 from rookery_wire import Wire
 
 # A server that has no mail to keep.
@@ -215,6 +215,35 @@ def test_port_in_use_refuses_the_start_and_is_named(make_server):
         done = run_once(server)
     assert done.returncode == 3
     assert f"127.0.0.1:{port}" in done.stderr
+
+
+@pytest.mark.skipif(not (BUILD / "plugins/lmtp.la").exists(), reason="built without LMTP")
+def test_port_that_only_the_plugin_knows_refuses_the_start_if_it_cannot_be_bound(make_server):
+    server = make_server(start=False, plugins=["lmtp"], config={
+        **BARE, "listener lmtp": {"protocol": "lmtp", "address": "127.0.0.1", "tls": "none"}})
+    with socket.socket() as taken:
+        with contextlib.suppress(PermissionError):  # then the server may not have port 24 either
+            taken.bind(("127.0.0.1", 24))
+            taken.listen()
+        done = run_once(server)
+    assert done.returncode == 3
+    assert "[listener lmtp] address: 127.0.0.1:lmtp (lmtp): can't bind" in done.stderr
+
+
+@pytest.mark.skipif(not (BUILD / "plugins/lmtp.la").exists(), reason="built without LMTP")
+def test_mailboxes_are_nowhere_while_the_plugin_that_knows_does_not_run(make_server):
+    server = make_server({"plugin nosuch": {"provides-directory": True}})
+    with Wire(server.path("lmtp")) as wire:
+        wire.expect(r"220 .*")
+        wire.send("LHLO test")
+        while not wire.line().startswith(b"250 "):
+            pass
+        wire.send("MAIL FROM:<>")
+        wire.expect(r"250 .*")
+        wire.send("RCPT TO:<alice>")
+        wire.expect(r"451 .*")
+    server.reload({})
+    server.deliver("Subject: here\n\nHello\n", "alice")
 
 
 def test_storm_of_signals_is_a_reload_or_two(make_server, free_port_number):

@@ -479,6 +479,8 @@ site_fini (RookPlugin *self)
   g_free (checker);
 }
 
+static const char *const site_checkers[] = { "site", NULL };
+
 static const RookPluginDescriptor site_plugin = { .struct_size = sizeof (RookPluginDescriptor),
                                                   .abi_major = ROOK_ABI_MAJOR,
                                                   .abi_minor = ROOK_ABI_MINOR,
@@ -486,6 +488,7 @@ static const RookPluginDescriptor site_plugin = { .struct_size = sizeof (RookPlu
                                                   .summary = "Checks passwords",
                                                   .version = "1",
                                                   .license = "LGPL-2.1-or-later",
+                                                  .checkers = site_checkers,
                                                   .init = site_init,
                                                   .fini = site_fini };
 

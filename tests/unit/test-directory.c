@@ -409,6 +409,27 @@ test_failed (Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
   g_assert_cmpint (locate (fixture, "user/alice")->code, ==, ROOK_DIRECTORY_ERROR_UNAVAILABLE);
 }
 
+static gboolean
+early_init (G_GNUC_UNUSED RookPlugin *self, G_GNUC_UNUSED RookConfigGroup *config, GError **error)
+{
+  g_set_error (error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_INIT, "no network yet");
+  return FALSE;
+}
+
+/* One that says it is a directory and never got so far: on a fresh server too, "here" is not the answer. */
+static void
+test_failed_early (Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
+{
+  RookPluginDescriptor early_plugin = PLUGIN ("early");
+  g_autoptr (GError) error = NULL;
+
+  early_plugin.init = early_init;
+  early_plugin.is_directory = TRUE;
+  g_assert_null (rook_plugins_add_static (rook_server_get_plugins (fixture->server), &early_plugin, NULL, &error));
+  g_assert_cmpstr (rook_directory_get_name (fixture->service), ==, "unavailable");
+  g_assert_cmpint (locate (fixture, "user/alice")->code, ==, ROOK_DIRECTORY_ERROR_UNAVAILABLE);
+}
+
 /* After a restart the plugin may fail to come: the server still knows that it is not alone. */
 static void
 test_remembered (Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
@@ -576,6 +597,7 @@ main (int argc, char **argv)
               test_dropped, tear_down);
   ADD ("plugin/reload-leaves-it-alone", set_up, test_reconfigure_while_it_runs);
   ADD ("plugin/failed-is-unavailable", set_up_alone, test_failed);
+  ADD ("plugin/failed-before-it-registered-is-unavailable", set_up_alone, test_failed_early);
   ADD ("plugin/is-remembered-over-restarts", set_up, test_remembered);
   ADD ("answer/is-checked", set_up, test_checked);
   ADD ("answer/from-any-thread-on-the-callers-worker", set_up, test_any_thread);

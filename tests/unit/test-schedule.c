@@ -500,6 +500,8 @@ test_control (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* --- plugins ------------------------------------------------------------------------------------------------------- */
 
+static const char *const job_names[] = { "hold", "in-plugin", "patient", NULL };
+
 static gboolean
 init_job (RookPlugin *self, RookConfigGroup *config G_GNUC_UNUSED, GError **error)
 {
@@ -537,6 +539,7 @@ test_plugin (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       .summary = "x",
       .version = "1",
       .license = "LGPL-2.1-or-later",
+      .jobs = job_names,
       .init = init_quick },
     { .struct_size = sizeof (RookPluginDescriptor),
       .abi_major = ROOK_ABI_MAJOR,
@@ -545,6 +548,7 @@ test_plugin (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       .summary = "x",
       .version = "1",
       .license = "LGPL-2.1-or-later",
+      .jobs = job_names,
       .init = init_job },
   };
   RookPlugins *plugins = rook_server_get_plugins (fixture->server);
@@ -604,6 +608,7 @@ test_plugin_goes (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
                                                    .summary = "x",
                                                    .version = "1",
                                                    .license = "LGPL-2.1-or-later",
+                                                   .jobs = job_names,
                                                    .init = init_patient };
   RookPlugins *plugins = rook_server_get_plugins (fixture->server);
   RookPlugin *plugin = rook_plugins_add_static (plugins, &descriptor, NULL, NULL);

@@ -9,7 +9,7 @@
  * was not declared, or with another type, is our own mistake and aborts.
  *
  * A #RookConfig is one immutable reading of the files; reload reads a new one and compares. Files are read in the order
- * rookery.conf, then conf.d/ by name (only *.conf, no hidden ones); a key set again later replaces the earlier value,
+ * rookery.conf, then conf.d/ by name (only *.conf, no hidden ones); a key set again in a later file replaces the earlier value,
  * and a group may be continued in another file. Sizes take the suffixes K, M, G, T (powers of 1024), durations ms, s,
  * m, h, d, w; a number without suffix is in the key's unit. Lists are separated by semicolons. Blanks around a value are
  * dropped (`\s` writes one); a comment has a line of its own.

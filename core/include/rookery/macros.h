@@ -18,7 +18,7 @@ G_BEGIN_DECLS
 /* The plugin ABI. API diary:
  *   1.0  first version
  *   1.1  RookPluginDescriptor.protocols
- *   1.2  RookDeliveryRequest.protocol
+ *   1.2  RookDeliveryRequest.protocol; RookPluginDescriptor.storages, .checkers, .jobs, .needs_store, .is_directory
  */
 #define ROOK_ABI_MAJOR 1
 #define ROOK_ABI_MINOR 2

@@ -48,6 +48,12 @@ typedef struct {
   /* Since ABI 1.1: (nullable) names of the protocols that init may register, so that a listener of a protocol that nobody
    * offers is found before anything runs. */
   const char *const *protocols;
+  /* Since ABI 1.2: (nullable) the same of storage backends, password checkers and jobs. */
+  const char *const *storages;
+  const char *const *checkers;
+  const char *const *jobs;
+  gboolean needs_store;  /* Since ABI 1.2: it serves mail, and so there has to be a [partition NAME] */
+  gboolean is_directory; /* Since ABI 1.2: init registers a directory; until it has, mailboxes are nowhere */
 } RookPluginDescriptor;
 
 #define ROOK_PLUGIN_SYMBOL "rook_plugin_descriptor"
