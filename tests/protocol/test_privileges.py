@@ -196,7 +196,7 @@ KEEPING = {"tls": None}
 
 def refused_when(spoil, config=KEEPING):
     """What is said once spoil(server) has been at what is prepared; --check-config has to say the same."""
-    server = Server(as_root=True, plugins=[], config=config)
+    server = Server(as_root=True, plugins=["storage-gdbm"], config=config)
     server.prepare()
     spoil(server)
     checked = server.check_config()
