@@ -106,8 +106,10 @@ backlog=4096
 protocol=lmtp
 address=127.0.0.1:$LMTP_PORT
 backlog=4096
-$ROOKERY_EXTRA
 CONFIG
+    # In a file of its own, where it may say again what is said above.
+    mkdir -p "$D/conf.d"
+    printf '%s\n' "$ROOKERY_EXTRA" >"$D/conf.d/extra.conf"
     # What it runs must be root's, what it writes its own.
     if [ "$runs_as" != "$(id -un)" ]; then
         chown -R "$runs_as" "$D/state" "$D/spool" "$D/run" "$D/key.pem"

@@ -145,3 +145,11 @@ def test_idle_measures_and_holds_the_ratio_against_the_threshold(options, status
             assert re.search(rf"^{command} +{column} +[\d.]+ +[\d.]+ +[\d.]+{mark}$", done.stdout, re.M), done.stdout
     # Wake-ups aside, which are few enough here to be anything.
     assert done.returncode == status or "wake-ups" in next(line for line in done.stdout.splitlines() if "too much" in line)
+
+
+def test_further_lines_say_again_what_the_script_says(script):
+    script.settings["ROOKERY_EXTRA"] = "[limits]\nconnections-per-user=1\n"
+    script.run("start")
+    with script.open() as first, script.open() as second:
+        first.login("user0001")
+        assert not second.command("LOGIN user0001 pass")[1].startswith(b"OK")

@@ -4,7 +4,7 @@
  *
  * A *store* is opened for a place (a directory) and offers tables of key to value, immutable blobs, and batches that
  * change both atomically and durably. It knows nothing of mail. Small enough to be written in a day; the conformance
- * suite (tests/conformance, installed) says whether it is right.
+ * suite (tests/conformance) says whether it is right.
  *
  * The rules that everything else follows from:
  *
