@@ -161,7 +161,7 @@ rook_event_bus_unsubscribe (RookEventBus *bus, RookSubscription *subscription, G
 void
 rook_event_bus_set_source (RookEventBus *bus, RookPosition highest, RookChangedSince changed_since, gpointer data)
 {
-  g_autoptr (GPtrArray) held = g_ptr_array_new ();
+  g_autoptr (GPtrArray) held = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_subscription_unref);
 
   rook_mutex_lock (&bus->order.lock);
   bus->order.last_given = MAX (bus->order.last_given, highest);
@@ -170,7 +170,7 @@ rook_event_bus_set_source (RookEventBus *bus, RookPosition highest, RookChangedS
   bus->source_data = data;
   for (guint i = 0; i < bus->wide->len; i++)
     if (rook_subscription_is_held (bus->wide->pdata[i]))
-      g_ptr_array_add (held, bus->wide->pdata[i]);
+      g_ptr_array_add (held, rook_subscription_ref (bus->wide->pdata[i])); /* another thread may unsubscribe it */
   rook_mutex_unlock (&bus->order.lock);
   for (guint i = 0; i < held->len; i++)
     rook_subscription_recover (held->pdata[i], rook_server_get_pool (bus->server), changed_since, data);

@@ -44,6 +44,9 @@ RookPosition rook_event_order_get_floor (RookEventOrder *order);
 
 RookSubscription *rook_subscription_new (RookEventOrder *order, RookCursors *cursors, RookWorker *worker,
                                          const RookSubscriber *subscriber, gpointer data);
+/* Atomic; any thread. The bus has the first reference. */
+RookSubscription *rook_subscription_ref (RookSubscription *subscription);
+void rook_subscription_unref (RookSubscription *subscription);
 guint64 rook_subscription_get_types (RookSubscription *subscription);
 const char *rook_subscription_get_mailbox_id (RookSubscription *subscription); /* (nullable) */
 const char *rook_subscription_get_name (RookSubscription *subscription);

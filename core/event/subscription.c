@@ -8,7 +8,7 @@
 #define DEFAULT_LIMIT 1000
 
 struct RookSubscription {
-  gint references;       /* atomic: the bus's one, and one for each invocation under way */
+  gint references;       /* atomic: the bus's one, and one for each invocation or recovery under way */
   RookEventOrder *order; /* (unowned) outlives us */
   RookCursors *cursors;  /* (unowned) outlives us */
   RookWorker *worker;    /* (unowned) */
@@ -27,8 +27,8 @@ struct RookSubscription {
   gboolean dead;
 };
 
-static void
-subscription_unref (RookSubscription *self)
+void
+rook_subscription_unref (RookSubscription *self)
 {
   if (__atomic_sub_fetch (&self->references, 1, __ATOMIC_ACQ_REL) != 0)
     return;
@@ -39,8 +39,8 @@ subscription_unref (RookSubscription *self)
   g_free (self);
 }
 
-static RookSubscription *
-subscription_ref (RookSubscription *self)
+RookSubscription *
+rook_subscription_ref (RookSubscription *self)
 {
   __atomic_fetch_add (&self->references, 1, __ATOMIC_RELAXED);
   return self;
@@ -156,7 +156,7 @@ schedule (RookSubscription *self)
   if (self->scheduled || self->held || self->dead)
     return;
   self->scheduled = TRUE;
-  rook_worker_invoke (self->worker, deliver, subscription_ref (self), (GDestroyNotify) subscription_unref);
+  rook_worker_invoke (self->worker, deliver, rook_subscription_ref (self), (GDestroyNotify) rook_subscription_unref);
 }
 
 /* --- queueing: with the lock held ----------------------------------------------------------------------------------- */
@@ -208,7 +208,7 @@ rook_subscription_end (RookSubscription *self, GDestroyNotify destroy)
   self->dead = TRUE;
   self->destroy = destroy;
   g_ptr_array_set_size (self->queue, 0);
-  rook_worker_invoke (self->worker, finish, self, (GDestroyNotify) subscription_unref);
+  rook_worker_invoke (self->worker, finish, self, (GDestroyNotify) rook_subscription_unref);
 }
 
 /* --- recovery of durable subscribers ---------------------------------------------------------------------------------- */
@@ -223,7 +223,7 @@ typedef struct {
 static void
 recovery_free (Recovery *recovery)
 {
-  subscription_unref (recovery->subscription);
+  rook_subscription_unref (recovery->subscription);
   g_strfreev (recovery->mailbox_ids);
   g_free (recovery);
 }
@@ -278,7 +278,7 @@ rook_subscription_recover (RookSubscription *self, RookPool *pool, RookChangedSi
     }
   self->recovering = TRUE;
   recovery = g_new0 (Recovery, 1);
-  *recovery = (Recovery){ subscription_ref (self), changed_since, data, NULL };
+  *recovery = (Recovery){ rook_subscription_ref (self), changed_since, data, NULL };
   rook_mutex_unlock (&self->order->lock);
   if (!rook_pool_run (pool, 0, find_out_and_tell, NULL, recovery)) /* no room: everything */
     rook_worker_invoke (self->worker, tell, recovery, (GDestroyNotify) recovery_free);

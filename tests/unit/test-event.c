@@ -577,6 +577,75 @@ test_nothing_to_make_up_for_is_not_told (void)
   rook_server_free_for_test (server);
 }
 
+#define N_LEAVING 200
+
+typedef struct {
+  RookEventBus *bus;
+  RookSubscription *subscriptions[N_LEAVING];
+  gint n_gone;        /* atomic */
+  gint is_over;       /* atomic */
+  RookWorker *worker; /* of the subscribers */
+} Leaving;
+
+static void
+one_is_gone (gpointer data)
+{
+  g_atomic_int_inc (&((Leaving *) data)->n_gone);
+}
+
+static void *
+all_leave (void *data)
+{
+  Leaving *leaving = data;
+
+  for (guint i = 0; i < N_LEAVING; i++)
+    rook_event_bus_unsubscribe (leaving->bus, leaving->subscriptions[i], one_is_gone);
+  return NULL;
+}
+
+static void
+it_is_over (gpointer data)
+{
+  g_atomic_int_set (&((Leaving *) data)->is_over, 1);
+}
+
+/* On the pool's only thread, behind all recoveries. */
+static void
+no_more_recoveries (gpointer data)
+{
+  rook_worker_invoke (((Leaving *) data)->worker, it_is_over, data, NULL);
+}
+
+/* Which of the two is first is chance; that nothing is used after it was freed shows under a sanitizer. */
+static void
+test_leaving_while_the_source_comes (void)
+{
+  gint64 end = test_budget_end (0.3);
+
+  do
+    {
+      RookServer *server = rook_server_new_for_test ("[server]\nworkers=2\npool-threads=1\n");
+      Leaving leaving = { .bus = rook_server_get_event_bus (server),
+                          .worker = rook_loop_get_worker (rook_server_get_loop (server), 1) };
+      RookSubscriber durable = plain;
+      pthread_t thread;
+
+      durable.durable = TRUE;
+      for (guint i = 0; i < N_LEAVING; i++)
+        leaving.subscriptions[i] = rook_event_bus_subscribe (leaving.bus, leaving.worker, &durable, &leaving);
+      g_assert_cmpint (pthread_create (&thread, NULL, all_leave, &leaving), ==, 0);
+      rook_event_bus_set_source (leaving.bus, 0, changed_nothing, NULL);
+      pthread_join (thread, NULL);
+      while (!rook_pool_run (rook_server_get_pool (server), 0, no_more_recoveries, NULL, &leaving))
+        g_usleep (1000);
+      while (!g_atomic_int_get (&leaving.is_over))
+        g_usleep (1000);
+      g_assert_cmpint (g_atomic_int_get (&leaving.n_gone), ==, N_LEAVING);
+      rook_server_free_for_test (server);
+    }
+  while (g_get_monotonic_time () < end);
+}
+
 static void
 test_cursors_are_kept (void)
 {
@@ -623,6 +692,7 @@ main (int argc, char **argv)
   g_test_add_func ("/event/durable/a-known-one-is-told-what-changed-after-its-cursor",
                    test_a_known_one_is_told_what_changed);
   g_test_add_func ("/event/durable/nothing-to-make-up-for-is-not-told", test_nothing_to_make_up_for_is_not_told);
+  g_test_add_func ("/event/durable/leaving-while-the-source-comes", test_leaving_while_the_source_comes);
   g_test_add_func ("/event/cursors/kept-and-a-damaged-file-means-unknown", test_cursors_are_kept);
   return g_test_run ();
 }
