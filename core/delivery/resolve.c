@@ -100,7 +100,9 @@ check_shared (Resolving *r)
 static void
 check_here (Resolving *r)
 {
-  if (r->recipient->user != NULL)
+  if (!rook_mail_is_available (r->mail, NULL))
+    finish (r, ROOK_DELIVERY_TEMPORARY, NULL);
+  else if (r->recipient->user != NULL)
     check_user (r);
   else
     check_shared (r);

@@ -352,9 +352,7 @@ my_turn (RookTurn *turn, gpointer data)
   RookChangeOp *op = data;
 
   op->turn = turn;
-  if (rook_mail_get_state (op->mail) == NULL)
-    op->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE, "the server is not ready");
-  if (op->error != NULL || !op->plan (op, &op->error) || op->after->len == 0)
+  if (!rook_mail_is_available (op->mail, &op->error) || !op->plan (op, &op->error) || op->after->len == 0)
     change_finish (op);
   else
     ask_directory (op);

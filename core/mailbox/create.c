@@ -251,13 +251,14 @@ void
 rook_mail_ensure_user (RookMail *mail, const char *user, RookEnsure occasion, RookMailCallback callback, gpointer data)
 {
   g_autofree char *inbox = rook_name_of_user (user);
+  g_autoptr (GError) error = NULL;
   RookChangeOp *op;
 
+  rook_mail_is_available (mail, &error); /* before the names are looked at */
   if (strchr (user, '/') == NULL && rook_mail_exists (mail, inbox))
     rook_mail_answer_later (callback, data, NULL);
   else if (!rook_mail_user_may_exist (mail, user, occasion))
-    rook_mail_answer_later (callback, data,
-                            g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "no such mailbox"));
+    rook_mail_answer_later (callback, data, rook_mail_error_missing (g_steal_pointer (&error)));
   else
     {
       op = rook_change_new (mail, NULL, inbox, NULL, callback, data);

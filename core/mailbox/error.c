@@ -51,6 +51,13 @@ rook_mail_error_from_directory (const GError *error)
     }
 }
 
+GError *
+rook_mail_error_missing (GError *unavailable)
+{
+  return unavailable != NULL ? unavailable
+                             : g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "no such mailbox");
+}
+
 /* --- answers that must not come inside the call ----------------------------------------------------------------- */
 
 typedef struct {

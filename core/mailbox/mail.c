@@ -39,13 +39,12 @@ typedef struct {
   gpointer user_data;
 } Welcome;
 
-/* That the configuration wants no mailbox made is no failure. */
 static void
 welcomed (const GError *error, gpointer data)
 {
   g_autofree Welcome *self = data;
 
-  self->done (g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND) ? NULL : error, self->user_data);
+  self->done (error, self->user_data);
 }
 
 static void
@@ -55,7 +54,10 @@ welcome (gpointer data, const char *user, void (*done) (const GError *error, gpo
 
   self->done = done;
   self->user_data = user_data;
-  rook_mail_ensure_user (data, user, ROOK_ENSURE_LOGIN, welcomed, self);
+  if (rook_mail_user_may_exist (data, user, ROOK_ENSURE_LOGIN))
+    rook_mail_ensure_user (data, user, ROOK_ENSURE_LOGIN, welcomed, self);
+  else /* that the configuration wants no mailbox made is no failure */
+    rook_mail_answer_later (welcomed, self, NULL);
 }
 
 static const RookAuthMailboxes for_auth = { .has_inbox = has_inbox, .welcome = welcome };
@@ -230,6 +232,15 @@ RookStore *
 rook_mail_get_state (RookMail *mail)
 {
   return __atomic_load_n (&mail->state, __ATOMIC_ACQUIRE);
+}
+
+gboolean
+rook_mail_is_available (RookMail *mail, GError **error)
+{
+  if (rook_mail_get_state (mail) != NULL)
+    return TRUE;
+  g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE, "the server is not ready");
+  return FALSE;
 }
 
 RookStore *

@@ -92,6 +92,9 @@ RookStore *rook_mail_get_store (RookMail *mail, const char *partition, GError **
 /* A store's or directory's error in our terms; its text goes to the log. (transfer full) */
 GError *rook_mail_error_from_store (RookMail *mail, const GError *error);
 GError *rook_mail_error_from_directory (const GError *error);
+/* Of a name that was not found. @unavailable: (transfer full) (nullable) what rook_mail_is_available() said before the names
+ * were looked at: asked afterwards, the names may have come in between. (transfer full) */
+GError *rook_mail_error_missing (GError *unavailable);
 
 /* A callback that comes later, on this worker, never inside the call. */
 void rook_mail_answer_later (RookMailCallback callback, gpointer data,
@@ -123,7 +126,8 @@ void rook_names_set_subscribed (RookMail *mail, const char *user, const char *na
 /* With the lock taken inside. (transfer full) (nullable) */
 RookEntry *rook_mail_ref_entry (RookMail *mail, const char *name);
 RookEntry *rook_mail_ref_entry_by_id (RookMail *mail, const char *id);
-/* The entry of @name if @identity has @needed there; else NOT_FOUND, or NO_PERMISSION if it may at least look it up. */
+/* The entry of @name if @identity has @needed there; else NOT_FOUND (UNAVAILABLE while that is not known), or NO_PERMISSION
+ * if it may at least look it up. */
 RookEntry *rook_mail_check_entry (RookMail *mail, RookIdentity *identity, const char *name, RookRights needed,
                                   GError **error);
 

@@ -196,12 +196,16 @@ rook_mail_ref_entry_by_id (RookMail *mail, const char *id)
 RookEntry *
 rook_mail_check_entry (RookMail *mail, RookIdentity *identity, const char *name, RookRights needed, GError **error)
 {
-  g_autoptr (RookEntry) entry = rook_mail_ref_entry (mail, name);
-  RookRights rights = entry != NULL ? rook_entry_get_rights (entry, identity) : 0;
+  g_autoptr (GError) unknown = NULL;
+  g_autoptr (RookEntry) entry = NULL;
+  RookRights rights;
 
+  rook_mail_is_available (mail, &unknown); /* before the names are looked at */
+  entry = rook_mail_ref_entry (mail, name);
+  rights = entry != NULL ? rook_entry_get_rights (entry, identity) : 0;
   if (entry == NULL || ((rights & needed) != needed && (rights & ROOK_RIGHT_LOOKUP) == 0))
     {
-      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "no such mailbox");
+      g_propagate_error (error, rook_mail_error_missing (g_steal_pointer (&unknown)));
       return NULL;
     }
   if ((rights & needed) != needed)

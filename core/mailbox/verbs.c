@@ -21,8 +21,14 @@ add_to_list (const RookMailboxInfo *info, gpointer data)
 static void
 run_list (gpointer data, RookControlCall *call, const char *const *arguments)
 {
+  g_autoptr (GError) error = NULL;
   GVariantBuilder rows;
 
+  if (!rook_mail_is_available (data, &error))
+    {
+      rook_control_call_fail (call, "%s", error->message);
+      return;
+    }
   g_variant_builder_init (&rows, G_VARIANT_TYPE ("aa{sv}"));
   rook_mail_list (data, NULL,
                   &(RookListQuery){ .struct_size = sizeof (RookListQuery), .prefix = arguments[0], .limit = G_MAXUINT },

@@ -199,6 +199,11 @@ start (ImapSession *session, ImapParser *arguments, gboolean subscribed)
       answer_root (session, self);
       return;
     }
+  if (!rook_mail_is_available (rook_server_get_mail (session->server), &error))
+    {
+      imap_session_fail (session, error);
+      return;
+    }
   joined = g_strconcat (reference, pattern, NULL);
   self->pattern = imap_pattern_new (joined, rook_namespace_get_separator (session->ns));
   imap_session_set_call_data (session, g_steal_pointer (&self), list_free);

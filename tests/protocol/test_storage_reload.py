@@ -2,6 +2,7 @@
 """Stores that are opened by a reload: their plugin came later than the server, or their place did. All or nothing, and
 whoever asks meanwhile is told to try again."""
 
+import re
 import shutil
 import smtplib
 import threading
@@ -115,43 +116,100 @@ def test_partition_that_was_missing_at_the_start_comes_back_by_a_reload(make_ser
         assert count_messages(wire) == 2
 
 
-class Sender(threading.Thread):
-    """Delivers until it is told to stop."""
+def start_without_store(make_server, user, autocreate):
+    """A server whose `user` has one message in a store that it can't open. Returns it, and the settings that bring the store."""
+    server, settings = make_server(), {"mailbox": {"autocreate": autocreate}}
+    assert deliver(server, "first", user) == 250
+    server.configure({**settings, **WITHOUT_STORE})
+    server.restart()
+    return server, settings
 
-    def __init__(self, server, name):
+
+# Commands about names of mailboxes.
+NAMES = ("SELECT INBOX", "EXAMINE INBOX", "STATUS INBOX (MESSAGES)", 'LIST "" *', 'LIST "" INBOX', 'LSUB "" *',
+         "CREATE INBOX.new", "DELETE INBOX.new", "RENAME INBOX.new INBOX.newer", "SUBSCRIBE INBOX", "UNSUBSCRIBE INBOX")
+
+
+@pytest.mark.parametrize("autocreate", ["never", "login", "delivery"])
+def test_nobody_is_unknown_while_there_is_no_store(make_server, autocreate):
+    server, settings = start_without_store(make_server, "alice", autocreate)
+    for recipient in ("alice", "alice+folder", "nobody", "+shared.box"):
+        assert deliver(server, "early", recipient) == 451
+    listed = server.ctl("mailbox", "list", check=False)
+    assert listed.returncode == 1 and "not ready" in listed.stderr
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("alice")
+        assert len(wire.ok('LIST "" ""')) == 1
+        for command in NAMES:
+            untagged, tagged = wire.command(command)
+            assert (untagged, tagged[:16]) == ([], b"NO [UNAVAILABLE]"), command
+        assert wire.append("INBOX", b"Subject: s\r\n\r\n").startswith(b"NO [UNAVAILABLE]")
+        server.reload(settings)
+        assert count_messages(wire) == 1
+        assert any(line.endswith(b" INBOX") for line in wire.ok('LIST "" *'))
+        assert wire.command("SELECT INBOX.none")[1].startswith(b"NO [NONEXISTENT]")
+    assert deliver(server, "late") == 250
+    assert deliver(server, "late", "nobody") == (250 if autocreate == "delivery" else 550)
+    assert deliver(server, "late", "+shared.box") == 550
+
+
+class Asker(threading.Thread):
+    """Asks until it is told to stop; `ask` returns an answer."""
+
+    def __init__(self, ask):
         super().__init__()
-        self.server, self.name_of_sender, self.stopping, self.answers, self.error = server, name, False, [], None
+        self.ask, self.stopping, self.answers, self.error = ask, False, [], None
 
     def run(self):
         try:
             while not self.stopping:
-                self.answers.append(deliver(self.server, f"{self.name_of_sender}-{len(self.answers)}", "bob"))
+                self.answers.append(self.ask(len(self.answers)))
         except Exception as error:  # pylint: disable=broad-except
             self.error = error
 
 
-def test_whoever_delivers_while_the_store_comes_is_told_to_try_again_or_taken(make_server):
-    server = make_server(WITHOUT_STORE)
-    senders = [Sender(server, f"sender{n}") for n in range(6)]
-    for sender in senders:
-        sender.start()
-    try:
-        server.reload({})
-        done = [len(sender.answers) for sender in senders]
-        while any(s.is_alive() and len(s.answers) < n + 3 for s, n in zip(senders, done)):
-            server.ctl("status")
-    finally:
-        for sender in senders:
-            sender.stopping = True
-        for sender in senders:
-            sender.join()
-    assert [sender.error for sender in senders] == [None] * len(senders)
-    taken = [answer for sender in senders for answer in sender.answers]
-    assert set(taken) <= {250, 451}
-    # Once one was taken, its sender is never put off again.
-    for sender in senders:
-        assert sender.answers == sorted(sender.answers, reverse=True)
-        assert sender.answers[-1] == 250
+def sender(server, name):
+    return Asker(lambda n: deliver(server, f"{name}-{n}", "bob"))
+
+
+def reader(wire, command, expected):
+    """Answers 250 and 451 too, for what comes to the same; or with all that was said."""
+
+    def ask(_):
+        untagged, tagged = wire.command(command)
+        if tagged.startswith(b"OK") and any(re.fullmatch(expected, line) for line in untagged):
+            return 250
+        return 451 if not untagged and tagged.startswith(b"NO [UNAVAILABLE]") else (untagged, tagged)
+
+    return Asker(ask)
+
+
+@pytest.mark.parametrize("autocreate", ["never", "login", "delivery"])
+def test_whoever_asks_while_the_store_comes_is_told_to_try_again_or_served(make_server, autocreate):
+    server, settings = start_without_store(make_server, "bob", autocreate)
+    senders = [sender(server, f"sender{n}") for n in range(4)]
+    with ImapWire(server.port("imap")) as one, ImapWire(server.port("imap")) as two:
+        readers = [reader(one.login("bob"), 'LIST "" *', rb".* INBOX"),
+                   reader(two.login("bob"), "STATUS INBOX (UIDNEXT)", rb"\* STATUS INBOX .*")]
+        askers = senders + readers
+        for asker in askers:
+            asker.start()
+        try:
+            server.reload(settings)
+            done = [len(asker.answers) for asker in askers]
+            while any(a.is_alive() and len(a.answers) < n + 3 for a, n in zip(askers, done)):
+                server.ctl("status")
+        finally:
+            for asker in askers:
+                asker.stopping = True
+            for asker in askers:
+                asker.join()
+    assert [asker.error for asker in askers] == [None] * len(askers)
+    for asker in askers:
+        assert [answer for answer in asker.answers if answer not in (250, 451)] == []
+        # Once one was taken, its asker is never put off again.
+        assert asker.answers == sorted(asker.answers, reverse=True)
+        assert asker.answers[-1] == 250
     with ImapWire(server.port("imap")) as wire:
         wire.login("bob")
-        assert count_messages(wire) == taken.count(250)
+        assert count_messages(wire) == 1 + sum(asker.answers.count(250) for asker in senders)

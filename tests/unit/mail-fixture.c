@@ -50,18 +50,24 @@ start (Fixture *f)
   g_autofree char *text = g_strdup_printf ("[partition default]\npath=@SCRATCH@/spool/default\n"
                                            "[partition other]\npath=@SCRATCH@/spool/other\n%s",
                                            f->config != NULL ? f->config : "");
-  g_autoptr (GError) error = NULL;
 
   f->server = rook_server_new_for_test (text);
   f->mail = rook_server_get_mail (f->server);
   g_assert_nonnull (f->mail);
   rook_mail_set_backend (f->mail, test_backend (), f);
+}
+
+void
+fixture_open_stores (Fixture *f)
+{
+  g_autoptr (GError) error = NULL;
+
   rook_mail_open_stores (f->mail, &error);
   g_assert_no_error (error);
 }
 
 Fixture *
-fixture_new (const char *config)
+fixture_new_without_stores (const char *config)
 {
   Fixture *f = g_new0 (Fixture, 1);
 
@@ -71,6 +77,15 @@ fixture_new (const char *config)
   f->bob = rook_identity_new ("bob", "bob", NULL, FALSE);
   f->admin = rook_identity_new ("admin", "admin", NULL, TRUE);
   start (f);
+  return f;
+}
+
+Fixture *
+fixture_new (const char *config)
+{
+  Fixture *f = fixture_new_without_stores (config);
+
+  fixture_open_stores (f);
   must_create (f, NULL, "user/alice");
   must_create (f, NULL, "user/bob");
   return f;
@@ -95,6 +110,7 @@ fixture_restart (Fixture *f)
   fixture_settle (f);
   rook_server_free_for_test (f->server);
   start (f);
+  fixture_open_stores (f);
 }
 
 static void

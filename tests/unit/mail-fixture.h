@@ -20,6 +20,9 @@ typedef struct {
 
 /* With INBOXes of alice and bob. @config: (nullable) more of it; partitions "default" and "other" are there. */
 Fixture *fixture_new (const char *config);
+/* The same without anything in it, as while no storage plugin runs, and what its coming does. */
+Fixture *fixture_new_without_stores (const char *config);
+void fixture_open_stores (Fixture *f);
 void fixture_free (Fixture *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Fixture, fixture_free)
 /* Ends the server and starts another on what was durable. */

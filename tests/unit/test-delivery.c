@@ -130,6 +130,30 @@ test_resolve_creates_nothing (void)
   g_assert_false (rook_mail_exists (f->mail, "user/dora"));
 }
 
+static void
+check_resolve_without_stores (const char *autocreate)
+{
+  g_autofree char *config = g_strdup_printf ("[mailbox]\nseparator=.\nautocreate=%s\n", autocreate);
+  g_autoptr (Fixture) f = fixture_new_without_stores (config);
+
+  check_resolve (f, "alice@example.org", ROOK_DELIVERY_TEMPORARY, NULL);
+  check_resolve (f, "alice+Work", ROOK_DELIVERY_TEMPORARY, NULL);
+  check_resolve (f, "+shared.box@example.org", ROOK_DELIVERY_TEMPORARY, NULL);
+  check_resolve (f, "@", ROOK_DELIVERY_BAD_ADDRESS, NULL);
+  fixture_open_stores (f);
+  must_create (f, NULL, "user/alice");
+  check_resolve (f, "alice@example.org", ROOK_DELIVERY_OK, "user/alice");
+  check_resolve (f, "+shared.box@example.org", ROOK_DELIVERY_UNKNOWN_USER, NULL);
+}
+
+static void
+test_resolve_without_stores (void)
+{
+  check_resolve_without_stores ("never");
+  check_resolve_without_stores ("login");
+  check_resolve_without_stores ("delivery");
+}
+
 /* --- deliveries ------------------------------------------------------------------------------------------------------- */
 
 #define MAX_RECIPIENTS 4
@@ -611,6 +635,7 @@ main (int argc, char **argv)
   ADD ("address/split", test_address_split);
   ADD ("resolve/addresses", test_resolve);
   ADD ("resolve/creates-nothing", test_resolve_creates_nothing);
+  ADD ("resolve/nobody-is-unknown-without-stores", test_resolve_without_stores);
   ADD ("deliver/to-many", test_deliver_to_many);
   ADD ("deliver/each-when-durable", test_deliver_each_when_durable);
   ADD ("deliver/creates-inbox", test_deliver_creates_inbox);

@@ -399,6 +399,122 @@ test_store_passes_over_what_is_not_there (void)
   box_clear (&box);
 }
 
+/* --- while there is no state store --------------------------------------------------------------------------------------- */
+
+static void
+count_listed (const RookMailboxInfo *info, gpointer data)
+{
+  (void) info;
+  count (data);
+}
+
+typedef enum {
+  ENSURE_LOGIN,
+  ENSURE_DELIVERY,
+  OPEN,
+  CREATE,
+  DELETE,
+  RENAME,
+  SUBSCRIBE,
+  UNSUBSCRIBE,
+  SET_ACL,
+  N_CALLS
+} Call;
+
+/* Returns: the code that @call for carol's INBOX was answered with. */
+static int
+call_for_carol (Fixture *f, Call call)
+{
+  g_auto (Answer) answer = { .f = f };
+  g_autoptr (RookIdentity) carol = rook_identity_new ("carol", "carol", NULL, FALSE);
+
+  switch (call)
+    {
+    case ENSURE_LOGIN:
+    case ENSURE_DELIVERY:
+      rook_mail_ensure_user (f->mail, "carol", call == ENSURE_LOGIN ? ROOK_ENSURE_LOGIN : ROOK_ENSURE_DELIVERY, on_mail,
+                             &answer);
+      break;
+    case OPEN:
+      rook_mail_open (f->mail, carol, "user/carol", on_open, &answer);
+      break;
+    case CREATE:
+      rook_mail_create (f->mail, carol, "user/carol/a", NULL, on_mail, &answer);
+      break;
+    case DELETE:
+      rook_mail_delete (f->mail, f->admin, "user/carol", on_mail, &answer);
+      break;
+    case RENAME:
+      rook_mail_rename (f->mail, f->admin, "user/carol", "user/dora", NULL, on_mail, &answer);
+      break;
+    case SUBSCRIBE:
+    case UNSUBSCRIBE:
+      rook_mail_subscribe (f->mail, carol, "user/carol", call == SUBSCRIBE, on_mail, &answer);
+      break;
+    case SET_ACL:
+    default:
+      rook_mail_set_acl (f->mail, carol, "user/carol", "bob", "l", on_mail, &answer);
+      break;
+    }
+  answer_wait (&answer);
+  return code_of (&answer);
+}
+
+static void
+assert_nothing_is_known (Fixture *f)
+{
+  g_autoptr (GError) error = NULL, acl_error = NULL;
+
+  g_assert_false (rook_mail_is_available (f->mail, &error));
+  g_assert_error (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE);
+  for (Call call = 0; call < N_CALLS; call++)
+    g_assert_cmpint (call_for_carol (f, call), ==, ROOK_MAIL_ERROR_UNAVAILABLE);
+  g_assert_null (rook_mail_get_acl (f->mail, NULL, "user/carol", &acl_error));
+  g_assert_error (acl_error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE);
+}
+
+static void
+check_unavailable (const char *autocreate)
+{
+  g_autofree char *config = g_strdup_printf ("[mailbox]\nautocreate=%s\n", autocreate);
+  g_autoptr (Fixture) f = fixture_new_without_stores (config);
+  guint n_listed = 0;
+
+  assert_nothing_is_known (f);
+  g_assert_false (rook_mail_list (f->mail, NULL, NULL, count_listed, &n_listed));
+  g_assert_cmpuint (n_listed, ==, 0);
+  g_assert_false (rook_mail_exists (f->mail, "user/carol"));
+  g_assert_null (rook_mail_get_rights (f->mail, NULL, "user/carol"));
+  fixture_open_stores (f);
+  g_assert_true (rook_mail_is_available (f->mail, NULL));
+  g_assert_cmpint (call_for_carol (f, OPEN), ==, ROOK_MAIL_ERROR_NOT_FOUND);
+  must_create (f, NULL, "user/carol");
+  g_assert_cmpint (call_for_carol (f, ENSURE_DELIVERY), ==, -1);
+}
+
+static void
+test_unavailable (void)
+{
+  check_unavailable ("never");
+  check_unavailable ("login");
+  check_unavailable ("delivery");
+}
+
+/* The moment in which a store's names are there and the store is not: those who are found are there, the others unknown. */
+static void
+test_found_while_unavailable (void)
+{
+  g_autoptr (Fixture) f = fixture_new ("[mailbox]\nautocreate=never\n");
+  g_auto (Answer) answer = { .f = f };
+
+  g_assert_cmpint (call_for_carol (f, ENSURE_LOGIN), ==, ROOK_MAIL_ERROR_NOT_FOUND);
+  rook_mail_close_stores (f->mail);
+  assert_nothing_is_known (f);
+  rook_mail_ensure_user (f->mail, "alice", ROOK_ENSURE_DELIVERY, on_mail, &answer);
+  answer_wait (&answer);
+  g_assert_no_error (answer.error);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -408,6 +524,8 @@ main (int argc, char **argv)
   ADD ("call/arguments-are-copied", test_arguments_are_copied);
   ADD ("call/answered-once-on-the-worker-that-asked", test_answered_once_on_the_worker_that_asked);
   ADD ("call/server-itself-may-do-everything", test_server_may_do_everything);
+  ADD ("unavailable/nothing-is-known", test_unavailable);
+  ADD ("unavailable/who-is-found-is-there", test_found_while_unavailable);
   ADD ("user/ensure-costs-nothing-when-it-is-there", test_ensure_costs_nothing);
   ADD ("open/one-object-serves-all", test_one_object_serves_all);
   ADD ("status/is-of-the-durable-head", test_status_is_of_the_durable_head);

@@ -15,10 +15,10 @@ G_BEGIN_DECLS
 /* On declarations of the library's own functions. */
 #define ROOK_EXPORT extern __attribute__ ((visibility ("default")))
 
-/* The plugin ABI. API diary:
- *   1.0  first version
+/* The plugin ABI. API diary, after 1.0:
  *   1.1  RookPluginDescriptor.protocols
- *   1.2  RookDeliveryRequest.protocol; RookPluginDescriptor.storages, .checkers, .jobs, .needs_store, .is_directory
+ *   1.2  RookDeliveryRequest.protocol; RookPluginDescriptor.storages, .checkers, .jobs, .needs_store, .is_directory;
+ *        rook_mail_is_available()
  */
 #define ROOK_ABI_MAJOR 1
 #define ROOK_ABI_MINOR 2

@@ -88,6 +88,11 @@ ROOK_EXPORT char *rook_name_dup_owner (const char *internal);
 
 /* --- mailboxes by name -------------------------------------------------------------------------------------------- */
 
+/* Whether it is known which mailboxes there are. While no storage plugin has brought the state store it is not, and what
+ * is not found is answered UNAVAILABLE. Functions without an error find nothing then: whoever goes by that asks here, and
+ * asks first. Memory only, any thread. */
+ROOK_EXPORT gboolean rook_mail_is_available (RookMail *mail, GError **error);
+
 typedef struct {
   const char *name;        /* internal */
   const char *id;          /* (nullable) NULL: there is no such mailbox, only a subscription that outlived it */
