@@ -26,6 +26,7 @@ typedef struct {
   int timeout_s;
   gboolean progress_shown;
   GPtrArray *words; /* ends with NULL */
+  guint n_options;  /* so many of them may be options: those behind a "--", and a password, are none */
 } Options;
 
 /* --- command line -------------------------------------------------------------------------------------------------- */
@@ -34,13 +35,13 @@ typedef struct {
 static void
 collect_words (Options *options, int argc, char **argv)
 {
-  gboolean literally = FALSE;
-
+  options->n_options = G_MAXUINT;
   for (int i = 1; i < argc; i++)
-    if (!literally && strcmp (argv[i], "--") == 0)
-      literally = TRUE;
+    if (options->n_options == G_MAXUINT && strcmp (argv[i], "--") == 0)
+      options->n_options = options->words->len;
     else
       g_ptr_array_add (options->words, g_strdup (argv[i]));
+  options->n_options = MIN (options->n_options, options->words->len);
   g_ptr_array_add (options->words, NULL);
 }
 
@@ -202,28 +203,39 @@ ask_for_data (Options *options)
 {
   const char *first = options->words->pdata[2];
 
-  if (first == NULL || !g_str_has_prefix (first, "--"))
-    g_ptr_array_insert (options->words, 2, g_strdup ("--data"));
+  if (options->n_options > 2 && g_str_has_prefix (first, "--"))
+    return;
+  g_ptr_array_insert (options->words, 2, g_strdup ("--data"));
+  options->n_options = MAX (options->n_options, 2) + 1;
+}
+
+static int
+call_once (Options *options, GVariant **out_result, char **out_message)
+{
+  g_autoptr (GPtrArray) request = g_ptr_array_new ();
+  int status;
+
+  g_ptr_array_extend (request, options->words, NULL, NULL);
+  if (request->pdata[options->n_options] != NULL)
+    g_ptr_array_insert (request, (int) options->n_options, (gpointer) "--");
+  status = rookctl_call (options->socket_path, (guint) options->timeout_s, (const char *const *) request->pdata,
+                         show_progress, options, out_result, out_message);
+  clear_progress (options);
+  return status;
 }
 
 static int
 call (Options *options, GVariant **out_result, char **out_message)
 {
-  int status =
-      rookctl_call (options->socket_path, (guint) options->timeout_s, (const char *const *) options->words->pdata,
-                    show_progress, options, out_result, out_message);
+  int status = call_once (options, out_result, out_message);
   char *password;
 
-  clear_progress (options);
   if (status != ROOKCTL_USAGE || !rookctl_lacks_password (*out_message, (const char *const *) options->words->pdata)
       || (password = read_password ()) == NULL)
     return status;
   g_clear_pointer (out_message, g_free);
   g_ptr_array_insert (options->words, (int) options->words->len - 1, password);
-  status = rookctl_call (options->socket_path, (guint) options->timeout_s, (const char *const *) options->words->pdata,
-                         show_progress, options, out_result, out_message);
-  clear_progress (options);
-  return status;
+  return call_once (options, out_result, out_message);
 }
 
 /* Whoever looks at the list of processes would see it. */

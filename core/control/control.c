@@ -314,14 +314,31 @@ rook_control_list_verbs (RookControl *control)
   return list;
 }
 
+/* Takes the first word "--" out. Returns: how many words stood before it; those behind it are taken as they are. */
+static guint
+drop_separator (char **words)
+{
+  guint n = 0, rest;
+
+  while (words[n] != NULL && strcmp (words[n], "--") != 0)
+    n++;
+  rest = g_strv_length (words + n);
+  if (rest > 0)
+    {
+      g_free (words[n]);
+      memmove (words + n, words + n + 1, rest * sizeof *words);
+    }
+  return n;
+}
+
 /* A word like "--all" that the verb's usage does not name: more likely a slip than anything's name. */
 static gboolean
-has_unknown_option (const RookControlVerb *verb, char **arguments)
+has_unknown_option (const RookControlVerb *verb, char *const *words, guint begin, guint end)
 {
   g_auto (GStrv) known = g_strsplit_set (verb->arguments, " []|=", -1);
 
-  for (; *arguments != NULL; arguments++)
-    if (g_str_has_prefix (*arguments, "--") && !g_strv_contains ((const char *const *) known, *arguments))
+  for (guint i = begin; i < end; i++)
+    if (g_str_has_prefix (words[i], "--") && !g_strv_contains ((const char *const *) known, words[i]))
       return TRUE;
   return FALSE;
 }
@@ -332,7 +349,7 @@ rook_control_run_request (RookControl *control, RookControlClient *client, char 
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) words = rook_control_parse_request (line, length, &error);
   const RookVerbEntry *entry;
-  guint n_words = 0, n_arguments;
+  guint n_words = 0, n_arguments, n_options;
   RookControlCall *call;
 
   if (words == NULL)
@@ -340,6 +357,7 @@ rook_control_run_request (RookControl *control, RookControlClient *client, char 
       rook_control_client_refuse (client, error->message);
       return;
     }
+  n_options = drop_separator (words);
   entry = rook_control_find_verb (control, (const char *const *) words, &n_words);
   if (entry == NULL)
     {
@@ -347,7 +365,7 @@ rook_control_run_request (RookControl *control, RookControlClient *client, char 
       return;
     }
   n_arguments = g_strv_length (words) - n_words;
-  if (has_unknown_option (entry->verb, words + n_words) || n_arguments < entry->verb->min_arguments
+  if (has_unknown_option (entry->verb, words, n_words, n_options) || n_arguments < entry->verb->min_arguments
       || n_arguments > entry->verb->max_arguments)
     {
       g_autofree char *usage = g_strdup_printf ("usage: %s %s", entry->verb->name, entry->verb->arguments);

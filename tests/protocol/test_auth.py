@@ -281,6 +281,19 @@ def test_password_is_never_an_argument(server):
     assert "eve" not in server.ctl("user", "list").split()
 
 
+@pytest.mark.parametrize("password", ["--x", "-", "--", "--help", "-x y"])
+def test_password_may_be_anything_that_looks_like_an_option(server, password):
+    name = f"odd-{password.encode().hex()}"
+    server.ctl("user", "add", name, stdin="first\n")
+    server.ctl("user", "passwd", name, stdin=f"{password}\n")
+    with ImapWire(server.port("imap")) as wire:
+        assert Scram(name, password, "sha256").run(wire, "SCRAM-SHA-256").startswith(b"OK")
+    server.ctl("user", "delete", name)
+    server.ctl("user", "add", "--", name, stdin=f"{password}\n")
+    with ImapWire(server.port("imap")) as wire:
+        assert Scram(name, password, "sha256").run(wire, "SCRAM-SHA-256").startswith(b"OK")
+
+
 def test_users_of_another_backend_are_not_ours():
     with auth_server(**{"backend": "saslauthd", "sasldb-path": None}) as server:
         done = server.ctl("user", "add", "eve", stdin="x\n", check=False)

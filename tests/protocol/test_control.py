@@ -121,6 +121,13 @@ def test_options_stand_anywhere_and_unknown_ones_are_refused(server):
     for words in (("status", "--nonsense"), ("config", "describe", "--nonsense"), ("job", "run", "--all")):
         done = server.ctl(*words, check=False)
         assert done.returncode == 2 and f"usage: {' '.join(words[:-1])}" in done.stderr
+    # Behind "--" there is none.
+    for words in (("job", "run", "--", "--all"), ("job", "--", "run", "--all"), ("--", "job", "run", "--all"),
+                  ("job", "run", "--", "--")):
+        done = server.ctl(*words, check=False)
+        assert done.returncode == 1 and words[-1] in done.stderr
+    assert server.ctl("--", "status").startswith("version")
+    assert json.loads(server.ctl("--json", "config", "describe", "--", "log"))
     done = run_rookctl("--nonsense", "status")
     assert done.returncode == 2
     assert "unknown option --nonsense" in done.stderr and "Usage:" in done.stderr

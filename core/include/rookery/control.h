@@ -8,8 +8,12 @@
  * `error` and a message to the end of the stream. A client that goes away cancels its call. At most 64 KiB of request, 64
  * clients.
  *
+ * A word that begins with "--" must be one of the verb's options, which its usage names; behind a word "--", which is dropped,
+ * words are taken as they are.
+ *
  * Requests are not logged beyond their verb. A password is an argument as any other; if the last word of a verb's usage is
- * PASSWORD and it is not given, rookctl asks for it without showing it, or reads a line of its standard input.
+ * PASSWORD and it is not given, rookctl asks for it without showing it, or reads a line of its standard input, and sends it
+ * behind a "--": it may be anything.
  */
 #pragma once
 
