@@ -2,13 +2,29 @@
 /*
  * The daemon's command line.
  */
+#include <fcntl.h>
 #include <locale.h>
+#include <unistd.h>
 
 #include "daemon/life.h"
 #include "installdirs.h"
 #include "rookery/server.h"
 
 enum { EXIT_USAGE = 2 };
+
+/* Where standard input, output or error was closed the next thing opened would take its number, and be read, or written to
+ * by the log. */
+static void
+fill_standard_streams (void)
+{
+  int fd;
+
+  do
+    fd = open ("/dev/null", O_RDWR);
+  while (fd >= STDIN_FILENO && fd <= STDERR_FILENO);
+  if (fd > STDERR_FILENO)
+    close (fd);
+}
 
 int
 rook_server_main (int argc, char **argv)
@@ -25,6 +41,7 @@ rook_server_main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   g_autofree char *path = NULL;
 
+  fill_standard_streams ();
   setlocale (LC_ALL, "C.UTF-8");
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error) || argc > 1)

@@ -274,6 +274,27 @@ def test_signal_stops_it_cleanly(make_server, number):
     server.check_log()
 
 
+@pytest.mark.parametrize("closed", [(0, 1, 2), (2,), (0, 2)])
+def test_standard_streams_that_are_closed_are_not_anything_else_s(make_server, closed):
+    server = make_server(start=False, plugins=[], config=BARE)
+    server.prepare()
+    closing = " ".join(f"{fd}>&-" for fd in closed)
+    process = subprocess.Popen(["sh", "-c", f'exec "$@" {closing}', "sh", server.program(), "--config",
+                                str(server.config_path)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, env=child_environment(), **server.popen)
+    try:
+        deadline = time.monotonic() + 60 * SLOW
+        while server.ctl("status", check=False).returncode != 0 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        server.ctl("status")
+        assert [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in (0, 1, 2)] == ["/dev/null"] * 3
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60 * SLOW) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_log_that_takes_nothing_does_not_hold_up_the_stop(make_server):
     server = make_server(start=False, plugins=[], config=BARE)
     server.prepare()
