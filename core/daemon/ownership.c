@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "auth/auth-private.h"
+#include "mailbox/mailbox-private.h"
 
 typedef struct {
   const RookPrivileges *who;
@@ -163,7 +164,7 @@ check_all (const RookPrivileges *who, RookConfig *config, GPtrArray *mistakes)
 {
   RookConfigGroup *group = get_group (config);
   const char *state = rook_config_group_get_string (group, "state-directory");
-  g_autofree char *store = g_build_filename (state, "mailboxes", NULL);
+  g_autofree char *store = g_build_filename (state, ROOK_MAIL_STATE_STORE, NULL);
   g_autofree char *sasldb = rook_auth_dup_sasldb_path (config);
   g_autoptr (GPtrArray) partitions = rook_config_get_instances (config, "partition");
   const Check of_state = { who, group, "state-directory", mistakes };

@@ -10,6 +10,7 @@
 
 G_BEGIN_DECLS
 
+#define ROOK_MAIL_STATE_STORE "mailboxes" /* the state store, in the state directory */
 #define ROOK_MAIL_JOB "forget-deliveries" /* the service's own */
 
 /* [mailbox], [partition NAME] */

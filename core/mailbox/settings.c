@@ -277,9 +277,21 @@ check_overlaps (GArray *places, GPtrArray *mistakes)
     }
 }
 
-/* Adds it to @places if its path is one. @state: (nullable) where the state directory lies */
+/* @state: where the state directory lies; @store: the state store in it, which may be a link to somewhere else */
 static void
-check_partition (RookConfigGroup *group, guint index, const char *state, GArray *places, GPtrArray *mistakes)
+check_state (const Place *place, const char *state, const char *store, GPtrArray *mistakes)
+{
+  if (is_inside (state, place->real))
+    rook_config_add_mistake (mistakes, place->group, "path", ROOK_CONFIG_ERROR_CONFLICT,
+                             "the state directory (%s) lies inside it", state);
+  else if (is_inside (place->real, store) || is_inside (store, place->real))
+    rook_config_add_mistake (mistakes, place->group, "path", ROOK_CONFIG_ERROR_CONFLICT,
+                             "overlaps with the server's own store in its state directory (%s)", store);
+}
+
+/* Adds it to @places if its path is one. */
+static void
+check_partition (RookConfigGroup *group, guint index, GArray *places, GPtrArray *mistakes)
 {
   const char *path = rook_config_group_get_string (group, "path");
   Place place = { .group = group, .index = index };
@@ -294,9 +306,6 @@ check_partition (RookConfigGroup *group, guint index, const char *state, GArray 
       return;
     }
   place.real = real_path (place.plain);
-  if (state != NULL && *state != '\0' && is_inside (state, place.real))
-    rook_config_add_mistake (mistakes, group, "path", ROOK_CONFIG_ERROR_CONFLICT,
-                             "the state directory (%s) lies inside it", state);
   g_array_append_val (places, place);
 }
 
@@ -308,11 +317,15 @@ check_partitions (RookConfig *config, GPtrArray *mistakes)
   RookConfigGroup *server = rook_config_get_group (config, "server", NULL);
   const char *directory = server != NULL ? rook_config_group_get_string (server, "state-directory") : NULL;
   g_autofree char *plain = directory != NULL ? plain_path (directory) : NULL;
-  g_autofree char *state = plain != NULL ? real_path (plain) : NULL;
+  g_autofree char *state = plain != NULL && *plain != '\0' ? real_path (plain) : NULL;
+  g_autofree char *inner = state != NULL ? g_build_filename (state, ROOK_MAIL_STATE_STORE, NULL) : NULL;
+  g_autofree char *store = inner != NULL ? real_path (inner) : NULL;
 
   g_array_set_clear_func (places, place_clear);
   for (guint i = 0; i < groups->len; i++)
-    check_partition (g_ptr_array_index (groups, i), i, state, places, mistakes);
+    check_partition (g_ptr_array_index (groups, i), i, places, mistakes);
+  for (guint i = 0; store != NULL && i < places->len; i++)
+    check_state (&g_array_index (places, Place, i), state, store, mistakes);
   check_overlaps (places, mistakes);
 }
 

@@ -104,7 +104,7 @@ open_state (RookOpening *opening, GError **error)
 {
   const char *directory =
       rook_config_group_get_string (rook_config_get_group (opening->config, "server", NULL), "state-directory");
-  g_autofree char *path = g_build_filename (directory, "mailboxes", NULL);
+  g_autofree char *path = g_build_filename (directory, ROOK_MAIL_STATE_STORE, NULL);
   gboolean may_create = may_create_state (opening->config);
 
   opening->state = open_store (opening->mail, get_state_backend (opening->config), path, NULL, may_create, error);

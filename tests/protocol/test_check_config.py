@@ -126,6 +126,22 @@ def test_partition_that_overlaps_by_way_of_a_link_is_a_mistake(server):
     assert f"they lead to {server.spool}/not/yet and {server.spool}" in what
 
 
+def test_partition_in_the_server_s_own_store_is_a_mistake(server):
+    server.prepare()
+    own = server.state_directory / "mailboxes"
+    for path in (own, own / "deep", f"{server.state_directory}//mailboxes/."):
+        status, said = check(server, {"partition second": {"path": path}})
+        assert (status, said) == (1, {f"path={path}": [
+            f"[partition second] path: overlaps with the server's own store in its state directory ({own})"]})
+    assert check(server, {"partition second": {"path": server.state_directory / "mailboxes2"}}) == (0, {})
+    elsewhere = server.directory / "elsewhere"
+    elsewhere.mkdir()
+    own.symlink_to(elsewhere)
+    for path in (elsewhere, elsewhere / "deep"):
+        status, said = check(server, {"partition second": {"path": path}})
+        assert status == 1 and f"own store in its state directory ({elsewhere})" in said[f"path={path}"][0]
+
+
 def test_overlaps_are_found_among_neighbours_that_sort_between(server):
     places = {"a": "x", "b": "x-y", "c": "x/z", "d": "x.y/z", "e": "x/z/deep", "f": "x!"}
     status, said = check(server, {f"partition {name}": {"path": server.directory / path} for name, path in places.items()})
