@@ -31,12 +31,15 @@ check_mechanisms (const Check *check, const char *key)
     }
 }
 
-/* A backend that is asked for passwords, rather than knowing them, can't do what needs to know them. */
+/* A backend that is asked for passwords, rather than knowing them, can't do what needs to know them. An empty list says that
+ * nobody is to log in. */
 static void
 check_any_offered (const Check *check)
 {
   const RookAuthSettings *settings = check->settings;
 
+  if (settings->mechanisms[0] == NULL)
+    return;
   for (char **name = settings->mechanisms; *name != NULL; name++)
     if (rook_mechanism_is_installed (*name)
         && ((rook_mechanism_get_traits (*name) & ROOK_MECHANISM_SECRET) == 0 || settings->backend == ROOK_AUTH_SASLDB))

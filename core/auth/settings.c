@@ -18,7 +18,7 @@ static const RookConfigKey auth_keys[] = {
     .help = "SASL mechanisms that may be used. Offered are those of them that are installed, that the backend can "
             "complete (saslauthd and checkers: PLAIN and LOGIN) and that the connection allows (-PLUS: under TLS, to "
             "which the login is then bound: take these out where TLS is ended by something in front of the server and "
-            "begun anew)." },
+            "begun anew). Empty: nobody logs in by SASL." },
   { .name = "client-mechanisms",
     .type = ROOK_CONFIG_LIST,
     .default_value = "EXTERNAL;SCRAM-SHA-512;SCRAM-SHA-256;SCRAM-SHA-1;PLAIN;LOGIN",

@@ -44,6 +44,11 @@ def test_mechanisms_that_the_backend_can_not_do_are_a_mistake(server):
     assert check(server, {"auth": {"backend": "saslauthd", "mechanisms": ["SCRAM-SHA-256", "PLAIN"]}}) == (0, {})
 
 
+@pytest.mark.parametrize("backend", ["saslauthd", "sasldb"])
+def test_no_mechanism_at_all_is_what_somebody_may_want(server, backend):
+    assert check(server, {"auth": {"backend": backend, "mechanisms": ""}}) == (0, {})
+
+
 @pytest.mark.skipif(not HAS_MAIL, reason="built without mail")
 def test_what_nobody_offers_is_told(server):
     status, said = check(server, {
