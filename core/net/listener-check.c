@@ -104,7 +104,7 @@ rook_net_warn (RookNet *net, RookConfig *config, GPtrArray *warnings)
   g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new (); /* rook_net_check() tells them */
   g_autoptr (RookTlsStore) store = rook_tls_store_new (config, net != NULL ? net->tls : NULL, mistakes);
 
-  rook_tls_store_check_dates (store, config, warnings);
+  rook_tls_store_warn (store, config, warnings);
 }
 
 void

@@ -386,18 +386,36 @@ rook_tls_store_has_certificate (RookTlsStore *store, const char *group)
   return context != NULL && context->pair.ctx != NULL;
 }
 
+/* What only goes with a certificate: whoever sets it without one means something that does not happen. */
+static void
+check_unused (RookConfigGroup *group, GPtrArray *warnings)
+{
+  static const char *const keys[] = {
+    "private-key", "names", "ciphers", "cipher-suites", "session-tickets", "client-ca", "require-client-certificate",
+    "client-name"
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
+    if (rook_config_group_is_set (group, keys[i]))
+      rook_config_add_mistake (warnings, group, keys[i], ROOK_CONFIG_ERROR_CONFLICT,
+                               "has no effect, since this group names no certificate");
+}
+
 void
-rook_tls_store_check_dates (RookTlsStore *store, RookConfig *config, GPtrArray *warnings)
+rook_tls_store_warn (RookTlsStore *store, RookConfig *config, GPtrArray *warnings)
 {
   for (guint i = 0; i < store->contexts->len; i++)
     {
       const Context *context = g_ptr_array_index (store->contexts, i);
+      RookConfigGroup *group = rook_config_get_group (config, "tls", context->name);
       g_autofree char *reason =
           context->pair.ctx != NULL ? rook_tls_dup_date_problem (SSL_CTX_get0_certificate (context->pair.ctx)) : NULL;
 
       if (reason != NULL)
-        rook_config_add_mistake (warnings, rook_config_get_group (config, "tls", context->name), "certificate",
-                                 ROOK_CONFIG_ERROR_VALUE, "%s %s", context->pair.certificate.path, reason);
+        rook_config_add_mistake (warnings, group, "certificate", ROOK_CONFIG_ERROR_VALUE, "%s %s",
+                                 context->pair.certificate.path, reason);
+      if (context->pair.certificate.path == NULL)
+        check_unused (group, warnings);
     }
 }
 

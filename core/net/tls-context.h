@@ -25,9 +25,9 @@ RookTlsStore *rook_tls_store_ref (RookTlsStore *store);
 void rook_tls_store_unref (RookTlsStore *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookTlsStore, rook_tls_store_unref)
 
+/* Adds what is wrong with the dates of certificates, as of now, and what has no effect for want of one. */
+void rook_tls_store_warn (RookTlsStore *store, RookConfig *config, GPtrArray *warnings);
 /* @group: (nullable) NULL: [tls] */
-/* Adds what is wrong with the dates of certificates, as of now. */
-void rook_tls_store_check_dates (RookTlsStore *store, RookConfig *config, GPtrArray *warnings);
 gboolean rook_tls_store_has_certificate (RookTlsStore *store, const char *group);
 RookTlsName rook_tls_store_get_client_name (RookTlsStore *store, const char *group);
 /* The client may be shown another group's certificate, by the name it asks for (SNI); whether it is asked for one of its

@@ -176,6 +176,20 @@ def test_all_mistakes_of_a_tls_group_are_told(server):
     assert "is no host name" in said["names=a b"][0]
 
 
+def test_tls_settings_without_a_certificate_are_told_and_serve_all_the_same(server):
+    server.prepare()
+    for group in ("tls", "tls other"):
+        changes = {"listener imaps": None, "listener imap": {"tls": "none"}, "listener lmtp": {"tls": "none"},
+                   group: {"certificate": None, "private-key": server.key, "ciphers": "HIGH", "ca": server.certificate,
+                           "min-version": "TLSv1.3"}}
+        status, said = check(server, changes)
+        assert status == 1
+        assert said == {line: [f"[{group}] {key}: has no effect, since this group names no certificate"]
+                        for line, key in ((f"private-key={server.key}", "private-key"), ("ciphers=HIGH", "ciphers"))}
+    server.start()
+    server.wait_log(r"warning config\.warning .*has no effect")
+
+
 def make_dated_certificate(server, name, start, end):
     """Signed by itself, valid in that time (YYYYMMDDHHMMSSZ)."""
     folder = server.directory / name
