@@ -123,7 +123,7 @@ set_entry (Parser *parser, const char *name, const char *raw)
     {
       g_autofree char *title = rook_config_group_get_title (parser->group);
 
-      rook_config_add_mistake_at (parser->mistakes, parser->file, parser->line, ROOK_CONFIG_ERROR_CONFLICT,
+      rook_config_add_mistake_at (parser->config->warnings, parser->file, parser->line, ROOK_CONFIG_ERROR_CONFLICT,
                                   "[%s] %s: line %u sets it already: take one of the two out", title, entry->name,
                                   entry->line);
     }

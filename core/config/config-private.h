@@ -71,6 +71,7 @@ struct RookConfigGroup {
 
 struct RookConfig {
   gint ref_count;        /* atomic */
+  GPtrArray *warnings;   /* (element-type RookConfigMistake) (owned) what reads well, but is likely a slip */
   GPtrArray *files;      /* (element-type utf8) (owned) names, in the order read */
   GPtrArray *groups;     /* (element-type RookConfigGroup) (owned) in file order, then those without any lines */
   GHashTable *by_title;  /* "name" or "name instance" (owned) to group (unowned) */
@@ -96,6 +97,8 @@ gint rook_config_schema_find (const RookConfigSchema *schema, const char *name);
 gboolean rook_config_schema_check (const RookConfigSchema *schema, GError **error);
 /* The group's owner says itself what is wrong with it (a plugin that can't be loaded has no table to check against). */
 void rook_config_leave_unchecked (RookConfig *config, RookConfigGroup *group);
+/* Adds what was read without harm and yet is likely a slip: a key that stands twice in one file. */
+void rook_config_add_warnings (RookConfig *config, GPtrArray *warnings);
 /* The files that were read, main file first. (element-type utf8) (transfer none) */
 GPtrArray *rook_config_get_files (RookConfig *config);
 

@@ -51,6 +51,7 @@ config_new (void)
   RookConfig *config = g_new0 (RookConfig, 1);
 
   config->ref_count = 1;
+  config->warnings = rook_config_mistakes_new ();
   config->files = g_ptr_array_new_with_free_func (g_free);
   config->groups = g_ptr_array_new_with_free_func (group_free);
   config->by_title = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -79,6 +80,7 @@ rook_config_unref (RookConfig *config)
   g_ptr_array_unref (config->schemas);
   g_ptr_array_unref (config->key_tables);
   g_ptr_array_unref (config->files);
+  g_ptr_array_unref (config->warnings);
   g_string_chunk_free (config->strings);
   g_free (config);
 }
@@ -189,6 +191,17 @@ rook_config_read_data (const char *name, const char *data, gsize length, GPtrArr
   *out_mistakes = rook_config_mistakes_new ();
   rook_config_parse (config, name, data, length, *out_mistakes);
   return config;
+}
+
+void
+rook_config_add_warnings (RookConfig *config, GPtrArray *warnings)
+{
+  for (guint i = 0; i < config->warnings->len; i++)
+    {
+      const RookConfigMistake *warning = g_ptr_array_index (config->warnings, i);
+
+      rook_config_add_mistake_at (warnings, warning->file, warning->line, warning->code, "%s", warning->message);
+    }
 }
 
 GPtrArray *

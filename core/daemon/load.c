@@ -42,6 +42,7 @@ rook_daemon_warn (RookServer *running, RookConfig *config, RookPluginPlan *plan,
   static const char *const checkers[] = { "saslauthd", "sasldb", NULL };
   static const char *const jobs[] = { ROOK_MAIL_JOB, NULL };
 
+  rook_config_add_warnings (config, warnings);
   rook_plugin_plan_check_names (plan, checkers, jobs, warnings);
   rook_services_warn (running, config, warnings);
 }

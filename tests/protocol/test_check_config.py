@@ -91,7 +91,16 @@ def test_key_that_stands_twice_in_a_file_is_a_mistake(server):
     line = text.splitlines().index("workers=2") + 1
     server.config_path.write_text(text.replace("workers=2", "workers=2\nworkers=3"))
     status, said = look(server)
-    assert (status, said) == (1, {"workers=3": [f"[server] workers: line {line} sets it already: take one of the two out"]})
+    what = f"[server] workers: line {line} sets it already: take one of the two out"
+    assert (status, said) == (1, {"workers=3": [what]})
+    # A server takes it, the last one counting, and says so.
+    server.start()
+    warning = rf"warning config\.warning reason=.*{re.escape(what)}"
+    server.wait_log(warning)
+    server.log_path.write_text("")
+    server.ctl("reload")
+    server.wait_log(warning)
+    assert server.ctl("config", "check", check=False).returncode == 1
     # In another file it is what conf.d is for.
     server.config_path.write_text(text)
     (server.directory / "conf.d" / "more.conf").write_text("[server]\nworkers=3\n")

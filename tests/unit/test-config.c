@@ -349,10 +349,18 @@ test_all_and_bounded (void)
 static void
 test_set_twice (void)
 {
-  ASSERT_MISTAKES ("[box]\ntext=1\ntext=2\n",
-                   "main.conf:3: [box] text: line 2 sets it already: take one of the two out");
-  ASSERT_MISTAKES ("[shelf a]\ntext=1\n[box]\ntext=1\n[shelf a]\ntext=1\n",
-                   "main.conf:6: [shelf a] text: line 2 sets it already: take one of the two out");
+  g_autoptr (RookConfig) config = read_good ("[shelf a]\ntext=1\n[box]\ntext=1\n[shelf a]\ntext=2\n[box]\ntext=3\n");
+  g_autoptr (GPtrArray) warnings = rook_config_mistakes_new ();
+  g_autofree char *first = NULL, *second = NULL;
+
+  rook_config_add_warnings (config, warnings);
+  g_assert_cmpuint (warnings->len, ==, 2);
+  first = rook_config_mistake_to_string (warnings->pdata[0]);
+  second = rook_config_mistake_to_string (warnings->pdata[1]);
+  g_assert_cmpstr (first, ==, "main.conf:6: [shelf a] text: line 2 sets it already: take one of the two out");
+  g_assert_cmpstr (second, ==, "main.conf:8: [box] text: line 4 sets it already: take one of the two out");
+  g_assert_cmpstr (rook_config_group_get_string (rook_config_get_group (config, "box", NULL), "text"), ==, "3");
+  g_assert_cmpstr (rook_config_group_get_string (rook_config_get_group (config, "shelf", "a"), "text"), ==, "2");
 }
 
 static void
@@ -411,7 +419,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/config/read/key-twice-in-a-file-is-a-mistake", test_set_twice);
+  g_test_add_func ("/config/read/key-twice-in-a-file-is-a-warning-and-the-last-counts", test_set_twice);
 #define FILES(path, func) g_test_add (path, Files, NULL, files_set_up, func, files_tear_down)
   FILES ("/config/files/order-is-main-then-conf-d-by-name-and-later-wins", test_order);
   FILES ("/config/files/only-conf-files-and-no-hidden-ones", test_only_conf);
