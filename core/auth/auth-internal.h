@@ -203,6 +203,7 @@ void rook_auth_checkers_unref (RookAuthCheckers *checkers);
 gboolean rook_auth_checkers_add (RookAuthCheckers *checkers, const RookPasswordChecker *checker, gpointer data,
                                  RookPlugin *plugin, GError **error);
 void rook_auth_checkers_remove (RookAuthCheckers *checkers, const char *name);
+gboolean rook_auth_checkers_has (RookAuthCheckers *checkers, const char *name);
 gboolean rook_auth_checkers_check (RookAuthCheckers *checkers, const char *name, const char *service, const char *user,
                                    const char *realm, const char *password, GError **error);
 

@@ -18,6 +18,8 @@ void rook_auth_check (RookConfig *config, GPtrArray *mistakes);
 void rook_auth_reconfigure (RookAuth *auth, RookConfig *config);
 /* The password file of backend sasldb, there or not. (transfer full) (nullable): none is used. */
 char *rook_auth_dup_sasldb_path (RookConfig *config);
+/* Whether there is somebody to check passwords: the backend is the core's own, or a plugin that runs has registered it. */
+gboolean rook_auth_has_backend (RookAuth *auth);
 
 /* --- identities ------------------------------------------------------------------------------------------------------ */
 

@@ -146,6 +146,14 @@ rook_auth_get_settings (RookAuth *auth)
   return rook_auth_settings_ref (auth->settings);
 }
 
+gboolean
+rook_auth_has_backend (RookAuth *auth)
+{
+  g_autoptr (RookAuthSettings) settings = rook_auth_get_settings (auth);
+
+  return settings->backend != ROOK_AUTH_CHECKER || rook_auth_checkers_has (auth->checkers, settings->backend_name);
+}
+
 static void
 set_settings (RookAuth *auth, RookAuthSettings *settings)
 {

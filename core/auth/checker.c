@@ -91,6 +91,14 @@ rook_auth_checkers_remove (RookAuthCheckers *checkers, const char *name)
   g_hash_table_remove (checkers->names, name);
 }
 
+gboolean
+rook_auth_checkers_has (RookAuthCheckers *checkers, const char *name)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&checkers->lock);
+
+  return g_hash_table_contains (checkers->names, name);
+}
+
 /* A copy of the entry, with a reference to its plugin. */
 static gboolean
 take (RookAuthCheckers *checkers, const char *name, Entry *out_entry)

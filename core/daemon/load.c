@@ -37,13 +37,22 @@ rook_daemon_load (const char *path, RookServer *running, const char *const *forc
 }
 
 void
+rook_daemon_check_backend (RookPluginPlan *plan, GPtrArray *mistakes)
+{
+  static const char *const own[] = { "saslauthd", "sasldb", NULL };
+
+  rook_plugin_plan_check_backend (plan, own, mistakes);
+}
+
+void
 rook_daemon_warn (RookServer *running, RookConfig *config, RookPluginPlan *plan, GPtrArray *warnings)
 {
-  static const char *const checkers[] = { "saslauthd", "sasldb", NULL };
-  static const char *const jobs[] = { ROOK_MAIL_JOB, NULL };
+  static const char *const own_jobs[] = { ROOK_MAIL_JOB, NULL };
 
   rook_config_add_warnings (config, warnings);
-  rook_plugin_plan_check_names (plan, checkers, jobs, warnings);
+  rook_daemon_check_backend (plan, warnings);
+  rook_plugin_plan_check_jobs (plan, own_jobs, warnings);
+  rook_plugin_plan_check_needs_store (plan, warnings);
   rook_services_warn (running, config, warnings);
 }
 

@@ -27,6 +27,8 @@ void rook_daemon_check_all (RookServer *running, RookConfig *config, RookPluginP
 /* Adds the latter alone, but for what is logged anyway when it turns out: listeners that nobody serves, stores that nobody
  * opens. */
 void rook_daemon_warn (RookServer *running, RookConfig *config, RookPluginPlan *plan, GPtrArray *warnings);
+/* Of these the one that a reload refuses, where a start does not: nobody offers auth/backend. */
+void rook_daemon_check_backend (RookPluginPlan *plan, GPtrArray *mistakes);
 void rook_daemon_log_warnings (RookServer *server, GPtrArray *warnings);
 
 /* Adds a mistake for each key, or group, that has changed and can't change in a running server. */

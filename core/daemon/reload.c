@@ -11,6 +11,7 @@
  */
 #include "daemon/reload.h"
 
+#include "auth/auth-private.h"
 #include "config/config-private.h"
 #include "daemon/load.h"
 #include "daemon/notify.h"
@@ -186,6 +187,8 @@ run (RookReload *reload)
     {
       rook_plugin_plan_check (plan, (const char *const *) failed, mistakes);
       check_named (reload, reload->config, mistakes);
+      if (rook_auth_has_backend (server->auth)) /* else nobody can log in as it is, and nothing gets worse */
+        rook_daemon_check_backend (plan, mistakes);
       rook_daemon_check_restart (server->config, reload->config, mistakes);
     }
   if (mistakes->len == 0)

@@ -57,15 +57,16 @@ typedef enum { ROOK_OFFER_PROTOCOL, ROOK_OFFER_STORAGE, ROOK_OFFER_CHECKER, ROOK
 /* Whether @name is among those that the descriptor of @self lists; one built for an older ABI has no such list. Errors:
  * %ROOK_PLUGIN_ERROR_CONTRACT. */
 gboolean rook_plugin_check_offer (RookPlugin *self, RookOffer offer, const char *name, GError **error);
-/* Adds a mistake for each enabled [listener NAME] whose protocol no plugin of the plan offers; none if a plugin of the plan
- * can't be loaded or can't say, which may be the one. */
+/* Adds a mistake for each enabled [listener NAME] whose protocol no plugin of the plan offers; none if one of them can't
+ * say. One that can't be loaded is named in the mistake: it may be the one. */
 void rook_plugin_plan_check_listeners (RookPluginPlan *plan, GPtrArray *mistakes);
-/* The same of storage backends, where there are partitions. */
+/* The same of storage backends, where there are partitions; of one that is only the default, if a plugin serves mail. */
 void rook_plugin_plan_check_stores (RookPluginPlan *plan, GPtrArray *mistakes);
-/* The same of auth/backend and [job NAME], @own_checkers and @own_jobs being the core's; and of plugins that need a partition
- * where there is none. */
-void rook_plugin_plan_check_names (RookPluginPlan *plan, const char *const *own_checkers, const char *const *own_jobs,
-                                   GPtrArray *mistakes);
+/* The same of auth/backend, and of [job NAME]; @own: those of the core. */
+void rook_plugin_plan_check_backend (RookPluginPlan *plan, const char *const *own, GPtrArray *mistakes);
+void rook_plugin_plan_check_jobs (RookPluginPlan *plan, const char *const *own, GPtrArray *mistakes);
+/* Adds a mistake for each plugin that serves mail if there is no partition. */
+void rook_plugin_plan_check_needs_store (RookPluginPlan *plan, GPtrArray *mistakes);
 /* Whether the files of @config say of a plugin they want that it provides the directory. */
 gboolean rook_plugin_wants_directory (RookConfig *config);
 /* Whether the files of @config want that plugin to run. */

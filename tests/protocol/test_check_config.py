@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from rookery_harness import BUILD, merge, write_config
+from rookery_harness import BUILD, SOURCE, merge, write_config
 
 PLUGINS = [name for name in ("storage-gdbm", "imap", "lmtp") if (BUILD / f"plugins/{name}.la").exists()]
 HAS_MAIL = len(PLUGINS) == 3
@@ -75,14 +75,62 @@ def test_mail_without_a_place_or_a_store_is_told(server):
         '[partition default] storage: no enabled plugin offers storage backend "gdbm"']})
 
 
+def test_what_is_shipped_is_good_without_any_plugin(server):
+    """data/rookery.conf with places of this test's, and nothing more than rookery-core: no plugin serves mail yet."""
+    server.prepare()
+    text = (SOURCE / "data" / "rookery.conf").read_text()
+    for shipped, ours in (("/var/spool/rookery", server.spool), ("/etc/rookery/cert.pem", server.certificate),
+                          ("/etc/rookery/key.pem", server.key)):
+        assert shipped in text
+        text = text.replace(shipped, str(ours))
+    server.config_path.write_text(text)
+    write_config(server.directory / "conf.d" / "places.conf", {"server": server.default_config()["server"]})
+    assert look(server) == (0, {})
+    # A backend that is named is meant.
+    server.config_path.write_text(text.replace("[tls]", "storage=gdbm\n[tls]"))
+    status, said = look(server)
+    assert (status, said) == (1, {"storage=gdbm": [
+        '[partition default] storage: no enabled plugin offers storage backend "gdbm"']})
+    server.config_path.write_text(text + "[mailbox]\nstorage=other\n")
+    status, said = look(server)
+    assert (status, said) == (1, {"storage=other": ['[mailbox] storage: no enabled plugin offers storage backend "other"']})
+
+
+@pytest.mark.skipif(not HAS_MAIL, reason="built without mail")
+def test_plugins_that_can_not_be_loaded_hide_nothing(server):
+    status, said = check(server, {
+        "plugin nosuch": {}, "plugin nothing": {}, "plugin off": {"enabled": False}, "auth": {"backend": "ldap"},
+        "mailbox": {"storage": "gbdm"}, "job tidy-up": {"when": "never"}, "listener pop": {
+            "protocol": "pop3", "address": "127.0.0.1:0"}})
+    assert status == 1
+    assert set(said) == {"[plugin nosuch]", "[plugin nothing]", "backend=ldap", "storage=gbdm", "[job tidy-up]",
+                         "protocol=pop3"}
+    unless = " (unless plugin nosuch or nothing does)"
+    assert said["backend=ldap"] == [f'[auth] backend: no enabled plugin offers password checker "ldap"{unless}']
+    assert said["storage=gbdm"] == [
+        f'[mailbox] storage: no enabled plugin offers storage backend "gbdm"{unless}; did you mean "gdbm"?']
+    assert said["[job tidy-up]"] == [f'[job tidy-up] no enabled plugin offers job "tidy-up"{unless}']
+    assert said["protocol=pop3"][0].startswith(f'[listener pop] protocol: no enabled plugin offers protocol "pop3"{unless}')
+
+
 def test_start_warns_of_what_nobody_offers_and_serves(server):
     server.prepare()
     server.configure({"auth": {"backend": "ldap"}})
     server.start()
     server.wait_log(r'warning config\.warning reason=.*no enabled plugin offers password checker ."ldap')
-    server.reload({"auth": {"backend": "sasldb"}})
+    # Nobody can log in as it is, so a reload makes nothing worse.
     server.reload({"auth": {"backend": "ldapp"}})
     server.wait_log(r'warning config\.warning reason=.*password checker ."ldapp')
+
+
+def test_reload_that_would_lock_everybody_out_is_refused(server):
+    server.start()
+    done = server.reload({"auth": {"backend": "ldap"}}, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"rookctl: nothing was changed:\n\S+:\d+: \[auth\] backend: no enabled plugin offers password "
+                        r'checker "ldap"\n', done.stderr)
+    server.ctl("user", "add", "zoe", stdin="x\n")  # sasldb's still
+    server.reload({})
 
 
 def test_key_that_stands_twice_in_a_file_is_a_mistake(server):

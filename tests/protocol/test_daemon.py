@@ -112,10 +112,10 @@ def test_check_config_finds_a_listener_whose_protocol_nobody_offers(make_server,
     config["listener off"] = {"protocol": "other", "enabled": False, "address": "127.0.0.1:0"}
     server = make_server(start=False, plugins=[], config=config)
     (said,), = complaints(server, "protocol=notfy")
-    assert said.endswith('[listener notify] protocol: no enabled plugin offers "notfy"; did you mean "notify"?')
+    assert said.endswith('[listener notify] protocol: no enabled plugin offers protocol "notfy"; did you mean "notify"?')
     server.configure({**config, "plugin example": {"enabled": False}})
     (said,), = complaints(server, "protocol=notfy")
-    assert said.endswith('no enabled plugin offers "notfy"')
+    assert said.endswith('no enabled plugin offers protocol "notfy"')
 
 
 @pytest.mark.parametrize("spoil, complaint", [
