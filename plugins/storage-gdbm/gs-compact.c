@@ -273,10 +273,12 @@ drop_segment (Slice *slice)
   return TRUE;
 }
 
-/* What was written before a sync that failed is never synced again: nothing more may come to lie behind it. */
+/* A slice that failed has moved nothing, so the next one looks at the whole segment again. What was written before a sync that
+ * failed is never synced again: nothing more may come to lie behind it. */
 static void
-abandon_target (Slice *slice)
+give_up (Slice *slice)
 {
+  slice->store->compact_number = 0;
   if (slice->to == NULL)
     return;
   gs_segment_seal (slice->store, slice->to);
@@ -289,7 +291,6 @@ spoil (Slice *slice)
   g_autoptr (RookLocker) locker = rook_locker_new (&slice->store->segments_lock);
 
   slice->from->spoilt = TRUE;
-  slice->store->compact_number = 0;
 }
 
 static gboolean
@@ -332,7 +333,7 @@ gs_compact (GsStore *store, gboolean *out_more, GError **error)
     {
       ok = run_slice (&slice, out_more);
       if (!ok)
-        abandon_target (&slice);
+        give_up (&slice);
       if (!ok && g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
         {
           spoil (&slice);

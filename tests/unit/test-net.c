@@ -381,7 +381,7 @@ test_connections_in_all (void)
 {
   g_autoptr (Fixture) fixture = fixture_new (LISTENER "[limits]\nconnections=2\n");
   g_autoptr (Client) one = client_greeted (fixture, "one");
-  g_autoptr (Client) two = client_greeted (fixture, "one");
+  g_autoptr (Client) two G_GNUC_UNUSED = client_greeted (fixture, "one");
   g_autoptr (Client) three = client_new (fixture, "one");
 
   client_expect (three, "TOO MANY");
@@ -399,7 +399,7 @@ test_connections_of_a_listener (void)
 {
   g_autoptr (Fixture) fixture =
       fixture_new (LISTENER "max-connections=1\n[listener two]\nprotocol=echo\naddress=127.0.0.1:0\n");
-  g_autoptr (Client) one = client_greeted (fixture, "one");
+  g_autoptr (Client) one G_GNUC_UNUSED = client_greeted (fixture, "one");
   g_autoptr (Client) two = client_new (fixture, "one");
   g_autoptr (Client) other = client_new (fixture, "two");
 
@@ -549,7 +549,7 @@ test_descriptor_storm (void)
   for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
     client_free (clients[i]);
   {
-    g_autoptr (Client) client = client_greeted (fixture, "one");
+    g_autoptr (Client) client G_GNUC_UNUSED = client_greeted (fixture, "one");
   }
 }
 
