@@ -185,7 +185,7 @@ static void
 test_reload_changes_limits (void)
 {
   g_autoptr (Fixture) fixture = fixture_new (LISTENER);
-  g_autoptr (Client) one = client_greeted (fixture, "one");
+  g_autoptr (Client) one G_GNUC_UNUSED = client_greeted (fixture, "one");
   g_autoptr (Client) two = NULL;
 
   reconfigure (fixture, LISTENER "[limits]\nconnections=1\n");
