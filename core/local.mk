@@ -12,7 +12,7 @@ core_librookery_core_la_LIBADD = core/libcore.la
 core_librookery_core_la_LDFLAGS = $(AM_LDFLAGS) -version-info $(LIBROOKERY_CORE_VERSION_INFO) -no-undefined \
 	-export-symbols $(top_srcdir)/core/librookery-core.sym
 EXTRA_core_librookery_core_la_DEPENDENCIES = core/librookery-core.sym
-EXTRA_DIST += core/librookery-core.sym core/README.md
+EXTRA_DIST += core/librookery-core.sym core/README.md core/include/README.md
 
 # After a public function was added to a header: makes the list of exported symbols anew (tests/unit/check-symbols.sh).
 .PHONY: update-symbols
