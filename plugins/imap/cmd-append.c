@@ -4,6 +4,8 @@
  */
 #include "imap/commands.h"
 
+#include "imap/locate.h"
+
 typedef struct {
   char *name;      /* (owned) internal */
   ImapFlags flags; /* (owned) */
@@ -93,6 +95,5 @@ imap_cmd_append (ImapSession *session, ImapParser *arguments, gpointer data G_GN
     }
   name = append->name;
   imap_session_set_call_data (session, g_steal_pointer (&append), append_free);
-  rook_mail_open (rook_server_get_mail (session->server), session->identity, name, on_opened,
-                  imap_session_ref (session));
+  imap_open (session, name, on_opened, imap_session_ref (session));
 }

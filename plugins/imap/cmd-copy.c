@@ -4,7 +4,24 @@
  */
 #include "imap/commands.h"
 
+#include "imap/locate.h"
 #include "imap/sequence.h"
+
+typedef struct {
+  GArray *uids;      /* (owned) (element-type guint32) */
+  char *destination; /* (owned) internal */
+  gboolean move;
+} Copy;
+
+static void
+copy_free (gpointer data)
+{
+  Copy *copy = data;
+
+  g_array_unref (copy->uids);
+  g_free (copy->destination);
+  g_free (copy);
+}
 
 static char *
 make_code (guint32 uidvalidity, const GArray *sources, const GArray *destinations)
@@ -33,7 +50,7 @@ on_copied (guint32 uidvalidity, GArray *sources, GArray *destinations, const GEr
     }
   if (uidvalidity != 0 && sources != NULL && sources->len > 0)
     code = make_code (uidvalidity, sources, destinations);
-  if (g_str_equal (session->call.entry->command->name, "MOVE") && code != NULL)
+  if (((const Copy *) session->call.data)->move && code != NULL)
     {
       /* RFC 6851 4.3: before the EXPUNGE responses */
       rook_connection_printf (session->connection, "* OK [%s] Moved\r\n", code);
@@ -44,11 +61,27 @@ on_copied (guint32 uidvalidity, GArray *sources, GArray *destinations, const GEr
 }
 
 static void
+on_located (const GError *error, gpointer data)
+{
+  g_autoptr (RookImapSession) session = data;
+  const Copy *copy = session->call.data;
+
+  if (imap_session_is_gone (session))
+    return;
+  if (error != NULL)
+    imap_fail_destination (session, error);
+  else
+    rook_view_copy (session->view, (const guint32 *) copy->uids->data, copy->uids->len, copy->destination, copy->move,
+                    on_copied, imap_session_ref (session));
+}
+
+static void
 run (ImapSession *session, ImapParser *arguments, gboolean move)
 {
-  g_autoptr (GArray) ranges = NULL, uids = NULL;
+  g_autoptr (GArray) ranges = NULL;
   g_autofree char *name = NULL;
   g_autoptr (GError) error = NULL;
+  Copy *copy;
 
   if (!imap_parse_space (arguments, &error) || !imap_parse_messages (session, arguments, &ranges, &error)
       || !imap_parse_space (arguments, &error) || !imap_parse_mailbox (session, arguments, &name, &error)
@@ -62,9 +95,10 @@ run (ImapSession *session, ImapParser *arguments, gboolean move)
       imap_session_no (session, "READ-ONLY", "Mailbox is read-only");
       return;
     }
-  uids = imap_ranges_to_uids (session->view, ranges);
-  rook_view_copy (session->view, (const guint32 *) uids->data, uids->len, name, move, on_copied,
-                  imap_session_ref (session));
+  copy = g_new (Copy, 1);
+  *copy = (Copy){ imap_ranges_to_uids (session->view, ranges), g_steal_pointer (&name), move };
+  imap_session_set_call_data (session, copy, copy_free);
+  imap_locate (session, copy->destination, on_located, imap_session_ref (session));
 }
 
 void

@@ -4,6 +4,7 @@
  */
 #include "imap/commands.h"
 
+#include "imap/locate.h"
 #include "imap/updates.h"
 
 typedef struct {
@@ -71,7 +72,7 @@ run (ImapSession *session, ImapParser *arguments, gboolean read_only)
   select = g_new0 (Select, 1);
   select->session = imap_session_ref (session);
   select->read_only = read_only;
-  rook_mail_open (rook_server_get_mail (session->server), session->identity, name, on_opened, select);
+  imap_open (session, name, on_opened, select);
 }
 
 void

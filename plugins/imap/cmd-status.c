@@ -4,6 +4,7 @@
  */
 #include "imap/commands.h"
 
+#include "imap/locate.h"
 #include "imap/write.h"
 
 static const char *const items[] = { "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN" };
@@ -104,6 +105,5 @@ imap_cmd_status (ImapSession *session, ImapParser *arguments, gpointer data G_GN
     }
   name = status->name;
   imap_session_set_call_data (session, g_steal_pointer (&status), status_free);
-  rook_mail_open (rook_server_get_mail (session->server), session->identity, name, on_opened,
-                  imap_session_ref (session));
+  imap_open (session, name, on_opened, imap_session_ref (session));
 }

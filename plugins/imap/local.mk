@@ -48,6 +48,8 @@ plugins_imap_libimap_la_SOURCES = \
 	%D%/input.h \
 	%D%/interface.c \
 	%D%/limits.h \
+	%D%/locate.c \
+	%D%/locate.h \
 	%D%/login.c \
 	%D%/names.c \
 	%D%/names.h \
