@@ -7,15 +7,12 @@
 #include "event/event-private.h"
 
 struct RookEventBus {
-  RookServer *server;   /* (unowned) outlives us */
-  RookCursors *cursors; /* (owned) */
-  RookEventOrder order; /* its lock guards what follows */
-  GPtrArray *wide;      /* (element-type RookSubscription) of every mailbox */
-  GHashTable *narrow;   /* mailbox id to GPtrArray of RookSubscription */
-  guint64 wide_types;   /* of all of `wide` together */
-  gboolean has_source;
-  RookChangedSince changed_since; /* (nullable) */
-  gpointer source_data;
+  RookServer *server;    /* (unowned) outlives us */
+  RookCursors *cursors;  /* (owned) */
+  RookEventOrder *order; /* (owned) its lock guards what follows */
+  GPtrArray *wide;       /* (element-type RookSubscription) of every mailbox */
+  GHashTable *narrow;    /* mailbox id to GPtrArray of RookSubscription */
+  guint64 wide_types;    /* of all of `wide` together */
 };
 
 RookEventBus *
@@ -25,9 +22,7 @@ rook_event_bus_new (RookServer *server)
 
   bus->server = server;
   bus->cursors = rook_cursors_new (server);
-  rook_mutex_init (&bus->order.lock);
-  g_queue_init (&bus->order.open);
-  bus->order.last_given = rook_cursors_get_highest (bus->cursors);
+  bus->order = rook_event_order_new (rook_cursors_get_highest (bus->cursors));
   bus->wide = g_ptr_array_new ();
   bus->narrow = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
   return bus;
@@ -38,15 +33,46 @@ rook_event_bus_free (RookEventBus *bus)
 {
   if (bus->wide->len + g_hash_table_size (bus->narrow) > 0)
     g_critical ("the event bus goes while somebody is subscribed");
+  rook_event_bus_clear_source (bus);
   rook_cursors_free (bus->cursors);
-  g_queue_clear_full (&bus->order.open, g_free);
+  rook_event_order_unref (bus->order);
   g_ptr_array_unref (bus->wide);
   g_hash_table_unref (bus->narrow);
-  rook_mutex_clear (&bus->order.lock);
   g_free (bus);
 }
 
 /* --- the order of changes ------------------------------------------------------------------------------------------- */
+
+RookEventOrder *
+rook_event_order_new (RookPosition last_given)
+{
+  RookEventOrder *order = g_new0 (RookEventOrder, 1);
+
+  order->references = 1;
+  rook_mutex_init (&order->lock);
+  rook_cond_init (&order->recovered);
+  g_queue_init (&order->open);
+  order->last_given = last_given;
+  return order;
+}
+
+RookEventOrder *
+rook_event_order_ref (RookEventOrder *order)
+{
+  __atomic_fetch_add (&order->references, 1, __ATOMIC_RELAXED);
+  return order;
+}
+
+void
+rook_event_order_unref (RookEventOrder *order)
+{
+  if (__atomic_sub_fetch (&order->references, 1, __ATOMIC_ACQ_REL) != 0)
+    return;
+  g_queue_clear_full (&order->open, g_free);
+  rook_cond_clear (&order->recovered);
+  rook_mutex_clear (&order->lock);
+  g_free (order);
+}
 
 RookPosition
 rook_event_order_get_floor (RookEventOrder *order)
@@ -59,7 +85,7 @@ rook_event_order_get_floor (RookEventOrder *order)
 RookPosition
 rook_event_bus_begin (RookEventBus *bus)
 {
-  RookEventOrder *order = &bus->order;
+  RookEventOrder *order = bus->order;
   RookPosition *position = g_new (RookPosition, 1);
   g_autoptr (RookLocker) locker = rook_locker_new (&order->lock);
 
@@ -73,13 +99,13 @@ rook_event_bus_begin (RookEventBus *bus)
 void
 rook_event_bus_end (RookEventBus *bus, RookPosition position)
 {
-  g_autoptr (RookLocker) locker = rook_locker_new (&bus->order.lock);
+  g_autoptr (RookLocker) locker = rook_locker_new (&bus->order->lock);
 
-  for (GList *link = bus->order.open.head; link != NULL; link = link->next)
+  for (GList *link = bus->order->open.head; link != NULL; link = link->next)
     if (*(RookPosition *) link->data == position)
       {
         g_free (link->data);
-        g_queue_delete_link (&bus->order.open, link);
+        g_queue_delete_link (&bus->order->open, link);
         return;
       }
   g_critical ("position %" G_GUINT64_FORMAT " ended twice, or never begun", position);
@@ -136,23 +162,20 @@ RookSubscription *
 rook_event_bus_subscribe (RookEventBus *bus, RookWorker *worker, const RookSubscriber *subscriber, gpointer data)
 {
   RookSubscription *subscription;
-  gboolean ready;
 
   g_return_val_if_fail (worker != NULL && is_subscriber (subscriber), NULL);
-  subscription = rook_subscription_new (&bus->order, bus->cursors, worker, subscriber, data);
-  rook_mutex_lock (&bus->order.lock);
+  subscription = rook_subscription_new (bus->order, bus->cursors, worker, subscriber, data);
+  rook_mutex_lock (&bus->order->lock);
   insert (bus, subscription);
-  ready = bus->has_source;
-  rook_mutex_unlock (&bus->order.lock);
-  if (ready)
-    rook_subscription_recover (subscription, rook_server_get_pool (bus->server), bus->changed_since, bus->source_data);
+  rook_mutex_unlock (&bus->order->lock);
+  rook_subscription_recover (subscription, rook_server_get_pool (bus->server));
   return subscription;
 }
 
 void
 rook_event_bus_unsubscribe (RookEventBus *bus, RookSubscription *subscription, GDestroyNotify destroy)
 {
-  g_autoptr (RookLocker) locker = rook_locker_new (&bus->order.lock);
+  g_autoptr (RookLocker) locker = rook_locker_new (&bus->order->lock);
 
   g_return_if_fail (take_out (bus, subscription));
   rook_subscription_end (subscription, destroy);
@@ -163,17 +186,28 @@ rook_event_bus_set_source (RookEventBus *bus, RookPosition highest, RookChangedS
 {
   g_autoptr (GPtrArray) held = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_subscription_unref);
 
-  rook_mutex_lock (&bus->order.lock);
-  bus->order.last_given = MAX (bus->order.last_given, highest);
-  bus->has_source = TRUE;
-  bus->changed_since = changed_since;
-  bus->source_data = data;
+  rook_mutex_lock (&bus->order->lock);
+  bus->order->last_given = MAX (bus->order->last_given, highest);
+  bus->order->has_source = TRUE;
+  bus->order->changed_since = changed_since;
+  bus->order->source_data = data;
   for (guint i = 0; i < bus->wide->len; i++)
     if (rook_subscription_is_held (bus->wide->pdata[i]))
       g_ptr_array_add (held, rook_subscription_ref (bus->wide->pdata[i])); /* another thread may unsubscribe it */
-  rook_mutex_unlock (&bus->order.lock);
+  rook_mutex_unlock (&bus->order->lock);
   for (guint i = 0; i < held->len; i++)
-    rook_subscription_recover (held->pdata[i], rook_server_get_pool (bus->server), changed_since, data);
+    rook_subscription_recover (held->pdata[i], rook_server_get_pool (bus->server));
+}
+
+void
+rook_event_bus_clear_source (RookEventBus *bus)
+{
+  RookEventOrder *order = bus->order;
+  g_autoptr (RookLocker) locker = rook_locker_new (&order->lock);
+
+  order->has_source = FALSE;
+  while (order->n_recovering > 0)
+    rook_cond_wait (&order->recovered, &order->lock);
 }
 
 /* --- publishing ------------------------------------------------------------------------------------------------------- */
@@ -189,7 +223,7 @@ queue_for (GPtrArray *list, RookEvent *event)
 void
 rook_event_bus_publish (RookEventBus *bus, RookEvent *event)
 {
-  g_autoptr (RookLocker) locker = rook_locker_new (&bus->order.lock);
+  g_autoptr (RookLocker) locker = rook_locker_new (&bus->order->lock);
   GPtrArray *narrow = event->mailbox_id != NULL ? g_hash_table_lookup (bus->narrow, event->mailbox_id) : NULL;
 
   g_return_if_fail ((guint) event->type < ROOK_EVENT_N_TYPES);
@@ -201,7 +235,7 @@ rook_event_bus_publish (RookEventBus *bus, RookEvent *event)
 gboolean
 rook_event_bus_wanted (RookEventBus *bus, RookEventType type, const char *mailbox_id)
 {
-  g_autoptr (RookLocker) locker = rook_locker_new (&bus->order.lock);
+  g_autoptr (RookLocker) locker = rook_locker_new (&bus->order->lock);
   GPtrArray *narrow = mailbox_id != NULL ? g_hash_table_lookup (bus->narrow, mailbox_id) : NULL;
 
   if (bus->wide_types & ROOK_EVENT_MASK (type))

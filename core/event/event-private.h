@@ -32,12 +32,23 @@ void rook_cursors_write (RookCursors *cursors);
 
 /* --- subscription.c: one subscriber's queue ------------------------------------------------------------------------- */
 
-/* What a subscription needs of its bus: the lock over all queues, and how far everything has ended. */
+/* What a subscription needs of its bus, and may need a moment longer: the lock over all queues, how far everything has
+ * ended, and who can be asked what changed. */
 typedef struct {
-  RookMutex lock; /* guards the queues of all subscriptions, and what follows */
-  GQueue open;    /* (element-type RookPosition *) begun and not ended, ascending */
+  gint references;    /* atomic: the bus's, and one for each subscription */
+  RookMutex lock;     /* guards the queues of all subscriptions, and what follows */
+  RookCond recovered; /* one recovery less is in the pool */
+  GQueue open;        /* (element-type RookPosition *) begun and not ended, ascending */
   RookPosition last_given;
+  gboolean has_source;
+  RookChangedSince changed_since; /* (nullable) */
+  gpointer source_data;
+  guint n_recovering; /* in the pool, waiting or at work */
 } RookEventOrder;
+
+RookEventOrder *rook_event_order_new (RookPosition last_given);
+RookEventOrder *rook_event_order_ref (RookEventOrder *order);
+void rook_event_order_unref (RookEventOrder *order);
 
 /* With the lock held: every change up to it has ended. */
 RookPosition rook_event_order_get_floor (RookEventOrder *order);
@@ -56,8 +67,7 @@ void rook_subscription_queue (RookSubscription *subscription, RookEvent *event);
 void rook_subscription_end (RookSubscription *subscription, GDestroyNotify destroy);
 
 gboolean rook_subscription_is_held (RookSubscription *subscription); /* durable, and not recovered yet; lock held */
-/* Starts the recovery of a held one. With the lock not held. @changed_since: (nullable) */
-void rook_subscription_recover (RookSubscription *subscription, RookPool *pool, RookChangedSince changed_since,
-                                gpointer data);
+/* Starts the recovery of a held one, if there is a source. With the lock not held. */
+void rook_subscription_recover (RookSubscription *subscription, RookPool *pool);
 
 G_END_DECLS

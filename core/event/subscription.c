@@ -9,8 +9,8 @@
 
 struct RookSubscription {
   gint references;       /* atomic: the bus's one, and one for each invocation or recovery under way */
-  RookEventOrder *order; /* (unowned) outlives us */
-  RookCursors *cursors;  /* (unowned) outlives us */
+  RookEventOrder *order; /* (owned) */
+  RookCursors *cursors;  /* (unowned) outlives every recovery in the pool */
   RookWorker *worker;    /* (unowned) */
   RookSubscriber subscriber;
   gpointer data;
@@ -36,6 +36,7 @@ rook_subscription_unref (RookSubscription *self)
   g_clear_pointer (&self->changed, g_hash_table_unref);
   g_free ((char *) self->subscriber.name);
   g_free ((char *) self->subscriber.mailbox_id);
+  rook_event_order_unref (self->order);
   g_free (self);
 }
 
@@ -53,7 +54,7 @@ rook_subscription_new (RookEventOrder *order, RookCursors *cursors, RookWorker *
   RookSubscription *self = g_new0 (RookSubscription, 1);
 
   self->references = 1;
-  self->order = order;
+  self->order = rook_event_order_ref (order);
   self->cursors = cursors;
   self->worker = worker;
   memcpy (&self->subscriber, subscriber, MIN (subscriber->struct_size, sizeof self->subscriber));
@@ -215,28 +216,37 @@ rook_subscription_end (RookSubscription *self, GDestroyNotify destroy)
 
 typedef struct {
   RookSubscription *subscription; /* (owned) */
-  RookChangedSince changed_since; /* (nullable) */
-  gpointer data;
-  char **mailbox_ids; /* (owned) (nullable) NULL: everything */
+  gboolean cancelled;             /* the source went before it was asked: there may be another */
+  char **mailbox_ids;             /* (owned) (nullable) NULL: everything */
 } Recovery;
 
 static void
-recovery_free (Recovery *recovery)
+recovery_free (gpointer data)
 {
+  Recovery *recovery = data;
+
   rook_subscription_unref (recovery->subscription);
   g_strfreev (recovery->mailbox_ids);
   g_free (recovery);
 }
 
+/* With the lock held, which is given up while the source is asked. */
 static void
-find_out (gpointer data)
+find_out (Recovery *recovery)
 {
-  Recovery *recovery = data;
   RookSubscription *self = recovery->subscription;
+  RookEventOrder *order = self->order;
+  RookChangedSince changed_since = order->changed_since;
+  gpointer data = order->source_data;
   RookPosition cursor;
 
-  if (recovery->changed_since != NULL && rook_cursors_get (self->cursors, self->subscriber.name, &cursor))
-    recovery->mailbox_ids = recovery->changed_since (cursor, recovery->data);
+  recovery->cancelled = !order->has_source;
+  if (recovery->cancelled || changed_since == NULL)
+    return;
+  rook_mutex_unlock (&order->lock);
+  if (rook_cursors_get (self->cursors, self->subscriber.name, &cursor))
+    recovery->mailbox_ids = changed_since (cursor, data);
+  rook_mutex_lock (&order->lock);
 }
 
 /* On the subscriber's worker. */
@@ -256,32 +266,44 @@ tell (gpointer data)
   rook_mutex_unlock (&self->order->lock);
 }
 
+/* What it holds goes on the worker, as always. */
+static void
+nothing_to_tell (gpointer data G_GNUC_UNUSED)
+{
+}
+
 static void
 find_out_and_tell (gpointer data)
 {
   Recovery *recovery = data;
+  RookSubscription *self = recovery->subscription;
+  RookEventOrder *order = self->order;
 
+  rook_mutex_lock (&order->lock);
   find_out (recovery);
-  rook_worker_invoke (recovery->subscription->worker, tell, recovery, (GDestroyNotify) recovery_free);
+  self->recovering = !recovery->cancelled;
+  rook_worker_invoke (self->worker, recovery->cancelled ? nothing_to_tell : tell, recovery, recovery_free);
+  order->n_recovering--;
+  rook_cond_broadcast (&order->recovered);
+  rook_mutex_unlock (&order->lock);
 }
 
 void
-rook_subscription_recover (RookSubscription *self, RookPool *pool, RookChangedSince changed_since, gpointer data)
+rook_subscription_recover (RookSubscription *self, RookPool *pool)
 {
+  RookEventOrder *order = self->order;
+  g_autoptr (RookLocker) locker = rook_locker_new (&order->lock);
   Recovery *recovery;
 
-  rook_mutex_lock (&self->order->lock);
-  if (!rook_subscription_is_held (self) || self->recovering)
-    {
-      rook_mutex_unlock (&self->order->lock);
-      return;
-    }
+  if (!order->has_source || !rook_subscription_is_held (self) || self->recovering)
+    return;
   self->recovering = TRUE;
   recovery = g_new0 (Recovery, 1);
-  *recovery = (Recovery){ rook_subscription_ref (self), changed_since, data, NULL };
-  rook_mutex_unlock (&self->order->lock);
-  if (!rook_pool_run (pool, 0, find_out_and_tell, NULL, recovery)) /* no room: everything */
-    rook_worker_invoke (self->worker, tell, recovery, (GDestroyNotify) recovery_free);
+  recovery->subscription = rook_subscription_ref (self);
+  if (rook_pool_run (pool, 0, find_out_and_tell, NULL, recovery))
+    order->n_recovering++;
+  else /* no room: everything */
+    rook_worker_invoke (self->worker, tell, recovery, recovery_free);
 }
 
 RookPosition

@@ -187,6 +187,8 @@ rook_mail_free (RookMail *mail)
   if (rook_server_get_auth (mail->server) != NULL)
     rook_auth_set_mailboxes (rook_server_get_auth (mail->server), NULL, NULL);
   g_assert (mail->opening == NULL); /* a stop waits for the end of a reload */
+  if (rook_server_get_event_bus (mail->server) != NULL)
+    rook_event_bus_clear_source (rook_server_get_event_bus (mail->server));
   rook_mail_close_stores (mail);
   rook_names_free (mail->names);
   g_hash_table_unref (mail->turns);

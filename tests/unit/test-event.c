@@ -3,6 +3,7 @@
  * The event bus: order, filters, overflow, unsubscribing at the worst moment, cursors.
  */
 #include "../lib/test-budget.h"
+#include "../lib/test-calm.h"
 #include "daemon/server-private.h"
 #include "event/event-private.h"
 #include "plugin/plugin-life.h"
@@ -577,6 +578,99 @@ test_nothing_to_make_up_for_is_not_told (void)
   rook_server_free_for_test (server);
 }
 
+typedef struct {
+  RookEventBus *bus;
+  gint opened;    /* atomic: of whatever waits at the gate */
+  gint n_waiting; /* atomic: at the gate */
+  gint n_asked;   /* atomic */
+  gint cleared;   /* atomic */
+} Gate;
+
+static void
+wait_at_gate (gpointer data)
+{
+  Gate *gate = data;
+
+  g_atomic_int_inc (&gate->n_waiting);
+  while (!g_atomic_int_get (&gate->opened))
+    g_usleep (1000);
+}
+
+static char **
+changed_behind_gate (G_GNUC_UNUSED RookPosition position, gpointer data)
+{
+  wait_at_gate (data);
+  g_atomic_int_inc (&((Gate *) data)->n_asked);
+  return g_new0 (char *, 1);
+}
+
+static void *
+clear_source (void *data)
+{
+  Gate *gate = data;
+
+  rook_event_bus_clear_source (gate->bus);
+  g_atomic_int_set (&gate->cleared, 1);
+  return NULL;
+}
+
+/* Has the source cleared while something waits at the gate, which must wait too. */
+static void
+clear_and_open (Gate *gate)
+{
+  pthread_t thread;
+
+  while (!g_atomic_int_get (&gate->n_waiting))
+    g_usleep (1000);
+  g_assert_cmpint (pthread_create (&thread, NULL, clear_source, gate), ==, 0);
+  g_usleep (20000);
+  g_assert_false (g_atomic_int_get (&gate->cleared));
+  g_atomic_int_set (&gate->opened, 1);
+  pthread_join (thread, NULL);
+}
+
+static void
+test_source_that_goes (void)
+{
+  RookServer *server = rook_server_new_for_test ("[server]\npool-threads=1\n");
+  Gate gate = { .bus = rook_server_get_event_bus (server) };
+  RookSubscriber durable = plain;
+  Ear ear, late;
+
+  durable.durable = TRUE;
+  durable.recover = ear_recover;
+  ear_open (&ear, server, &durable);
+  rook_event_bus_set_source (gate.bus, 0, NULL, NULL);
+  wait_for (&ear);
+  rook_subscription_advance (ear.subscription, 1);
+  ear_close (&ear);
+
+  /* The source is at work: it is waited for. */
+  rook_event_bus_set_source (gate.bus, 0, changed_behind_gate, &gate);
+  ear_open (&ear, server, &durable);
+  clear_and_open (&gate);
+  g_assert_cmpint (gate.n_asked, ==, 1);
+  publish (server, ROOK_EVENT_MESSAGE_NEW, "a", 1);
+  wait_for (&ear);
+  assert_heard (&ear, "MessageNew:a:1 ");
+  ear_close (&ear);
+
+  /* The question is still in the pool's queue: it is never put. */
+  gate = (Gate){ .bus = gate.bus };
+  g_assert_true (rook_pool_run (rook_server_get_pool (server), 0, wait_at_gate, NULL, &gate));
+  rook_event_bus_set_source (gate.bus, 0, changed_behind_gate, &gate);
+  ear_open (&late, server, &durable);
+  clear_and_open (&gate);
+  g_assert_cmpint (gate.n_asked, ==, 0);
+  publish (server, ROOK_EVENT_MESSAGE_NEW, "a", 2);
+  assert_heard (&late, "");
+  rook_event_bus_set_source (gate.bus, 0, NULL, NULL);
+  wait_for (&late);
+  assert_heard (&late, "?* MessageNew:a:2 ");
+  ear_close (&late);
+  rook_server_free_for_test (server);
+}
+
 #define N_LEAVING 200
 
 typedef struct {
@@ -672,6 +766,28 @@ test_cursors_are_kept (void)
   rook_server_free_for_test (server);
 }
 
+static void
+ask_whether_wanted (gpointer data)
+{
+  for (guint i = 0; i < 1000; i++)
+    g_assert_cmpint (rook_event_bus_wanted (data, ROOK_EVENT_MESSAGE_NEW, i % 2 == 0 ? "a" : "b"), ==, i % 2 == 0);
+}
+
+static void
+test_wanted_is_cheap (void)
+{
+  RookServer *server = rook_server_new_for_test (NULL);
+  RookSubscriber narrow = plain;
+  Ear ear;
+
+  narrow.mailbox_id = "a";
+  ear_open (&ear, server, &narrow);
+  g_assert_true (test_is_calm (ask_whether_wanted, ear.bus));
+  g_assert_cmpuint (test_heap_taken (ask_whether_wanted, ear.bus), ==, 0);
+  ear_close (&ear);
+  rook_server_free_for_test (server);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -679,6 +795,7 @@ main (int argc, char **argv)
   g_test_add_func ("/event/type/each-has-a-name-of-its-own", test_every_type_has_a_name);
   g_test_add_func ("/event/publish/in-order-and-never-inside", test_in_order_and_never_inside_publish);
   g_test_add_func ("/event/subscribe/only-what-was-asked-for", test_only_what_was_asked_for);
+  g_test_add_func ("/event/subscribe/asking-whether-is-cheap", test_wanted_is_cheap);
   g_test_add_func ("/event/overflow/names-each-mailbox-once", test_overflow_names_the_mailboxes_once);
   g_test_add_func ("/event/unsubscribe/while-being-told", test_leaving_while_being_told);
   g_test_add_func ("/event/unsubscribe/nothing-afterwards", test_nothing_after_unsubscribe);
@@ -692,6 +809,7 @@ main (int argc, char **argv)
   g_test_add_func ("/event/durable/a-known-one-is-told-what-changed-after-its-cursor",
                    test_a_known_one_is_told_what_changed);
   g_test_add_func ("/event/durable/nothing-to-make-up-for-is-not-told", test_nothing_to_make_up_for_is_not_told);
+  g_test_add_func ("/event/durable/a-source-that-goes-is-asked-no-more", test_source_that_goes);
   g_test_add_func ("/event/durable/leaving-while-the-source-comes", test_leaving_while_the_source_comes);
   g_test_add_func ("/event/cursors/kept-and-a-damaged-file-means-unknown", test_cursors_are_kept);
   return g_test_run ();

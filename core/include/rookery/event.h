@@ -146,5 +146,8 @@ typedef char **(*RookChangedSince) (RookPosition position, gpointer data);
  */
 ROOK_EXPORT void rook_event_bus_set_source (RookEventBus *bus, RookPosition highest, RookChangedSince changed_since,
                                             gpointer data);
+/* It can't be asked any more, and is not being asked when this returns. Blocks for as long as it takes to answer. Who was not
+ * told yet what it missed hears nothing until there is a source again. */
+ROOK_EXPORT void rook_event_bus_clear_source (RookEventBus *bus);
 
 G_END_DECLS
