@@ -17,6 +17,8 @@ sanitizers and valgrind), ROOKERY_KEEP (leave the scratch directories), ROOKERY_
 """
 
 import atexit
+import errno
+import fcntl
 import functools
 import json
 import os
@@ -53,11 +55,33 @@ class HarnessError(AssertionError):
     """The server did not do what every test relies on."""
 
 
+PORTS = range(12000, 32000)  # below those that the system gives to clients (net.ipv4.ip_local_port_range)
+
+
+def next_port():
+    """Each in its turn, over all processes that test on this machine at the time."""
+    with open(Path(tempfile.gettempdir()) / f"rookery-test-ports-{os.geteuid()}", "a+", encoding="ascii") as counter:
+        fcntl.flock(counter, fcntl.LOCK_EX)
+        counter.seek(0)
+        last = counter.read().strip()
+        port = int(last) + 1 if last.isdigit() and int(last) + 1 in PORTS else PORTS[os.getpid() % len(PORTS)]
+        counter.truncate(0)
+        counter.write(str(port))
+        return port
+
+
 def free_port(family=socket.AF_INET, address="127.0.0.1"):
-    """A TCP port that nobody uses now."""
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
+    """A TCP port that nobody uses now, and that nobody else is given soon."""
+    for _ in PORTS:
+        port = next_port()
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind((address, port))
+                return port
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+    raise HarnessError("no port is free")
 
 
 def make_certificate(directory, name="localhost", names=("localhost", "127.0.0.1", "::1")):

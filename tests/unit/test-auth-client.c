@@ -4,6 +4,7 @@
  */
 #include "auth-fixture.h"
 
+#include "../lib/test-calm.h"
 #include <string.h>
 
 #define SASLDB                                                                                                     \
@@ -198,6 +199,30 @@ test_after_the_end (void)
   rook_auth_client_free (client);
 }
 
+static void
+begin_and_forget (gpointer data)
+{
+  static const char *const mechanisms[] = { "PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (mechanisms); i++)
+    {
+      RookAuthClient *client = client_new (data, PEER_TLS, mechanisms[i], "alice", NULL, "wonder", NULL);
+      GBytes *response = NULL;
+
+      g_assert_true (rook_auth_client_step (client, NULL, &response, NULL));
+      g_clear_pointer (&response, g_bytes_unref);
+      rook_auth_client_free (client);
+    }
+}
+
+static void
+test_steps_do_not_block (void)
+{
+  g_autoptr (AuthFixture) fixture = with_users ();
+
+  g_assert_true (test_is_calm (begin_and_forget, fixture));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -221,6 +246,7 @@ main (int argc, char **argv)
       g_test_add_data_func (path, proxying[i], test_acting_as_another);
     }
   g_test_add_func ("/auth/client/first-step", test_first_step);
+  g_test_add_func ("/auth/client/steps-do-not-block", test_steps_do_not_block);
   g_test_add_func ("/auth/client/false-server", test_false_server);
   g_test_add_func ("/auth/client/after-the-end", test_after_the_end);
   return g_test_run ();

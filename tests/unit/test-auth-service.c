@@ -5,6 +5,7 @@
  */
 #include "auth-fixture.h"
 
+#include "../lib/test-calm.h"
 #include "daemon/server-private.h"
 #include "rookery/thread.h"
 
@@ -558,6 +559,28 @@ test_reconfigure (void)
   rook_server_free_for_test (server);
 }
 
+static void
+name_canonically (gpointer data)
+{
+  static const char *const names[] = { "alice", " Alice@Example.ORG ", "group:x", "a/b", "al\xff", "" };
+
+  for (guint i = 0; i < 100 * G_N_ELEMENTS (names); i++)
+    {
+      g_autofree char *user = NULL;
+
+      rook_auth_canonical_user (data, names[i % G_N_ELEMENTS (names)], &user, NULL);
+    }
+}
+
+static void
+test_names_do_not_block (void)
+{
+  RookServer *server = rook_server_new_for_test ("[auth]\nbackend=site\n[log]\nlevel=error\n");
+
+  g_assert_true (test_is_calm (name_canonically, rook_server_get_auth (server)));
+  rook_server_free_for_test (server);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -579,5 +602,6 @@ main (int argc, char **argv)
   g_test_add_func ("/auth/checker/of-a-plugin", test_checker_of_plugin);
   g_test_add_func ("/auth/service/metrics", test_metrics);
   g_test_add_func ("/auth/service/reconfigure", test_reconfigure);
+  g_test_add_func ("/auth/service/names-never-block", test_names_do_not_block);
   return g_test_run ();
 }

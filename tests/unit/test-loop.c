@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../lib/test-calm.h"
+
 /* --- helpers: run something on a worker and wait for it ---------------------------------------------------------- */
 
 typedef struct {
@@ -637,6 +639,36 @@ test_timer_started_anew (void)
   rook_timer_stop (&timer);
 }
 
+#define N_TIMERS 1000
+
+static void
+start_and_stop (gpointer data)
+{
+  RookTimer *timers = data;
+
+  for (guint i = 0; i < N_TIMERS; i++)
+    rook_timer_start (&timers[i], (i + 1) * 997);
+  for (guint i = 0; i < N_TIMERS; i++)
+    rook_timer_start (&timers[i], (i % 7) * 86400000 + 1);
+  for (guint i = 0; i < N_TIMERS; i += 2)
+    rook_timer_stop (&timers[i]);
+}
+
+static void
+test_timer_takes_nothing (void)
+{
+  g_autoptr (RookLoop) loop = rook_loop_new (1);
+  RookTimer *timers = g_new0 (RookTimer, N_TIMERS);
+
+  for (guint i = 0; i < N_TIMERS; i++)
+    rook_timer_init (&timers[i], rook_loop_get_main_worker (loop), do_nothing, NULL);
+  g_assert_cmpuint (test_heap_taken (start_and_stop, timers), ==, 0);
+  g_assert_true (test_is_calm (start_and_stop, timers));
+  for (guint i = 0; i < N_TIMERS; i++)
+    rook_timer_stop (&timers[i]);
+  g_free (timers);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -657,6 +689,7 @@ main (int argc, char **argv)
   g_test_add_func ("/loop/timer/rings-once-not-before-and-not-when-stopped", test_timer_rings_once);
   g_test_add_func ("/loop/now/is-of-this-wake-up", test_now_is_of_this_wakeup);
   g_test_add_func ("/loop/timer/running-one-is-started-anew", test_timer_started_anew);
+  g_test_add_func ("/loop/timer/a-thousand-take-nothing-from-the-heap", test_timer_takes_nothing);
   g_test_add_func ("/loop/watch/bad-descriptor-aborts", test_bad_descriptor_aborts);
   g_test_add_func ("/loop/new/aborts-without-threads", test_no_threads_aborts);
   g_test_add_func ("/loop/cond/waits-on-the-monotonic-clock", test_cond_waits_until);

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "../lib/test-calm.h"
 #include "mail-fixture.h"
 
 static void
@@ -515,6 +516,31 @@ test_found_while_unavailable (void)
   g_assert_no_error (answer.error);
 }
 
+static void
+look_for_users (gpointer data)
+{
+  Fixture *f = data;
+
+  for (guint i = 0; i < 100; i++)
+    {
+      g_autofree char *rights = rook_mail_get_rights (f->mail, f->alice, "user/alice");
+
+      g_assert_nonnull (rights);
+      g_assert_true (rook_mail_is_available (f->mail, NULL));
+      g_assert_true (rook_mail_exists (f->mail, "user/alice"));
+      g_assert_true (rook_mail_user_may_exist (f->mail, "alice", ROOK_ENSURE_DELIVERY));
+      rook_mail_user_may_exist (f->mail, "nobody", ROOK_ENSURE_DELIVERY);
+    }
+}
+
+static void
+test_questions_are_answered_from_memory (void)
+{
+  g_autoptr (Fixture) f = fixture_new (NULL);
+
+  g_assert_true (test_is_calm (look_for_users, f));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -522,6 +548,7 @@ main (int argc, char **argv)
 #define ADD(path, func) g_test_add_func ("/mailbox/" path, func)
   ADD ("call/goes-on-without-its-view", test_call_outlives_its_view);
   ADD ("call/arguments-are-copied", test_arguments_are_copied);
+  ADD ("call/questions-are-answered-from-memory", test_questions_are_answered_from_memory);
   ADD ("call/answered-once-on-the-worker-that-asked", test_answered_once_on_the_worker_that_asked);
   ADD ("call/server-itself-may-do-everything", test_server_may_do_everything);
   ADD ("unavailable/nothing-is-known", test_unavailable);

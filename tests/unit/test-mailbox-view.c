@@ -4,6 +4,8 @@
  */
 #include "mail-fixture.h"
 
+#include "../lib/test-calm.h"
+
 /* --- views ------------------------------------------------------------------------------------------------------ */
 
 static void
@@ -266,6 +268,31 @@ test_load_answers (void)
   box_clear (&box);
 }
 
+static void
+look_at_view (gpointer data)
+{
+  Box *box = data;
+  RookMessage message;
+
+  for (guint32 uid = 1; uid <= 200; uid++)
+    g_assert_cmpuint (rook_view_find_uid (box->view, uid), ==, uid);
+  for (guint32 seq = 1; seq <= 200; seq++)
+    g_assert_true (rook_view_get_message (box->view, seq, &message));
+}
+
+static void
+test_view_looks_at_memory (void)
+{
+  Box box = box_new (NULL, 200);
+  g_auto (Answer) answer = { .f = box.f };
+
+  rook_view_load (box.view, 1, 200, on_mail, &answer);
+  answer_wait (&answer);
+  g_assert_true (test_is_calm (look_at_view, &box));
+  g_assert_cmpuint (test_heap_taken (look_at_view, &box), ==, 0);
+  box_clear (&box);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -278,6 +305,7 @@ main (int argc, char **argv)
   ADD ("view/changed-once-until-update", test_view_changed_once_until_update);
   ADD ("view/recent-is-one-sessions", test_view_recent_is_one_sessions);
   ADD ("view/find", test_view_find);
+  ADD ("view/looks-at-memory", test_view_looks_at_memory);
   ADD ("view/read-only", test_view_read_only);
   ADD ("read/bytes", test_read_bytes);
   ADD ("read/expunged-elsewhere", test_read_expunged_elsewhere);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "../lib/test-calm.h"
 #include "mime/mime-private.h"
 
 static RookMime *
@@ -473,6 +474,24 @@ test_cached_headers (void)
   g_assert_null (rook_mime_get_header (again, "X-Other"));
 }
 
+static void
+parse_and_ask (gpointer data)
+{
+  g_autoptr (RookMime) mime = parse (data);
+  g_autoptr (GBytes) cache = rook_mime_to_cache (mime);
+  g_autoptr (RookMime) back = rook_mime_from_cache (cache);
+
+  g_assert_nonnull (rook_mime_get_envelope (back));
+  g_assert_nonnull (rook_mime_get_bodystructure (back));
+  g_assert_nonnull (rook_mime_find_part (mime, "2.2"));
+}
+
+static void
+test_never_blocks (void)
+{
+  g_assert_true (test_is_calm (parse_and_ask, (gpointer) MULTI));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -486,6 +505,7 @@ main (int argc, char **argv)
   g_test_add_func ("/mime/parse/digest-holds-messages", test_digest_holds_messages);
   g_test_add_func ("/mime/parse/depth-and-parts-bounded", test_depth_and_parts_bounded);
   g_test_add_func ("/mime/parse/linear", test_linear);
+  g_test_add_func ("/mime/parse/never-blocks", test_never_blocks);
   g_test_add_func ("/mime/envelope/fields", test_envelope);
   g_test_add_func ("/mime/envelope/rfc-example", test_envelope_rfc);
   g_test_add_func ("/mime/envelope/addresses", test_addresses);

@@ -4,6 +4,7 @@
  * come, what a reservation costs, what a backend may leave out. The backends here are the one in memory with a function
  * or two of their own.
  */
+#include "../lib/test-calm.h"
 #include "store-fixture.h"
 
 #include <string.h>
@@ -397,6 +398,26 @@ test_reserve_gives_back (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 }
 
 static void
+reserve (gpointer data)
+{
+  for (guint i = 0; i < 100; i++)
+    {
+      RookBatch *batch = batch_with (data, "key", "value");
+
+      g_assert_true (rook_batch_reserve (batch, 10 * i, FALSE, NULL));
+      rook_batch_free (batch);
+    }
+}
+
+static void
+test_reserve_is_memory_only (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  open_counting (f, 1000000);
+  g_assert_true (test_is_calm (reserve, f->store));
+  g_assert_cmpint (reserved, ==, 0);
+}
+
+static void
 test_full_is_found_out_by_reserve (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   RookBatch *batch;
@@ -539,6 +560,7 @@ main (int argc, char **argv)
   OPEN ("batch/references-and-copies-nothing", test_referenced_not_copied);
   OPEN ("batch/patch-costs-its-bytes", test_patch_costs_its_bytes);
   OPEN ("batch/arguments-are-within-limits", test_arguments_are_within_limits);
+  CLOSED ("reserve/memory-only", test_reserve_is_memory_only);
   CLOSED ("reserve/gives-back-when-completed-or-freed", test_reserve_gives_back);
   CLOSED ("reserve/full-is-found-out-here-or-by-commit", test_full_is_found_out_by_reserve);
   OPEN ("stage/is-consumed-even-by-a-failure", test_stage_is_consumed_by_a_failure);
