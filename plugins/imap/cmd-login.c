@@ -26,8 +26,6 @@ imap_cmd_login (ImapSession *session, ImapParser *arguments, gpointer data G_GNU
       || !imap_parse_space (arguments, &error) || !imap_parse_astring (arguments, &password, &error)
       || !imap_parse_end (arguments, &error))
     imap_session_fail (session, error);
-  else if (!rook_auth_allows_plaintext (auth, session->connection))
-    imap_session_no (session, "PRIVACYREQUIRED", "LOGIN is disabled without TLS");
   else
     session->exchange = rook_auth_login (auth, session->connection, user, password, NULL, on_login, session);
 }

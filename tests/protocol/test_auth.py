@@ -307,6 +307,18 @@ def test_reload_changes_what_is_offered(server):
     server.reload(server.changes)
 
 
+@pytest.mark.parametrize("mechanisms", [[], ["EXTERNAL"], ["SCRAM-SHA-256"]], ids=str)
+def test_login_is_refused_where_no_password_is_taken(server, mechanisms):
+    """Not for want of TLS, and not as a wrong password: it would not go better there, or with another one."""
+    server.reload({**server.changes, "auth": {**QUIET, "mechanisms": mechanisms}})
+    for options in ({"where": server.port("imap")}, {"where": server.port("imaps"), "tls": server.certificate}):
+        with ImapWire(**options) as wire:
+            assert "LOGINDISABLED" in auth_words(wire)
+            assert wire.command("LOGIN alice pass")[1] == b"NO [CANNOT] Mechanism is not offered"
+            assert attempt(wire, "alice", "pass") == b"NO [CANNOT] Mechanism is not offered"
+    server.reload(server.changes)
+
+
 def test_mail_and_login_agree_on_capital_letters():
     """A password is looked up as it is spelled; whose mail it is has one spelling."""
     with Server(users=("Dora", "dora", "alice")) as server:

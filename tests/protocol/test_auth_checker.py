@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A password checker that a plugin brings, in force, and taken away by a reload."""
+
+import time
+
+import pytest
+
+from rookery_harness import SLOW, Server
+from rookery_wire import ImapWire
+
+REFUSED = b"NO [AUTHENTICATIONFAILED] Authentication failed"
+
+
+@pytest.fixture
+def server():
+    one = Server()
+    one.modules, one.gate = one.add_module("checker-door"), one.directory / "gate"
+    one.gate.touch()
+    one.base = {"server": {"plugin-directory": one.modules, "drain-timeout": "200ms"}, "auth": {"failure-delay": "0"}}
+    one.door = {**one.base, "auth": {"failure-delay": "0", "backend": "door", "sasldb-path": None},
+                "plugin checker-door": {"gate": one.gate}}
+    one.configure(one.door)
+    with one:
+        yield one
+
+
+def login(server, password):
+    with ImapWire(server.port("imap")) as wire:
+        return wire.command(f"LOGIN alice {password}")[1]
+
+
+def state(server):
+    """Of the plugin; None: it is not there any more."""
+    rows = [row for row in server.ctl("plugin", "list", as_json=True) if row["name"] == "checker-door"]
+    return rows[0]["state"] if rows else None
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30 * SLOW
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_checker_decides(server):
+    assert login(server, "open").startswith(b"OK")
+    assert login(server, "pass") == REFUSED
+
+
+@pytest.mark.parametrize("without", [None, {"enabled": False}], ids=["gone", "disabled"])
+def test_checker_in_force_is_not_taken_away(server, without):
+    done = server.reload({**server.door, "plugin checker-door": without}, check=False)
+    assert done.returncode != 0 and '"door"' in done.stderr and "[auth] backend" in done.stderr
+    assert login(server, "open").startswith(b"OK") and state(server) == "running"
+
+
+def test_checker_goes_when_another_is_in_force(server):
+    with ImapWire(server.port("imap")) as wire:
+        wire.login(password="open")
+        server.reload(server.base)
+        assert state(server) in (None, "disabled")
+        assert login(server, "open") == REFUSED and login(server, "pass").startswith(b"OK")
+        wire.ok("SELECT INBOX")  # who was in stays in
+        server.reload(server.door)
+        assert login(server, "open").startswith(b"OK") and login(server, "pass") == REFUSED
+
+
+def test_password_that_is_being_checked_outlives_the_reload(server):
+    server.gate.unlink()
+    with ImapWire(server.port("imap")) as wire:
+        tag = wire.begin("LOGIN alice open")
+        assert wire.silent(0.3)
+        server.reload(server.base, check=False)
+        assert login(server, "pass").startswith(b"OK")  # the new one does not wait for the old one
+        assert state(server) in ("draining", "resident")
+        server.gate.touch()
+        assert wire.finish(tag)[1].startswith((b"OK", b"NO [UNAVAILABLE]"))
+    wait_until(lambda: state(server) in (None, "disabled"))
+
+
+def test_server_stops_while_a_password_is_being_checked(server):
+    server.gate.unlink()
+    with ImapWire(server.port("imap")) as wire:
+        wire.begin("LOGIN alice open")
+        assert wire.silent(0.2)
+        server.process.terminate()
+        time.sleep(0.3)
+        server.gate.touch()
+        assert server.process.wait(30 * SLOW) == 0
+        server.process = None
