@@ -9,8 +9,8 @@
 #include <string.h>
 
 static gboolean
-check (gpointer data, const char *service G_GNUC_UNUSED, const char *user G_GNUC_UNUSED, const char *realm G_GNUC_UNUSED,
-       const char *password, GError **error)
+check (gpointer data, const char *service G_GNUC_UNUSED, const char *user G_GNUC_UNUSED,
+       const char *realm G_GNUC_UNUSED, const char *password, GError **error)
 {
   while (!g_file_test (data, G_FILE_TEST_EXISTS))
     g_usleep (10000);
