@@ -20,6 +20,8 @@ G_BEGIN_DECLS
 
 /* Listens at once; where that can't be, says so in the log, and the server runs without. */
 RookControl *rook_control_new (RookServer *server);
+/* Takes nothing any more, and lets go of all clients: what verbs are about goes after it. */
+void rook_control_close (RookControl *control);
 void rook_control_free (RookControl *control);
 void rook_control_check (RookConfig *config, GPtrArray *mistakes);
 /* (nullable) why there is no socket; NULL: there is one */

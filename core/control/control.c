@@ -195,15 +195,22 @@ rook_control_new (RookServer *server)
 }
 
 void
-rook_control_free (RookControl *control)
+rook_control_close (RookControl *control)
 {
   rook_timer_stop (&control->pause);
   if (control->watch != NULL)
     {
-      rook_watch_free (control->watch);
+      g_clear_pointer (&control->watch, rook_watch_free);
       close (control->fd);
       unlink (control->path);
     }
+  g_ptr_array_set_size (control->clients, 0);
+}
+
+void
+rook_control_free (RookControl *control)
+{
+  rook_control_close (control);
   g_ptr_array_unref (control->clients);
   g_ptr_array_unref (control->sections);
   g_ptr_array_unref (control->verbs);

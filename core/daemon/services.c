@@ -205,6 +205,8 @@ rook_services_reconfigure (RookServer *server, RookConfig *config)
 void
 rook_services_stop (RookServer *server)
 {
+  if (server->control != NULL) /* whose verbs are of all the others */
+    rook_control_close (server->control);
   for (guint i = G_N_ELEMENTS (services); i > 0; i--)
     services[i - 1].stop (server);
 }

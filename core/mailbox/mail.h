@@ -170,6 +170,7 @@ void rook_mail_end_blocking (RookMail *mail);
 
 /* prune.c: the job that forgets old deliveries. */
 void rook_mail_add_jobs (RookMail *mail);
+void rook_mail_add_upkeep (RookMail *mail);
 
 /* --- stores.c: opening ------------------------------------------------------------------------------------------------ */
 

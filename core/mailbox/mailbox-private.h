@@ -11,7 +11,10 @@
 G_BEGIN_DECLS
 
 #define ROOK_MAIL_STATE_STORE "mailboxes" /* the state store, in the state directory */
-#define ROOK_MAIL_JOB "forget-deliveries" /* the service's own */
+/* The service's own jobs. */
+#define ROOK_MAIL_JOB_FORGET "forget-deliveries"
+#define ROOK_MAIL_JOB_CHECKPOINT "checkpoint"
+#define ROOK_MAIL_JOB_COMPACT "compact"
 
 /* [mailbox], [partition NAME] */
 extern const RookConfigSchema rook_mail_schemas[];

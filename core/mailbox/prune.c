@@ -38,9 +38,7 @@ look_through (gpointer data)
 {
   Pruning *p = data;
 
-  if (!rook_mail_begin_blocking (p->mail))
-    return;
-  for (; p->partition < p->mail->partitions->len && p->error == NULL; p->partition++)
+  for (; !rook_mail_is_closing (p->mail) && p->partition < p->mail->partitions->len && p->error == NULL; p->partition++)
     {
       RookStore *store = rook_partition_get_store (g_ptr_array_index (p->mail->partitions, p->partition));
 
@@ -121,12 +119,17 @@ run_prune (gpointer data, RookJobRun *run)
                   .run = run,
                   .before_us = (guint64) g_get_real_time () - settings->duplicate_life * 1000,
                   .old = g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref) };
-  if (!rook_pool_run (rook_server_get_pool (mail->server), 0, look_through, looked_through, p))
+  if (!rook_mail_begin_blocking (mail))
     finish (p);
+  else if (!rook_pool_run (rook_server_get_pool (mail->server), 0, look_through, looked_through, p))
+    {
+      rook_mail_end_blocking (mail);
+      finish (p);
+    }
 }
 
 static const RookJob prune_job = { .struct_size = sizeof (RookJob),
-                                   .name = ROOK_MAIL_JOB,
+                                   .name = ROOK_MAIL_JOB_FORGET,
                                    .summary = "Forgets deliveries that are too old to be duplicated.",
                                    .when = "daily 04:10",
                                    .run = run_prune };
