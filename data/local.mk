@@ -19,7 +19,8 @@ data_generated = data/rookery-1.pc data/rookeryd.service
 CLEANFILES += $(data_generated)
 data_substitute = $(AM_V_GEN)$(MKDIR_P) data && $(SED) -e 's|@prefix[@]|$(prefix)|g' -e 's|@exec_prefix[@]|$(exec_prefix)|g' \
 	-e 's|@libdir[@]|$(libdir)|g' -e 's|@includedir[@]|$(includedir)|g' -e 's|@sysconfdir[@]|$(sysconfdir)|g' \
-	-e 's|@sbindir[@]|$(sbindir)|g' -e 's|@bindir[@]|$(bindir)|g' -e 's|@PACKAGE_VERSION[@]|$(PACKAGE_VERSION)|g'
+	-e 's|@datadir[@]|$(datadir)|g' -e 's|@sbindir[@]|$(sbindir)|g' -e 's|@bindir[@]|$(bindir)|g' \
+	-e 's|@PACKAGE_VERSION[@]|$(PACKAGE_VERSION)|g'
 
 data/rookery-1.pc: %D%/rookery-1.pc.in Makefile
 	$(data_substitute) $(srcdir)/data/rookery-1.pc.in >$@

@@ -2,7 +2,7 @@
 /*
  * Blobs: writing, reading, sharing, releasing, staging, listing.
  */
-#include "conformance.h"
+#include "conformance-fixture.h"
 
 #include <string.h>
 

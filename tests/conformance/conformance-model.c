@@ -3,8 +3,8 @@
  * Random operations by several threads against a model kept beside them; then opened anew, everything is compared; and on,
  * for ROOKERY_TEST_SECONDS. The seed is g_test's, so that a failure can be repeated with --seed.
  */
-#include "../lib/test-budget.h"
-#include "conformance.h"
+#include "conformance-fixture.h"
+#include "test-budget.h"
 
 #include <string.h>
 

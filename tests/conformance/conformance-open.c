@@ -2,7 +2,7 @@
 /*
  * Opening and closing: identity, the lock, what survives.
  */
-#include "conformance.h"
+#include "conformance-fixture.h"
 
 static void
 test_not_initialised_without_create (Fixture *f)

@@ -2,7 +2,7 @@
 /*
  * Order: where and when callbacks run, what a get sees, in which order batches are settled.
  */
-#include "conformance.h"
+#include "conformance-fixture.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 /*
  * Keys and values: put, delete, patch, foreach. Each is seen at once, after a checkpoint, and after opening anew.
  */
-#include "conformance.h"
+#include "conformance-fixture.h"
 
 #include <string.h>
 

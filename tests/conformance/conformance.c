@@ -2,7 +2,7 @@
 /*
  * The frame of the conformance suite: a fixture with a loop and an empty place, and short words for what tests say.
  */
-#include "conformance.h"
+#include "conformance-fixture.h"
 
 #include <string.h>
 

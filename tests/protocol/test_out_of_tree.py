@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from rookery_harness import BUILD, Server, child_environment, free_port, programs
+from rookery_harness import BUILD, SOURCE, Server, child_environment, free_port, programs
 from rookery_wire import Wire
 
 
@@ -57,6 +57,18 @@ def test_programs_installed_by_root_find_their_library(tmp_path):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
+def outside_environment(pc):
+    """To build with pkg-config alone, as the installed library was built."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("C_INCLUDE", "CPATH"))}
+    environment.update(PKG_CONFIG_PATH=str(pc.parent))
+    made = dict(line.split(" = ", 1) for line in (BUILD / "Makefile").read_text().splitlines()
+                if line.startswith(("CC = ", "ROOK_LDFLAGS = ")))
+    sanitizers = [flag for flag in made.get("ROOK_LDFLAGS", "").split() if flag.startswith("-fsanitize")]
+    if sanitizers:  # whose run-time library must be the server's
+        environment.update(CC=made["CC"], LDFLAGS=" ".join(sanitizers))
+    return environment
+
+
 @pytest.fixture
 def outside(installed, tmp_path):
     """A copy of the example as it is installed, under another name, and built."""
@@ -65,13 +77,7 @@ def outside(installed, tmp_path):
     shutil.copytree(next(root.rglob("plugin.mk")).parent, source)
     plugin = source / "example-plugin.c"
     plugin.write_text(plugin.read_text().replace('.name = "example"', '.name = "mine"'))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("C_INCLUDE", "CPATH"))}
-    environment.update(PKG_CONFIG_PATH=str(pc.parent))
-    made = dict(line.split(" = ", 1) for line in (BUILD / "Makefile").read_text().splitlines()
-                if line.startswith(("CC = ", "ROOK_LDFLAGS = ")))
-    sanitizers = [flag for flag in made.get("ROOK_LDFLAGS", "").split() if flag.startswith("-fsanitize")]
-    if sanitizers:  # whose run-time library must be the server's
-        environment.update(CC=made["CC"], LDFLAGS=" ".join(sanitizers))
+    environment = outside_environment(pc)
     done = subprocess.run(["make", "-f", "plugin.mk", "NAME=mine"], cwd=source, env=environment, capture_output=True,
                           text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -94,6 +100,80 @@ def test_headers_stand_alone(installed, tmp_path):
         done = subprocess.run(["cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", str(source),
                                *flags.stdout.split()], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+
+# What a store's author may get wrong, each a change of the example; and a part of the suite that says so.
+MISTAKES = {
+    "loses a patch": ("apply_patch (disk, key, op);", "(void) apply_patch;", "value/patch"),
+    "leaves a hole unfilled": ("g_malloc0 (size + 1)", "memset (g_malloc (size + 1), 'x', size)",
+                               "value/patch-past-the-end-fills-with-zeros"),
+    "keeps what was released": ("g_hash_table_remove (disk->blobs, &op->blob);", "", "blob/release"),
+    "gives an id again": ("return disk->next_id++;", "return disk->next_id++ % 8 + 1;", "blob/ids-never-given-again"),
+    "opens twice": ("if (disk->open)", "if (FALSE)", "open/second-open-locked"),
+    "commits the last first": ("g_queue_pop_head (&disk->queue));", "g_queue_pop_tail (&disk->queue));",
+                               "order/settled-and-completed-in-order-of-submission"),
+}
+
+
+class Suite:
+    """The installed conformance suite around a copy of its example."""
+
+    def __init__(self, installed, folder):
+        root, pc = installed
+        self.building = outside_environment(pc)
+        library = next(root.rglob("librookery-core.so")).parent
+        self.running = child_environment({"LD_LIBRARY_PATH": str(library), "ROOKERY_TEST_SECONDS": "1"})
+        suite = subprocess.run(["pkg-config", "--variable=conformancedir", "rookery-1"], env=self.building,
+                               capture_output=True, text=True, check=True).stdout.strip()
+        assert suite.startswith(str(root))
+        self.folder = folder
+        self.makefile = f"{suite}/conformance.mk"
+        shutil.copytree(f"{suite}/example", folder)
+
+    def build(self, **environment):
+        done = subprocess.run(["make", "-f", self.makefile], cwd=self.folder, capture_output=True, text=True,
+                              env={**self.building, **environment})
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def run(self, *arguments):
+        return subprocess.run([self.folder / "conformance-test", *arguments], capture_output=True, text=True,
+                              env=self.running)
+
+
+def test_conformance_suite_passes_on_its_example(installed, tmp_path):
+    suite = Suite(installed, tmp_path / "mine")
+    assert "warning" not in suite.build().stderr
+    listed = {line for line in suite.run("-l").stdout.split() if line.startswith("/")}
+    done = suite.run("--tap")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    passed = set(re.findall(r"^ok \d+ (\S+)$", done.stdout, re.MULTILINE))
+    assert passed == listed
+    assert {"/conformance/memory/model/random", "/conformance/memory/blob/stage"} <= passed
+
+
+def test_main_of_the_guide_compiles_with_the_suite(installed, tmp_path):
+    suite = Suite(installed, tmp_path / "mine")
+    blocks = re.findall(r"^```c\n(.*?)^```$", (SOURCE / "doc" / "plugin-guide.md").read_text(), re.M | re.S)
+    main = next(block for block in blocks if "rook_conformance_add_tests" in block)
+    (suite.folder / "test-conformance-memory.c").write_text(
+        '#include "conformance.h"\nextern const RookStorageBackend mine_backend;\nvoid mine_remove (const char *path);\n'
+        + main)
+    suite.build(CFLAGS="-O0 -Wall -Wextra -Wno-unused-parameter -Werror -Wmissing-declarations -fsyntax-only")
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_conformance_suite_fails_on_a_broken_backend(installed, tmp_path, mistake):
+    right, wrong, sentence = MISTAKES[mistake]
+    suite = Suite(installed, tmp_path / "mine")
+    backend = suite.folder / "storage" / "memory.c"
+    text = backend.read_text()
+    assert text.count(right) == 1
+    backend.write_text(text.replace(right, wrong))
+    suite.build(CFLAGS="-O0")
+    done = suite.run("--tap", "-p", f"/conformance/memory/{sentence}")
+    assert done.returncode != 0
+    assert not re.search(rf"^ok .*/{sentence}$", done.stdout, re.MULTILINE)
 
 
 def test_plugin_is_dropped_in_used_and_taken_away(outside):
