@@ -47,7 +47,8 @@ rook_daemon_check_backend (RookPluginPlan *plan, GPtrArray *mistakes)
 void
 rook_daemon_warn (RookServer *running, RookConfig *config, RookPluginPlan *plan, GPtrArray *warnings)
 {
-  static const char *const own_jobs[] = { ROOK_MAIL_JOB_FORGET, ROOK_MAIL_JOB_CHECKPOINT, ROOK_MAIL_JOB_COMPACT, NULL };
+  static const char *const own_jobs[] = { ROOK_MAIL_JOB_EXPIRE, ROOK_MAIL_JOB_FORGET, ROOK_MAIL_JOB_CHECKPOINT,
+                                          ROOK_MAIL_JOB_COMPACT, NULL };
 
   rook_config_add_warnings (config, warnings);
   rook_daemon_check_backend (plan, warnings);

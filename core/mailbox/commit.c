@@ -110,6 +110,8 @@ rook_commit_change (RookCommit *commit, guint page, guint slot, const RookRecord
     rook_header_count (header, before, mailbox->keywords, -1);
   if ((after->flags & ROOK_RECORD_EXPUNGED) == 0)
     rook_header_count (header, after, mailbox->keywords, 1);
+  else if ((before->flags & ROOK_RECORD_EXPUNGED) == 0 && header->oldest_expunged == 0)
+    header->oldest_expunged = commit->now;
   header->highest_modseq = MAX (header->highest_modseq, after->modseq);
 }
 

@@ -35,7 +35,8 @@ enum {
   AT_SYNC_CRC_ANNOT = 132,
   AT_SEQUENCE = 136,
   AT_CHANGE = 144,
-  AT_END = 152 /* the rest is room */
+  AT_OLDEST_EXPUNGED = 152,
+  AT_END = 160 /* the rest is room */
 };
 G_STATIC_ASSERT (AT_END <= ROOK_HEADER_SIZE);
 
@@ -80,6 +81,7 @@ rook_header_encode (const RookHeader *header, guint8 *out)
   rook_put32 (out + AT_SYNC_CRC_ANNOT, header->sync_crc_annot);
   rook_put64 (out + AT_SEQUENCE, header->sequence);
   rook_put64 (out + AT_CHANGE, header->change);
+  rook_put64 (out + AT_OLDEST_EXPUNGED, (guint64) header->oldest_expunged);
 }
 
 gboolean
@@ -113,7 +115,8 @@ rook_header_decode (GBytes *bytes, RookHeader *out)
                        .sync_crc = rook_get32 (in + AT_SYNC_CRC),
                        .sync_crc_annot = rook_get32 (in + AT_SYNC_CRC_ANNOT),
                        .sequence = rook_get64 (in + AT_SEQUENCE),
-                       .change = rook_get64 (in + AT_CHANGE) };
+                       .change = rook_get64 (in + AT_CHANGE),
+                       .oldest_expunged = (gint64) rook_get64 (in + AT_OLDEST_EXPUNGED) };
   return out->uidvalidity != 0 && out->uidnext != 0;
 }
 

@@ -29,6 +29,7 @@ typedef struct {
   char *default_partition;
   guint open_cache;       /* mailboxes kept in memory when nobody has them open */
   guint64 duplicate_life; /* ms */
+  guint64 keep_expunged;  /* ms */
 } RookMailSettings;
 RookMailSettings *rook_mail_settings_new (RookConfig *config);
 RookMailSettings *rook_mail_settings_ref (RookMailSettings *settings);
@@ -170,7 +171,8 @@ void rook_mail_end_blocking (RookMail *mail);
 
 /* prune.c: the job that forgets old deliveries. */
 void rook_mail_add_jobs (RookMail *mail);
-void rook_mail_add_upkeep (RookMail *mail);
+void rook_mail_add_upkeep (RookMail *mail); /* upkeep.c: jobs and verbs of the stores */
+void rook_mail_add_expire (RookMail *mail); /* expire.c: the job that purges */
 
 /* --- stores.c: opening ------------------------------------------------------------------------------------------------ */
 

@@ -107,6 +107,7 @@ typedef struct {
   guint32 sync_crc, sync_crc_annot; /* see rook_record_crc() */
   guint64 sequence;                 /* of events */
   guint64 change;                   /* position of the last change, for durable subscribers (rookery/event.h) */
+  gint64 oldest_expunged;           /* no expunged record that is not purged was expunged before; 0: there is none */
 } RookHeader;
 
 #define ROOK_HEADER_SIZE 256

@@ -88,6 +88,11 @@ static const RookConfigKey mailbox_keys[] = {
     .min = 60000,
     .change = ROOK_CONFIG_LIVE,
     .help = "How long a delivery is remembered, so that a second copy is not stored." },
+  { .name = "keep-expunged",
+    .type = ROOK_CONFIG_DURATION,
+    .default_value = "7d",
+    .change = ROOK_CONFIG_LIVE,
+    .help = "How long the bodies of expunged messages are kept: the job `expire` purges what was expunged earlier." },
   { .name = NULL },
 };
 
@@ -140,6 +145,7 @@ rook_mail_settings_new (RookConfig *config)
   settings->default_partition = g_strdup (rook_config_group_get_string (group, "default-partition"));
   settings->open_cache = (guint) rook_config_group_get_integer (group, "open-cache");
   settings->duplicate_life = rook_config_group_get_duration_ms (group, "duplicate-lifetime");
+  settings->keep_expunged = rook_config_group_get_duration_ms (group, "keep-expunged");
   return settings;
 }
 
