@@ -23,7 +23,7 @@ typedef struct {
   RookMailbox *mailbox; /* (owned) (nullable) */
   guint page, n_in_slice;
   gboolean is_last; /* it has been gone through, or can't be */
-  guint64 modseq; /* as the walk began */
+  guint64 modseq;   /* as the walk began */
   gint64 began, oldest;
 } Expire;
 
