@@ -226,8 +226,10 @@ typedef enum {
  * @source: where @user tried from
  * @user: (nullable)
  *
- * Notes how an attempt ended. Returns: for how many ms its answer is to be held back. Any thread.
+ * Notes how an attempt ended. Returns: for how many ms its answer is to be held back; ROOK_THROTTLE_FULL: so many wait already
+ * that it may not be told how it went, and it has not been noted. Any thread.
  */
+#define ROOK_THROTTLE_FULL G_MAXUINT
 guint rook_throttle_settle (RookThrottle *throttle, const RookAuthDelays *delays, const char *address,
                             const char *source, const char *user, RookGuess guess, gint64 now_ms);
 guint rook_throttle_get_size (RookThrottle *throttle);

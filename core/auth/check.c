@@ -7,6 +7,7 @@
 #include "rookery/net.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 
@@ -81,9 +82,16 @@ check_rest (const Check *check)
   if (settings->delays.first_ms > settings->delays.cap_ms)
     rook_config_add_mistake (check->mistakes, check->group, "failure-delay", ROOK_CONFIG_ERROR_CONFLICT,
                              "failure-delay is longer than failure-delay-cap");
-  if (settings->groups_file != NULL && access (settings->groups_file, R_OK) != 0)
+  struct stat status;
+
+  if (settings->groups_file == NULL)
+    return;
+  if (access (settings->groups_file, R_OK) != 0 || stat (settings->groups_file, &status) != 0)
     rook_config_add_mistake (check->mistakes, check->group, "groups-file", ROOK_CONFIG_ERROR_VALUE,
                              "%s can't be read: %s", settings->groups_file, g_strerror (errno));
+  else if (!S_ISREG (status.st_mode))
+    rook_config_add_mistake (check->mistakes, check->group, "groups-file", ROOK_CONFIG_ERROR_VALUE, "%s is no file",
+                             settings->groups_file);
 }
 
 void

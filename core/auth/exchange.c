@@ -74,16 +74,35 @@ judges (RookAuthExchange *self, RookGuess *out_guess)
   return TRUE;
 }
 
+/* Whatever came of it, nobody is told. */
+static void
+hide_outcome (RookAuthExchange *self)
+{
+  self->state = ROOK_EXCHANGE_FAILED;
+  g_clear_pointer (&self->identity, rook_identity_unref);
+  g_clear_pointer (&self->challenge, g_bytes_unref);
+  g_clear_error (&self->error);
+  g_set_error_literal (
+      &self->error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_UNAVAILABLE,
+      "Too many logins of the same user, or from the same address, wait for their answer after failed ones");
+}
+
 static guint
 delay_of (RookAuthExchange *self)
 {
   const RookAuthPeer *peer = &self->peer;
   RookGuess guess;
+  guint delay;
 
   if (self->state == ROOK_EXCHANGE_MORE || peer->delay_exempt || !judges (self, &guess))
     return 0;
-  return rook_throttle_settle (self->auth->throttle, &self->settings->delays, peer->delay_shared ? NULL : peer->address,
-                               peer->address, self->attempted, guess, g_get_monotonic_time () / 1000);
+  delay =
+      rook_throttle_settle (self->auth->throttle, &self->settings->delays, peer->delay_shared ? NULL : peer->address,
+                            peer->address, self->attempted, guess, g_get_monotonic_time () / 1000);
+  if (delay != ROOK_THROTTLE_FULL)
+    return delay;
+  hide_outcome (self);
+  return self->settings->delays.cap_ms;
 }
 
 static const char *
@@ -117,10 +136,10 @@ settle (RookAuthExchange *self)
 {
   guint delay;
 
+  delay = delay_of (self);
   if (self->state == ROOK_EXCHANGE_DONE)
     rook_identity_set_origin (self->identity, self->peer.id, self->peer.protocol);
   note (self);
-  delay = delay_of (self);
   self->at_work = FALSE;
   rook_auth_end_work (self->auth);
   if (self->orphan)

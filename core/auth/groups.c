@@ -7,8 +7,10 @@
 #include "auth/auth-internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_FILE (4 * 1024 * 1024)
@@ -74,15 +76,38 @@ line_names (const RookAuthSettings *settings, const char *members, const char *u
   return FALSE;
 }
 
+/* (nullable) (transfer full) Only of a file, and no more than it may have: whoever opens a FIFO waits. */
+static char *
+read_file (const char *path)
+{
+  int fd = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  g_autofree char *text = NULL;
+  struct stat status;
+  gssize length;
+
+  if (fd < 0)
+    return NULL;
+  if (fstat (fd, &status) == 0 && S_ISREG (status.st_mode) && status.st_size <= MAX_FILE)
+    {
+      text = g_malloc ((gsize) status.st_size + 1);
+      length = read (fd, text, (gsize) status.st_size);
+      if (length < 0)
+        g_clear_pointer (&text, g_free);
+      else
+        text[length] = '\0';
+    }
+  close (fd);
+  return g_steal_pointer (&text);
+}
+
 /* Read anew at each login, so that a change acts at once; a file that can't be read gives nobody a group. */
 static void
 add_file_groups (GHashTable *names, const RookAuthSettings *settings, const char *user)
 {
-  g_autofree char *text = NULL;
-  gsize length;
+  g_autofree char *text = read_file (settings->groups_file);
   g_auto (GStrv) lines = NULL;
 
-  if (!g_file_get_contents (settings->groups_file, &text, &length, NULL) || length > MAX_FILE)
+  if (text == NULL)
     return;
   lines = g_strsplit (text, "\n", -1);
   for (char **line = lines; *line != NULL; line++)

@@ -2,8 +2,8 @@
 /*
  * The growing delay after failed logins. Two counts: of an address (of IPv6 its /64, which one customer has whole), and
  * of a user from that address; never of a user alone, or anybody could lock out anybody. While a count stands, answers
- * are not only late but come one after the other, so that trying on many connections at once wins nothing. Answers are
- * held back alike whether they are good or bad.
+ * are not only late but come one after the other; whoever would have to wait beyond the cap is not told at all how it went. So
+ * trying on many connections at once wins nothing. Answers are held back alike whether they are good or bad.
  *
  * The table is bounded: the entry that failed longest ago goes first. Works on memory alone, under one lock.
  */
@@ -102,18 +102,29 @@ delay_after (const RookAuthDelays *delays, guint failures)
   return (guint) MIN (ms, delays->cap_ms);
 }
 
-/* Takes a place in the row of answers of @key. */
-static guint
-line_up (RookThrottle *self, const RookAuthDelays *delays, const char *key, guint tolerance, gint64 now_ms)
+/* When the next answer of @entry (nullable) may be out. */
+static gint64
+next_free (const RookAuthDelays *delays, const Entry *entry, guint tolerance, gint64 now_ms)
 {
-  Entry *entry = g_hash_table_lookup (self->entries, key);
-  guint delay;
-
   if (entry == NULL || entry->failures <= tolerance)
-    return 0;
-  delay = delay_after (delays, entry->failures - tolerance);
-  entry->free_ms = MIN (MAX (entry->free_ms, now_ms) + delay, now_ms + delays->cap_ms);
-  return (guint) (entry->free_ms - now_ms);
+    return now_ms;
+  return MAX (entry->free_ms, now_ms) + delay_after (delays, entry->failures - tolerance);
+}
+
+/* Takes a place in the rows of answers of both, if both have one: none is more than the cap away. */
+static guint
+line_up (const RookAuthDelays *delays, Entry *address, Entry *user, gint64 now_ms)
+{
+  gint64 by_address = next_free (delays, address, delays->tolerance, now_ms);
+  gint64 by_user = next_free (delays, user, 0, now_ms);
+
+  if (MAX (by_address, by_user) > now_ms + delays->cap_ms)
+    return ROOK_THROTTLE_FULL;
+  if (by_address > now_ms)
+    address->free_ms = by_address;
+  if (by_user > now_ms)
+    user->free_ms = by_user;
+  return (guint) (MAX (by_address, by_user) - now_ms);
 }
 
 static void
@@ -160,13 +171,13 @@ typedef struct {
 static guint
 settle_locked (RookThrottle *self, const RookAuthDelays *delays, const Keys *keys, RookGuess guess, gint64 now_ms)
 {
-  guint by_address = 0, by_user = 0;
+  guint delay;
 
   forget_old (self, delays, now_ms);
-  if (keys->address != NULL)
-    by_address = line_up (self, delays, keys->address, delays->tolerance, now_ms);
-  if (keys->user != NULL)
-    by_user = line_up (self, delays, keys->user, 0, now_ms);
+  delay = line_up (delays, keys->address != NULL ? g_hash_table_lookup (self->entries, keys->address) : NULL,
+                   keys->user != NULL ? g_hash_table_lookup (self->entries, keys->user) : NULL, now_ms);
+  if (delay == ROOK_THROTTLE_FULL)
+    return delay;
   if (guess == ROOK_GUESS_RIGHT)
     forgive (self, keys->user, keys->address);
   if (guess == ROOK_GUESS_WRONG && keys->address != NULL)
@@ -174,7 +185,7 @@ settle_locked (RookThrottle *self, const RookAuthDelays *delays, const Keys *key
   if (guess == ROOK_GUESS_WRONG && keys->user != NULL)
     add_failure (self, keys->user, now_ms);
   forget_old (self, delays, now_ms);
-  return MAX (by_address, by_user);
+  return delay;
 }
 
 guint

@@ -15,6 +15,7 @@ struct RookControlCall {
   gint cancelled, ended;     /* atomic */
   RookMutex lock;            /* guards next_progress_us */
   gint64 next_progress_us;
+  guint n_options; /* of its arguments, those before a "--" */
 };
 
 typedef struct {
@@ -41,6 +42,18 @@ rook_control_call_cancel (RookControlCall *call)
 {
   g_atomic_int_set (&call->cancelled, TRUE);
   call->client = NULL;
+}
+
+void
+rook_control_call_set_n_options (RookControlCall *call, guint n_options)
+{
+  call->n_options = n_options;
+}
+
+guint
+rook_control_call_get_n_options (RookControlCall *call)
+{
+  return call->n_options;
 }
 
 RookPlugin *

@@ -242,6 +242,13 @@ rook_control_client_new (RookControl *control, RookWorker *worker, int fd)
   client->output = g_string_new (NULL);
   client->reading = TRUE;
   client->watch = rook_watch_new (worker, fd, ROOK_IO_READ, on_ready, client);
+  if (client->watch == NULL)
+    {
+      g_byte_array_unref (client->request);
+      g_string_free (client->output, TRUE);
+      g_free (client);
+      return NULL;
+    }
   rook_timer_init (&client->deadline, worker, on_deadline, client);
   rook_timer_init (&client->beat, worker, on_beat, client);
   rook_timer_start (&client->deadline, DEADLINE_MS);

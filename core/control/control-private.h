@@ -83,6 +83,9 @@ gboolean rook_control_peer_is_allowed (int fd, uid_t *out_uid, pid_t *out_pid);
 /* --- calls: call.c ------------------------------------------------------------------------------------------------------ */
 
 RookControlCall *rook_control_call_new (RookWorker *worker, RookControlClient *client, RookPlugin *plugin);
+/* How many of the first arguments may be options: what stands behind a "--" is none. */
+void rook_control_call_set_n_options (RookControlCall *call, guint n_options);
+guint rook_control_call_get_n_options (RookControlCall *call);
 /* The client is gone, or the plugin goes: nobody waits for it any more. Main worker. */
 void rook_control_call_cancel (RookControlCall *call);
 RookPlugin *rook_control_call_get_plugin (RookControlCall *call); /* (nullable) */

@@ -81,6 +81,12 @@ on_connection (RookIo ready G_GNUC_UNUSED, gpointer data)
       return;
     }
   client = rook_control_client_new (control, control->worker, fd);
+  if (client == NULL)
+    {
+      close (fd);
+      accept_failed (control, ENOMEM);
+      return;
+    }
   g_ptr_array_add (control->clients, client);
   if (!rook_control_peer_is_allowed (fd, &uid, &pid))
     {
@@ -384,6 +390,7 @@ rook_control_run_request (RookControl *control, RookControlClient *client, char 
   rook_log_event (rook_server_get_log (control->server), ROOK_LOG_DEBUG, "control.call", "verb", entry->verb->name,
                   NULL);
   call = rook_control_call_new (control->worker, client, entry->plugin);
+  rook_control_call_set_n_options (call, n_options > n_words ? n_options - n_words : 0);
   rook_control_client_set_call (client, call);
   entry->verb->run (entry->data, call, (const char *const *) words + n_words);
 }

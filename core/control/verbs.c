@@ -256,12 +256,13 @@ static void
 run_config_describe (gpointer data, RookControlCall *call, const char *const *arguments)
 {
   g_autoptr (RookConfig) config = rook_server_get_config (rook_control_get_server (data));
-  gboolean as_data = g_strcmp0 (arguments[0], "--data") == 0;
+  gboolean may_be_option = rook_control_call_get_n_options (call) > 0;
+  gboolean as_data = may_be_option && g_strcmp0 (arguments[0], "--data") == 0;
   RookConfigFormat format = ROOK_CONFIG_DESCRIBE_TEXT;
   g_autofree char *title = NULL, *text = NULL;
   GVariant *result = NULL;
 
-  if (as_data || (arguments[0] != NULL && rook_config_format_from_option (arguments[0], &format)))
+  if (as_data || (may_be_option && rook_config_format_from_option (arguments[0], &format)))
     arguments++;
   if (arguments[0] != NULL)
     title = g_strjoinv (" ", (char **) arguments);

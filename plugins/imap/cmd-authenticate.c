@@ -24,6 +24,11 @@ send_challenge (ImapSession *session, GBytes *challenge, ImapLineFunc next)
   const guchar *data = g_bytes_get_data (challenge, &length);
   g_autofree char *encoded = length > 0 ? g_base64_encode (data, length) : g_strdup ("");
 
+  if (session->draining) /* whoever answers it would come too late */
+    {
+      imap_session_bye (session, "UNAVAILABLE", "Server is going down");
+      return;
+    }
   session->line = next;
   rook_connection_printf (session->connection, "+ %s\r\n", encoded);
   rook_connection_resume (session->connection);

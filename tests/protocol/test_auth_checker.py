@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A password checker that a plugin brings, in force, and taken away by a reload."""
 
+import base64
+import threading
 import time
 
 import pytest
@@ -88,3 +90,29 @@ def test_server_stops_while_a_password_is_being_checked(server):
         server.gate.touch()
         assert server.process.wait(30 * SLOW) == 0
         server.process = None
+
+
+def test_login_in_several_steps_is_told_of_the_drain(server):
+    """The step in hand ends after the drain began: no further one is asked for."""
+    server.reload({**server.door, "server": {**server.base["server"], "drain-timeout": "60s"}})
+    server.gate.unlink()
+    held = [ImapWire(server.port("imap")) for _ in range(40)]  # more than the service has threads
+    for wire in held:
+        wire.begin("LOGIN alice open")
+    with ImapWire(server.port("imap")) as wire:
+        tag = wire.begin("AUTHENTICATE LOGIN")
+        disabling = threading.Thread(target=server.ctl, args=("plugin", "disable", "imap"), kwargs={"check": False})
+        disabling.start()
+        wait_until(lambda: [row for row in server.ctl("plugin", "list", as_json=True)
+                            if row["name"] == "imap" and row["state"] in ("draining", "disabled")])
+        server.gate.touch()
+        said = []
+        while not said or not said[-1].startswith((b"* BYE", tag.encode())):
+            said.append(wire.line())
+            if said[-1].startswith(b"+"):
+                wire.send(base64.b64encode(b"alice"))
+        assert said[-1].startswith(b"* BYE [UNAVAILABLE]"), said
+        wire.expect_close()
+    for one in held:
+        one.close()
+    disabling.join(60 * SLOW)

@@ -123,7 +123,8 @@ def test_options_stand_anywhere_and_unknown_ones_are_refused(server):
         assert done.returncode == 2 and f"usage: {' '.join(words[:-1])}" in done.stderr
     # Behind "--" there is none.
     for words in (("job", "run", "--", "--all"), ("job", "--", "run", "--all"), ("--", "job", "run", "--all"),
-                  ("job", "run", "--", "--")):
+                  ("job", "run", "--", "--"), ("config", "describe", "--", "--data"),
+                  ("config", "describe", "--", "--sample")):
         done = server.ctl(*words, check=False)
         assert done.returncode == 1 and words[-1] in done.stderr
     assert server.ctl("--", "status").startswith("version")

@@ -18,7 +18,7 @@ def server():
     one.base = {"server": {"plugin-directory": one.modules}}
     one.configure(one.base)
     with one:
-        for name in ("away", "lost", "none"):  # a second one here must not be what is opened
+        for name in ("away", "lost", "none", "late", "lateaway"):  # a second one here must not be what is opened
             with ImapWire(one.port("imap")) as wire:
                 wire.login()
                 wire.ok(f"CREATE {name}")
@@ -64,10 +64,14 @@ def test_commands_behind_one_that_asks_wait_for_it(wire):
 
 
 def test_client_that_leaves_while_the_directory_is_asked_disturbs_nobody(server, wire):
-    for _ in range(20):
-        with ImapWire(server.port("imap")) as other:
-            other.login()
-            other.send(b"a SELECT away\r\nb SELECT INBOX\r\nc COPY 1 none\r\n")
+    for command in (b"SELECT late", b"SELECT lateaway", b"STATUS late (MESSAGES)", b"APPEND late {1+}\r\nx", b"COPY 1 late",
+                    b"MOVE 1 late", b"EXAMINE lateaway"):
+        for _ in range(3):
+            with ImapWire(server.port("imap")) as other:
+                other.login()
+                other.ok("SELECT INBOX")
+                other.send(b"a " + command + b"\r\n")
+    assert wire.command("SELECT lateaway")[1] == AWAY  # later than all of theirs
     wire.ok("NOOP")
 
 

@@ -149,10 +149,33 @@ test_many_at_once_stand_in_line (void)
       g_assert_cmpuint (delay, >, last);
       last = delay;
     }
-  for (guint i = 0; i < 50; i++)
-    g_assert_cmpuint (rook_throttle_settle (clock.throttle, &delays, "192.0.2.1", "192.0.2.1", "alice",
-                                            ROOK_GUESS_WRONG, clock.now_ms),
-                      <=, delays.cap_ms);
+}
+
+/* Not right, not wrong, and nothing that the next one could tell it from. */
+static void
+test_no_more_are_told_than_the_line_has_places (void)
+{
+  g_auto (Clock) clock = { rook_throttle_new (), 0 };
+  guint told = 0;
+
+  attempt (&clock, "192.0.2.1", "alice", ROOK_GUESS_WRONG);
+  for (guint i = 0; i < 100; i++)
+    {
+      RookGuess guess = i % 10 == 9 ? ROOK_GUESS_RIGHT : ROOK_GUESS_WRONG;
+      guint delay =
+          rook_throttle_settle (clock.throttle, &delays, "192.0.2.1", "192.0.2.1", "alice", guess, clock.now_ms);
+
+      g_assert_true (delay <= delays.cap_ms || delay == ROOK_THROTTLE_FULL);
+      told += delay != ROOK_THROTTLE_FULL;
+    }
+  g_assert_cmpuint (told, ==, 4); /* 1 + 2 + 4 + 8 seconds; the next would be beyond the cap */
+  clock.now_ms += delays.cap_ms;
+  g_assert_cmpuint (
+      rook_throttle_settle (clock.throttle, &delays, "192.0.2.1", "192.0.2.1", "alice", ROOK_GUESS_WRONG, clock.now_ms),
+      ==, 16000);
+  /* Others from there have their own line. */
+  g_assert_cmpuint (
+      rook_throttle_settle (clock.throttle, &delays, NULL, "192.0.2.1", "bob", ROOK_GUESS_RIGHT, clock.now_ms), ==, 0);
 }
 
 static void
@@ -229,6 +252,8 @@ main (int argc, char **argv)
   g_test_add_func ("/auth/throttle/own-mistakes-are-forgiven", test_own_mistakes_are_forgiven_to_the_address);
   g_test_add_func ("/auth/throttle/shared-address-counts-users-only", test_shared_address_counts_users_only);
   g_test_add_func ("/auth/throttle/many-at-once-stand-in-line", test_many_at_once_stand_in_line);
+  g_test_add_func ("/auth/throttle/no-more-are-told-than-the-line-has-places",
+                   test_no_more_are_told_than_the_line_has_places);
   g_test_add_func ("/auth/throttle/forgets-in-time", test_forgets_in_time);
   g_test_add_func ("/auth/throttle/table-is-bounded", test_table_is_bounded);
   g_test_add_func ("/auth/throttle/ipv6-by-network", test_ipv6_by_network);

@@ -9,6 +9,7 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
@@ -194,6 +195,10 @@ test_groups_file (void)
   expect_groups (settings, "alice@c.example", "");
   g_assert_true (g_file_set_contents (path, "staff: bob\n", -1, NULL));
   expect_groups (settings, "alice", "");
+  g_assert_no_errno (g_unlink (path));
+  /* What is put in its place afterwards gives nobody a group, and holds nobody up. */
+  g_assert_no_errno (mkfifo (path, 0600));
+  expect_groups (settings, "bob", "");
   g_assert_no_errno (g_unlink (path));
 }
 
@@ -389,6 +394,8 @@ test_check (void)
   expect_mistakes ("proxyservers=..\n", 1);
   expect_mistakes ("failure-delay=1m\nfailure-delay-cap=30s\n", 1);
   expect_mistakes ("groups-file=/nonexistent/groups\n", 1);
+  expect_mistakes ("groups-file=/dev/zero\n", 1);
+  expect_mistakes ("groups-file=/tmp\n", 1);
 }
 
 static void

@@ -1,16 +1,58 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A directory by which mailboxes whose name ends in "away" are on another server, "lost" are nobody knows where, and
- * "taken" can't be made. Built by test_directory.py.
+ * "taken" can't be made; of those with "late" in their name it takes its time to say so. Built by test_directory.py.
  */
 #include "rookery/directory.h"
 
+#include <pthread.h>
+#include <string.h>
+
+#define LATE_US 100000
+
+typedef struct {
+  char *name; /* (owned) */
+  RookLocateCallback callback;
+  gpointer data;
+} Late;
+
+static void locate (gpointer self, const char *name, RookLocateCallback callback, gpointer data);
+
+static void *
+answer_late (void *data)
+{
+  Late *late = data;
+
+  g_usleep (LATE_US);
+  locate (NULL, late->name, late->callback, late->data);
+  g_free (late->name);
+  g_free (late);
+  return NULL;
+}
+
+/* From a thread of its own, as a murder would: by then the client may have gone. */
 static void
-locate (gpointer self G_GNUC_UNUSED, const char *name, RookLocateCallback callback, gpointer data)
+locate_late (gpointer self G_GNUC_UNUSED, const char *name, RookLocateCallback callback, gpointer data)
+{
+  Late *late = g_new (Late, 1);
+  pthread_t thread;
+
+  *late = (Late){ g_strdup (name), callback, data };
+  g_assert (pthread_create (&thread, NULL, answer_late, late) == 0);
+  pthread_detach (thread);
+}
+
+static void
+locate (gpointer self, const char *name, RookLocateCallback callback, gpointer data)
 {
   RookLocation location = { .local = TRUE };
   g_autoptr (GError) error = NULL;
 
+  if (self != NULL && strstr (name, "late") != NULL)
+    {
+      locate_late (self, name, callback, data);
+      return;
+    }
   if (g_str_has_suffix (name, "away"))
     location = (RookLocation){ .server = "mail2.example", .partition = "fast" };
   else if (g_str_has_suffix (name, "lost"))
@@ -53,7 +95,7 @@ static const RookDirectory map = {
 static gboolean
 map_init (RookPlugin *self, RookConfigGroup *config G_GNUC_UNUSED, GError **error)
 {
-  return rook_plugin_add_directory (self, &map, NULL, error);
+  return rook_plugin_add_directory (self, &map, self, error);
 }
 
 ROOK_PLUGIN_DEFINE (.name = "directory-map", .summary = "Puts some mailboxes elsewhere, for a test", .version = "1",
