@@ -12,6 +12,8 @@
 
 #include <netdb.h>
 
+#define RETRY_MS 2000
+
 /* --- what a group says ------------------------------------------------------------------------------------------------- */
 
 RookListener *
@@ -76,6 +78,12 @@ planned_free (gpointer data)
   g_free (planned);
 }
 
+static void
+try_again (gpointer data)
+{
+  rook_listeners_update (data);
+}
+
 RookListeners *
 rook_listeners_new (RookNet *net)
 {
@@ -83,6 +91,7 @@ rook_listeners_new (RookNet *net)
 
   self->net = net;
   self->sockets = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_listen_socket_free);
+  rook_timer_init (&self->retry, rook_loop_get_main_worker (net->loop), try_again, self);
   rook_systemd_take (self);
   rook_accept_init (self);
   return self;
@@ -91,6 +100,7 @@ rook_listeners_new (RookNet *net)
 void
 rook_listeners_free (RookListeners *self)
 {
+  rook_timer_stop (&self->retry);
   rook_listeners_abandon (self);
   g_ptr_array_unref (self->sockets);
   rook_systemd_free (self);
@@ -292,6 +302,25 @@ rook_listeners_settle (RookListeners *self)
       rook_accept_last (g_ptr_array_index (gone, i));
 }
 
+/* Somebody else may listen where ours is bound and does not: Linux lets them. It is told once, and tried until they go. */
+static void
+start (RookListeners *self, RookListenSocket *socket)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean failed_before = socket->failing;
+
+  socket->failing = !rook_listen_socket_start (socket, &error);
+  if (socket->failing && !socket->optional)
+    rook_timer_start (&self->retry, RETRY_MS);
+  if (socket->failing && !failed_before)
+    rook_log_message (self->net->log, socket->optional ? ROOK_LOG_WARNING : ROOK_LOG_ERROR, "net.listen",
+                      "[listener %s] %s%s", socket->listener->name, error->message,
+                      socket->optional ? "" : "; trying again until it can be");
+  else if (!socket->failing && failed_before)
+    rook_log_message (self->net->log, ROOK_LOG_NOTICE, "net.listen", "[listener %s] listens now at %s",
+                      socket->listener->name, socket->key);
+}
+
 void
 rook_listeners_update (RookListeners *self)
 {
@@ -301,15 +330,13 @@ rook_listeners_update (RookListeners *self)
       RookNetProtocol *protocol = rook_net_find_protocol (self->net, socket->listener->protocol);
       gboolean wanted =
           self->net->listening && !self->net->stopping && protocol != NULL && !g_atomic_int_get (&protocol->draining);
-      g_autoptr (GError) error = NULL;
 
-      if (wanted == socket->listening)
-        continue;
-      if (!wanted)
+      if (wanted && !socket->listening)
+        start (self, socket);
+      else if (!wanted)
+        socket->failing = FALSE;
+      if (!wanted && socket->listening)
         rook_listen_socket_stop (socket);
-      else if (!rook_listen_socket_start (socket, &error))
-        rook_log_message (self->net->log, socket->optional ? ROOK_LOG_WARNING : ROOK_LOG_ERROR, "net.listen",
-                          "[listener %s] %s", socket->listener->name, error->message);
     }
   rook_systemd_update (self);
 }
@@ -379,6 +406,7 @@ rook_listeners_describe (RookListeners *self)
       g_variant_dict_insert (&row, "tls", "s", modes[socket->listener->tls]);
       g_variant_dict_insert (&row, "state", "s",
                              socket->listening ? "listening"
+                             : socket->failing ? "failed"
                              : socket->fd >= 0 ? "bound"
                                                : "not bound");
       g_variant_dict_insert (&row, "connections", "u", now);

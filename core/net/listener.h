@@ -19,6 +19,7 @@ struct RookListeners {
   GHashTable *systemd; /* (owned) name to GPtrArray of RookSystemdSocket (owned) */
   int reserve_fd;      /* (owned) given up when there are no descriptors left, to turn somebody away with */
   RookTimer pause;     /* accepting waits for it */
+  RookTimer retry;     /* what could not listen tries again */
   gint64 complained_ms;
 };
 
@@ -30,6 +31,7 @@ typedef struct {
   int fd;                 /* (owned) -1: not bound */
   gboolean optional;      /* the address family may be missing on this machine */
   gboolean listening;
+  gboolean failing; /* it should listen and can't; tried again from time to time */
   gboolean going;   /* the planned configuration has it no more: it makes way for what is bound in its place */
   gboolean sharing; /* TCP: bound beside one that is going, or going beside one */
   RookWatch *watch; /* (owned) (nullable) */

@@ -23,6 +23,7 @@ typedef struct {
   SSL_CTX *client;  /* (owned) (nullable) made when first asked for, under the lock */
   char *ca;         /* (owned) (nullable) for the client side */
   int min_version;
+  char *suites; /* (owned) (nullable) of TLS 1.3 */
   RookTlsName client_name;
   guint8 identity[IDENTITY_SIZE]; /* which sessions are ours: see set_identity() */
 } Context;
@@ -43,6 +44,7 @@ context_free (gpointer data)
   g_strfreev (context->names);
   g_free (context->name);
   g_free (context->ca);
+  g_free (context->suites);
   g_free (context);
 }
 
@@ -89,46 +91,84 @@ serves (const Context *context, const char *host)
   return X509_check_host (certificate, host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
 }
 
-/* Shows another group's certificate. Whom the listener trusts does not change with the name that a client asks for: the
- * verification mode and the list of authorities are the connection's own, but OpenSSL takes the new context's trust. */
+/* Goes on with another group: its certificate, and all else that it says. Whom the listener trusts does not change with the
+ * name that a client asks for: the verification mode and the list of authorities are the connection's own, but OpenSSL
+ * takes the new context's trust. */
 static void
-show_instead (SSL *ssl, SSL_CTX *other)
+take_instead (SSL *ssl, const Context *other)
 {
+  SSL_CTX *ctx = other->pair.ctx;
   X509_STORE *trust = NULL;
 
   SSL_get0_verify_cert_store (ssl, &trust); /* the listener's: see rook_tls_store_new_server() */
-  SSL_set_SSL_CTX (ssl, other);
+  SSL_set_SSL_CTX (ssl, ctx);
   SSL_set1_verify_cert_store (ssl, trust);
+  /* What a connection got when it was made, and keeps otherwise. */
+  SSL_set_min_proto_version (ssl, other->min_version);
+  SSL_set_ciphersuites (ssl, other->suites != NULL ? other->suites : TLS_DEFAULT_CIPHERSUITES);
+  SSL_clear_options (ssl, SSL_OP_NO_TICKET);
+  SSL_set_options (ssl, SSL_CTX_get_options (ctx) & SSL_OP_NO_TICKET);
+  SSL_set_num_tickets (ssl, SSL_CTX_get_num_tickets (ctx));
 }
 
-/* The name that a client asks for: the listener's own group if it will do, else the first that has it, else the
- * listener's own all the same (a client that knows us by another name may still accept it). */
-static int
-choose_by_name (SSL *ssl, int *alert G_GNUC_UNUSED, void *data)
+/* (nullable) The group that a client means: the listener's own if it will do, else the first that has the name. */
+static const Context *
+find_by_name (RookTlsStore *store, SSL_CTX *own, const char *host)
 {
-  RookTlsStore *store = data;
-  const char *host = SSL_get_servername (ssl, TLSEXT_NAMETYPE_host_name);
-  SSL_CTX *own = SSL_get_SSL_CTX (ssl);
+  const Context *found = NULL;
 
-  if (host == NULL)
-    return SSL_TLSEXT_ERR_NOACK;
-  for (guint i = 0; i < store->contexts->len; i++)
-    {
-      const Context *context = g_ptr_array_index (store->contexts, i);
-
-      if (context->pair.ctx == own && serves (context, host))
-        return SSL_TLSEXT_ERR_OK;
-    }
   for (guint i = 0; i < store->contexts->len; i++)
     {
       const Context *context = g_ptr_array_index (store->contexts, i);
 
       if (!serves (context, host))
         continue;
-      show_instead (ssl, context->pair.ctx);
-      return SSL_TLSEXT_ERR_OK;
+      if (context->pair.ctx == own)
+        return context;
+      if (found == NULL)
+        found = context;
     }
-  return SSL_TLSEXT_ERR_NOACK;
+  return found;
+}
+
+/* (nullable) (transfer full) RFC 6066 3: the length of the list, and in it a type, a length and a name. */
+static char *
+dup_name_asked_for (SSL *ssl)
+{
+  const guchar *list;
+  gsize length, name;
+
+  if (SSL_client_hello_get0_ext (ssl, TLSEXT_TYPE_server_name, &list, &length) != 1 || length < 5
+      || list[2] != TLSEXT_NAMETYPE_host_name)
+    return NULL;
+  name = (gsize) list[3] << 8 | list[4];
+  if (name == 0 || name > length - 5 || memchr (list + 5, '\0', name) != NULL)
+    return NULL; /* OpenSSL refuses what is malformed */
+  return g_strndup ((const char *) list + 5, name);
+}
+
+/* Before anything is agreed on, so that the group decides on the version too. A name that nobody has is served as the
+ * listener's own group (a client that knows us by another name may still accept it). */
+static int
+choose_by_name (SSL *ssl, int *alert G_GNUC_UNUSED, void *data)
+{
+  g_autofree char *host = dup_name_asked_for (ssl);
+  SSL_CTX *own = SSL_get_SSL_CTX (ssl);
+  const Context *chosen = host != NULL ? find_by_name (data, own, host) : NULL;
+
+  if (chosen != NULL && chosen->pair.ctx != own)
+    take_instead (ssl, chosen);
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* Whether the client is told that its name was looked at. */
+static int
+acknowledge_name (SSL *ssl, int *alert G_GNUC_UNUSED, void *data)
+{
+  const char *host = SSL_get_servername (ssl, TLSEXT_NAMETYPE_host_name);
+
+  return host != NULL && find_by_name (data, SSL_get_SSL_CTX (ssl), host) != NULL ? SSL_TLSEXT_ERR_OK
+                                                                                  : SSL_TLSEXT_ERR_NOACK;
 }
 
 /* A client that names protocols must name ours: so nobody can lead a browser's connection to us (RFC 7301 3.2). */
@@ -279,7 +319,8 @@ make_server (RookTlsStore *store, Context *context, RookConfigGroup *group, cons
     }
   set_identity (ctx, context, group);
   set_tickets (ctx, context, group, before);
-  SSL_CTX_set_tlsext_servername_callback (ctx, choose_by_name);
+  SSL_CTX_set_client_hello_cb (ctx, choose_by_name, store);
+  SSL_CTX_set_tlsext_servername_callback (ctx, acknowledge_name);
   SSL_CTX_set_tlsext_servername_arg (ctx, store);
   SSL_CTX_set_alpn_select_cb (ctx, choose_protocol, NULL);
   return ctx;
@@ -333,6 +374,7 @@ add_context (RookTlsStore *store, RookConfigGroup *group, RookTlsStore *before, 
   rook_tls_pair_init (&context->pair, rook_config_group_get_string (group, "certificate"),
                       rook_config_group_get_string (group, "private-key"));
   context->client_name = rook_config_group_get_choice (group, "client-name");
+  context->suites = g_strdup (rook_config_group_get_string (group, "cipher-suites"));
   context->min_version = versions[rook_config_group_get_choice (group, "min-version")];
   if (context->ca != NULL && !rook_tls_check_readable (context->ca, &error))
     rook_config_add_mistake (mistakes, group, "ca", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);

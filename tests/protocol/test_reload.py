@@ -6,10 +6,11 @@ import os
 import shutil
 import signal
 import socket
+import time
 
 import pytest
-from rookery_harness import BUILD, build_module, free_port, programs
-from rookery_wire import Wire
+from rookery_harness import BUILD, SLOW, build_module, free_port, programs
+from rookery_wire import ImapWire, Wire
 
 
 def has_service(name):
@@ -302,3 +303,28 @@ def test_storage_plugin_in_use_cannot_be_switched_off(make_server):
     assert "'storage-gdbm' can't be switched off" in done.stderr and str(server.spool) in done.stderr
     assert states(server)["storage-gdbm"] == "running"
     server.deliver("Subject: still stored\n\nHello\n", "alice")
+
+
+def test_port_that_somebody_else_listens_at_meanwhile_is_told_and_taken_when_it_is_free(make_server):
+    """Linux lets others listen where ours is bound and does not listen: while its plugin is switched off."""
+    server = make_server()
+
+    def state():
+        return next(row["state"] for row in server.ctl("listener", "list", as_json=True) if row["listener"] == "imap")
+
+    server.ctl("plugin", "disable", "imap")
+    assert state() == "bound"
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", server.port("imap")))
+        other.listen()
+        server.ctl("plugin", "enable", "imap")
+        assert state() == "failed"
+        assert "[listener imap]" in server.log() and "Address already in use" in server.log()
+    deadline = time.monotonic() + 30 * SLOW
+    while state() != "listening":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    with ImapWire(server.port("imap")) as wire:
+        wire.login()
+    assert server.log().count("Address already in use") == 1
