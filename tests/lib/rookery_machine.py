@@ -8,6 +8,7 @@ real ones. The network is this machine's, so clients here reach the servers ther
 Needs root, and a cgroup2 hierarchy that may be written to: see Machine.missing().
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -139,6 +140,11 @@ class Machine:
 
     def journal(self, unit):
         return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit)
+
+    def journal_entries(self, *matches):
+        """Each as a dictionary of its fields. `matches`: "FIELD=value"."""
+        lines = self.run("journalctl", "--no-pager", "-o", "json", *matches).splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 def copy_base(tarball, root):

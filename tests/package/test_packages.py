@@ -193,6 +193,15 @@ def test_sandbox_refuses_nothing_that_the_server_asks_for(site):
     assert not re.search(r"not permitted|read-only file system|permission denied", journal, re.I), journal
 
 
+def test_journal_has_a_field_for_each_value(site):
+    entries = site.machine.journal_entries("_SYSTEMD_UNIT=rookeryd.service", "ROOKERY_EVENT=imap.login")
+    assert entries
+    for entry in entries:
+        assert entry["SYSLOG_IDENTIFIER"] == "rookeryd" and entry["PRIORITY"] == "6"
+        assert entry["ROOKERY_PROTOCOL"] == "imap" and entry["ROOKERY_USER"] and entry["ROOKERY_CONN"]
+        assert "MESSAGE" in entry and PASSWORD not in entry["MESSAGE"].split()
+
+
 # --- the service manager
 
 
