@@ -266,6 +266,16 @@ tell (gpointer data)
   rook_mutex_unlock (&self->order->lock);
 }
 
+/* With the lock not held. One recovery less is in the pool, or was to be. */
+static void
+leave_pool (RookEventOrder *order)
+{
+  rook_mutex_lock (&order->lock);
+  order->n_recovering--;
+  rook_cond_broadcast (&order->recovered);
+  rook_mutex_unlock (&order->lock);
+}
+
 /* What it holds goes on the worker, as always. */
 static void
 nothing_to_tell (gpointer data G_GNUC_UNUSED)
@@ -283,27 +293,36 @@ find_out_and_tell (gpointer data)
   find_out (recovery);
   self->recovering = !recovery->cancelled;
   rook_worker_invoke (self->worker, recovery->cancelled ? nothing_to_tell : tell, recovery, recovery_free);
-  order->n_recovering--;
-  rook_cond_broadcast (&order->recovered);
   rook_mutex_unlock (&order->lock);
+  leave_pool (order);
 }
 
-void
-rook_subscription_recover (RookSubscription *self, RookPool *pool)
+/* (transfer full) (nullable) NULL: there is nothing to recover from, or it is being done. */
+static Recovery *
+begin_recovery (RookSubscription *self)
 {
   RookEventOrder *order = self->order;
   g_autoptr (RookLocker) locker = rook_locker_new (&order->lock);
   Recovery *recovery;
 
   if (!order->has_source || !rook_subscription_is_held (self) || self->recovering)
-    return;
+    return NULL;
   self->recovering = TRUE;
+  order->n_recovering++;
   recovery = g_new0 (Recovery, 1);
   recovery->subscription = rook_subscription_ref (self);
-  if (rook_pool_run (pool, 0, find_out_and_tell, NULL, recovery))
-    order->n_recovering++;
-  else /* no room: everything */
-    rook_worker_invoke (self->worker, tell, recovery, recovery_free);
+  return recovery;
+}
+
+void
+rook_subscription_recover (RookSubscription *self, RookPool *pool)
+{
+  Recovery *recovery = begin_recovery (self);
+
+  if (recovery == NULL || rook_pool_run (pool, 0, find_out_and_tell, NULL, recovery))
+    return;
+  leave_pool (self->order);
+  rook_worker_invoke (self->worker, tell, recovery, recovery_free); /* no room: everything */
 }
 
 RookPosition
