@@ -27,7 +27,7 @@ struct RookMemoryDisk {
   gboolean stop;
   gboolean unknown; /* the outcome of a batch is unknown: nothing more until reopened */
   guint calls;
-  guint fail_at; /* count of calls; 0: never */
+  guint fail_in; /* calls that may fail with fail_code; 0: none will */
   RookStoreError fail_code;
   gboolean fail_applied;
   GQueue queue;     /* (element-type RookBatch) */
@@ -88,9 +88,17 @@ rook_memory_disk_fail (RookMemoryDisk *disk, guint nth, RookStoreError code, gbo
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
 
-  disk->fail_at = nth > 0 ? disk->calls + nth : 0;
+  disk->fail_in = nth;
   disk->fail_code = code;
   disk->fail_applied = applied;
+}
+
+gboolean
+rook_memory_disk_will_fail (RookMemoryDisk *disk)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
+
+  return disk->fail_in > 0;
 }
 
 guint
@@ -117,11 +125,21 @@ rook_memory_disk_get_store (RookMemoryDisk *disk)
   return disk->open ? disk->store : NULL;
 }
 
-/* Counts a call that may fail. With the lock. */
+/* What the contract lets a call fail with. */
+#define CODE(code) (1u << ROOK_STORE_ERROR_##code)
+#define OPEN_CODES (CODE (IO) | CODE (CORRUPT))
+#define GET_CODES (CODE (IO) | CODE (CORRUPT))
+#define READ_CODES (CODE (IO) | CODE (CORRUPT) | CODE (NOT_FOUND))
+#define RESERVE_CODES CODE (FULL)
+#define COMMIT_CODES (CODE (IO) | CODE (FULL) | CODE (UNKNOWN))
+#define STAGE_CODES (CODE (IO) | CODE (FULL))
+
+/* Counts a call, which may fail with one of @codes. With the lock. */
 static gboolean
-check_call (RookMemoryDisk *disk, const char *what, GError **error)
+check_call (RookMemoryDisk *disk, const char *what, guint codes, GError **error)
 {
-  if (++disk->calls != disk->fail_at)
+  disk->calls++;
+  if (disk->fail_in == 0 || (codes & 1u << disk->fail_code) == 0 || --disk->fail_in > 0)
     return TRUE;
   g_set_error (error, ROOK_STORE_ERROR, (int) disk->fail_code, "%s was told to fail", what);
   return FALSE;
@@ -276,7 +294,7 @@ commit_one (RookMemoryDisk *disk, RookBatch *batch)
 
   if (disk->unknown)
     g_set_error (&error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_RECOVERING, "the store is recovering");
-  if (error != NULL || !check_call (disk, "commit", &error))
+  if (error != NULL || !check_call (disk, "commit", COMMIT_CODES, &error))
     {
       fail_queue (disk, batch, error);
       return;
@@ -317,7 +335,7 @@ check_open (RookMemoryDisk *disk, const RookStoreSpec *spec, GError **error)
   else if (disk->id == NULL && (!spec->create || spec->store_id != NULL))
     g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY, "there is no store");
   else
-    return TRUE;
+    return check_call (disk, "open", OPEN_CODES, error);
   return FALSE;
 }
 
@@ -388,7 +406,7 @@ memory_reserve (gpointer self, guint64 bytes G_GNUC_UNUSED, gboolean frees, GErr
   RookMemoryDisk *disk = self;
   g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
 
-  return frees || disk->fail_code != ROOK_STORE_ERROR_FULL || check_call (disk, "reserve", error);
+  return frees || check_call (disk, "reserve", RESERVE_CODES, error);
 }
 
 static void
@@ -415,7 +433,7 @@ memory_get (gpointer self, RookTable table, GBytes *key, RookStoreReply *reply)
   g_autoptr (GError) error = NULL;
 
   rook_mutex_lock (&disk->lock);
-  if (check_call (disk, "get", &error))
+  if (check_call (disk, "get", GET_CODES, &error))
     value = g_hash_table_lookup (disk->values, full_key);
   if (value != NULL)
     g_bytes_ref (value);
@@ -443,7 +461,7 @@ memory_read (gpointer self, RookBlobId id, guint64 offset, gsize length, RookSto
   g_autoptr (GError) error = NULL;
 
   rook_mutex_lock (&disk->lock);
-  if (check_call (disk, "read", &error))
+  if (check_call (disk, "read", READ_CODES, &error))
     {
       Blob *blob = g_hash_table_lookup (disk->blobs, &id);
 
@@ -484,7 +502,7 @@ memory_foreach (gpointer self, RookTable table, RookStoreForeach func, gpointer 
   gboolean ok;
 
   rook_mutex_lock (&disk->lock);
-  ok = check_call (disk, "foreach", error);
+  ok = check_call (disk, "foreach", GET_CODES, error);
   if (ok)
     pairs = list_values (disk, table);
   rook_mutex_unlock (&disk->lock);
@@ -526,7 +544,7 @@ memory_foreach_blob (gpointer self, RookStoreForeachBlob func, gpointer data, GE
   gboolean go_on = TRUE;
 
   rook_mutex_lock (&disk->lock);
-  if (check_call (disk, "foreach_blob", error))
+  if (check_call (disk, "foreach_blob", GET_CODES, error))
     infos = list_blobs (disk);
   rook_mutex_unlock (&disk->lock);
   for (guint i = 0; infos != NULL && i < infos->len; i++)
@@ -545,7 +563,7 @@ memory_stage_begin (gpointer self, RookBlobClass blob_class G_GNUC_UNUSED, guint
   RookMemoryDisk *disk = self;
   g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
 
-  if (!check_call (disk, "stage_begin", error))
+  if (!check_call (disk, "stage_begin", STAGE_CODES, error))
     return FALSE;
   *out_stage = disk->next_id++;
   g_hash_table_insert (disk->stages, g_memdup2 (out_stage, sizeof *out_stage), g_byte_array_new ());
@@ -560,7 +578,7 @@ memory_stage_write (gpointer self, guint64 stage, gconstpointer data, gsize leng
   GByteArray *body = g_hash_table_lookup (disk->stages, &stage);
 
   g_return_val_if_fail (body != NULL, FALSE);
-  if (!check_call (disk, "stage_write", error))
+  if (!check_call (disk, "stage_write", STAGE_CODES, error))
     return FALSE;
   g_byte_array_append (body, data, (guint) length);
   return TRUE;
@@ -572,7 +590,7 @@ memory_stage_finish (gpointer self, guint64 stage G_GNUC_UNUSED, GError **error)
   RookMemoryDisk *disk = self;
   g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
 
-  return check_call (disk, "stage_finish", error);
+  return check_call (disk, "stage_finish", STAGE_CODES, error);
 }
 
 static void

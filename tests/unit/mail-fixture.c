@@ -104,13 +104,22 @@ fixture_free (Fixture *f)
   g_free (f);
 }
 
-void
-fixture_restart (Fixture *f)
+gboolean
+fixture_try_restart (Fixture *f, GError **error)
 {
   fixture_settle (f);
   rook_server_free_for_test (f->server);
   start (f);
-  fixture_open_stores (f);
+  return rook_mail_open_stores (f->mail, error);
+}
+
+void
+fixture_restart (Fixture *f)
+{
+  g_autoptr (GError) error = NULL;
+
+  fixture_try_restart (f, &error);
+  g_assert_no_error (error);
 }
 
 static void
