@@ -267,15 +267,17 @@ read_subscription (RookTable table, GBytes *key, GBytes *value, gpointer data)
   return TRUE;
 }
 
-static void
-read_uidvalidity (RookOpening *opening)
+static gboolean
+read_uidvalidity (RookOpening *opening, GError **error)
 {
   g_autoptr (GBytes) key = rook_bytes_of_text (ROOK_META_UIDVALIDITY), value = NULL;
 
-  if (rook_store_get_wait (opening->state, ROOK_STATE_META, key, &value, NULL) && value != NULL
-      && g_bytes_get_size (value) == 4)
+  if (!rook_store_get_wait (opening->state, ROOK_STATE_META, key, &value, error))
+    return FALSE;
+  if (value != NULL && g_bytes_get_size (value) == 4)
     opening->names->last_uidvalidity =
         MAX (opening->names->last_uidvalidity, rook_get32 (g_bytes_get_data (value, NULL)));
+  return TRUE;
 }
 
 static gboolean
@@ -285,9 +287,9 @@ read_names (RookOpening *opening, GError **error)
 
   opening->names = reading.names;
   if (!rook_store_foreach (opening->state, ROOK_STATE_MAILBOXES, read_mailbox, &reading, error)
-      || !rook_store_foreach (opening->state, ROOK_STATE_SUBSCRIPTIONS, read_subscription, &reading, error))
+      || !rook_store_foreach (opening->state, ROOK_STATE_SUBSCRIPTIONS, read_subscription, &reading, error)
+      || !read_uidvalidity (opening, error))
     return FALSE;
-  read_uidvalidity (opening);
   if (reading.damaged > 0)
     rook_log_message (rook_server_get_log (opening->mail->server), ROOK_LOG_ERROR, "mailbox.state-damaged",
                       "%u entries of the state store do not read", reading.damaged);
