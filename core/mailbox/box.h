@@ -83,8 +83,13 @@ typedef void (*RookLoadDone) (RookMailbox *mailbox, GError *error, gpointer data
 void rook_mailbox_load (RookMailbox *mailbox, RookLoadDone done, gpointer data);
 /* The open mailbox of @id, or NULL. (transfer full) */
 RookMailbox *rook_mail_ref_open (RookMail *mail, const char *id);
+/* Whether @id was deleted is not known: it can't be opened, and who has it open is put off, until the state store takes
+ * batches again, and so knows that it was not. */
+void rook_mail_doubt (RookMail *mail, const char *id);
 /* It is no longer to be found by opening; views are told. */
 void rook_mailbox_detach (RookMailbox *mailbox);
+/* Why one that is gone can't be used: only if it was deleted is it not to be found. With the lock held. (transfer full) */
+GError *rook_mailbox_make_gone_error (RookMailbox *mailbox);
 void rook_mailbox_set_entry (RookMailbox *mailbox, RookEntry *entry);
 /* The entry as it is now. (transfer full) */
 RookEntry *rook_mailbox_ref_entry (RookMailbox *mailbox);

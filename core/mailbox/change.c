@@ -150,6 +150,15 @@ write_copies (RookChangeOp *op)
     }
 }
 
+/* It may be deleted: nothing more goes into it that would be lost. */
+static void
+doubt_deleted (RookChangeOp *op)
+{
+  for (guint i = 0; i < op->after->len; i++)
+    if (after_at (op, i)->deleted)
+      rook_mail_doubt (op->mail, after_at (op, i)->id);
+}
+
 static void
 state_written (guint64 position, const GError *error, gpointer data)
 {
@@ -159,6 +168,8 @@ state_written (guint64 position, const GError *error, gpointer data)
   if (error != NULL)
     {
       op->error = rook_mail_error_from_store (op->mail, error);
+      if (g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNKNOWN))
+        doubt_deleted (op);
       rook_consent_abort (g_steal_pointer (&op->consent));
       change_finish (op);
       return;

@@ -76,6 +76,7 @@ rook_mail_new (RookServer *server)
   mail->settings = rook_mail_settings_new (config);
   mail->turns = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   mail->open = g_hash_table_new (g_str_hash, g_str_equal);
+  mail->doubtful = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_queue_init (&mail->idle);
   mail->names = rook_names_new ();
   rook_mail_add_partitions (mail, config);
@@ -195,6 +196,7 @@ rook_mail_free (RookMail *mail)
   rook_names_free (mail->names);
   g_hash_table_unref (mail->turns);
   g_hash_table_unref (mail->open);
+  g_hash_table_unref (mail->doubtful);
   g_ptr_array_unref (mail->partitions);
   rook_mail_settings_unref (mail->settings);
   rook_cond_clear (&mail->unblocked);

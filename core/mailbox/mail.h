@@ -62,10 +62,11 @@ struct RookMail {
   RookServer *server; /* (unowned) */
   RookMutex lock;     /* guards everything up to the line below */
   RookMailSettings *settings;
-  RookNames *names;  /* (owned) empty while there is no state store */
-  GHashTable *turns; /* root -> GQueue of those who wait for it */
-  GHashTable *open;  /* id -> RookMailbox */
-  GQueue idle;       /* of RookMailbox: open, used by nobody, the coldest first */
+  RookNames *names;     /* (owned) empty while there is no state store */
+  GHashTable *turns;    /* root -> GQueue of those who wait for it */
+  GHashTable *open;     /* id -> RookMailbox */
+  GHashTable *doubtful; /* ids of those that may have been deleted, see rook_mail_doubt() */
+  GQueue idle;          /* of RookMailbox: open, used by nobody, the coldest first */
   gboolean closing;
   guint n_blocking;   /* threads that are reading a store at length */
   RookCond unblocked; /* none are */

@@ -183,6 +183,34 @@ answer_opening (gpointer data)
   opening->callback (g_steal_pointer (&opening->mailbox), opening->error, opening->data);
 }
 
+void
+rook_mail_doubt (RookMail *mail, const char *id)
+{
+  RookMailbox *mailbox;
+
+  rook_mutex_lock (&mail->lock);
+  g_hash_table_add (mail->doubtful, g_strdup (id));
+  rook_mutex_unlock (&mail->lock);
+  mailbox = rook_mail_ref_open (mail, id);
+  if (mailbox != NULL)
+    rook_mailbox_detach (mailbox);
+  g_clear_pointer (&mailbox, rook_mailbox_unref);
+}
+
+/* With RookMail.lock held. (nullable) (transfer full) */
+static GError *
+find_doubt (RookMail *mail, const char *id)
+{
+  RookStore *state = rook_mail_get_state (mail);
+
+  if (state == NULL || !g_hash_table_contains (mail->doubtful, id))
+    return NULL;
+  if (rook_store_get_state (state) == ROOK_STORE_RECOVERING)
+    return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "storage trouble, try again later");
+  g_hash_table_remove (mail->doubtful, id);
+  return NULL;
+}
+
 static void
 free_opening (gpointer data)
 {
@@ -208,6 +236,8 @@ loaded (RookMailbox *mailbox, GError *error, gpointer data)
 
   (void) data;
   rook_mutex_lock (&mail->lock);
+  if (error == NULL)
+    error = find_doubt (mail, mailbox->id);
   waiting = g_steal_pointer (&mailbox->waiting);
   if (error != NULL)
     unlist (mailbox);
@@ -239,6 +269,13 @@ rook_mailbox_open_entry (RookMail *mail, RookEntry *entry, RookMailOpenCallback 
       return;
     }
   rook_mutex_lock (&mail->lock);
+  opening->error = find_doubt (mail, entry->id);
+  if (opening->error != NULL)
+    {
+      rook_mutex_unlock (&mail->lock);
+      send_answer (opening);
+      return;
+    }
   mailbox = g_hash_table_lookup (mail->open, entry->id);
   if (mailbox == NULL)
     {
