@@ -171,6 +171,10 @@ void rook_view_claim_recent (RookView *view, guint from);
 void rook_mailbox_expunge (RookMailbox *mailbox, RookIdentity *identity, const guint32 *uids, guint n_uids,
                            gboolean only_deleted, RookEventType event, RookMailCallback callback, gpointer data);
 
+/* Why the body of @uid could not be read. One that its record names and the store does not have is damage: only of a message
+ * that was purged meanwhile is it said that it is gone. Takes the lock. (transfer full) */
+GError *rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *error);
+
 /* Label of a message's blob: what a mailbox can be rebuilt from. */
 GBytes *rook_make_label (RookMailbox *mailbox, const RookRecord *record);
 

@@ -232,11 +232,12 @@ static void
 body_read (GBytes *bytes, const GError *error, gpointer data)
 {
   Copy *copy = data;
-  g_autoptr (GError) ours = error != NULL ? rook_mail_error_from_store (copy->source->mail, error) : NULL;
+  g_autoptr (GError) ours = NULL;
   g_autoptr (RookMime) mime = NULL;
 
-  if (ours != NULL)
+  if (error != NULL)
     {
+      ours = rook_mailbox_make_read_error (copy->source, record_at (copy, copy->bodies->len)->uid, error);
       copy_finish (copy, ours);
       return;
     }

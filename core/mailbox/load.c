@@ -32,6 +32,25 @@ set_corrupt (Load *load, const char *what)
   load->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT, "the stored mailbox is damaged");
 }
 
+GError *
+rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *error)
+{
+  g_autoptr (GError) damage = NULL;
+  RookRecord record = { .flags = ROOK_RECORD_PURGED };
+  guint page, slot;
+
+  if (!g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_NOT_FOUND))
+    return rook_mail_error_from_store (mailbox->mail, error);
+  rook_mutex_lock (&mailbox->lock);
+  if (rook_head_find (&mailbox->durable, uid, &page, &slot))
+    rook_head_get (&mailbox->durable, page, slot, &record);
+  rook_mutex_unlock (&mailbox->lock);
+  if ((record.flags & ROOK_RECORD_PURGED) == 0)
+    damage = g_error_new (ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "mailbox %s, uid %u: %s", mailbox->id, uid,
+                          error->message);
+  return rook_mail_error_from_store (mailbox->mail, damage != NULL ? damage : error);
+}
+
 static void
 set_store_error (Load *load, const GError *error)
 {

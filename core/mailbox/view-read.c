@@ -8,6 +8,7 @@
 
 typedef struct {
   RookView *view; /* (owned) keeps the mailbox open */
+  guint32 uid;
   RookViewReadCallback callback;
   gpointer data;
   GBytes *bytes; /* (owned) (nullable) */
@@ -48,7 +49,7 @@ bytes_read (GBytes *bytes, const GError *error, gpointer data)
   Reading *reading = data;
 
   if (error != NULL)
-    reading->error = rook_mail_error_from_store (reading->view->mailbox->mail, error);
+    reading->error = rook_mailbox_make_read_error (reading->view->mailbox, reading->uid, error);
   reading->callback (error == NULL ? bytes : NULL, reading->error, reading->data);
   reading_free (reading);
 }
@@ -73,6 +74,7 @@ rook_view_read (RookView *view, guint32 seq, guint64 offset, gsize length, RookV
   reading->error = find_record (view, seq, &record);
   if (reading->error == NULL)
     {
+      reading->uid = record.uid;
       reading->bytes = rook_store_try_read (view->mailbox->store, record.blob, offset, length);
       if (reading->bytes == NULL)
         {
@@ -87,6 +89,7 @@ rook_view_read (RookView *view, guint32 seq, guint64 offset, gsize length, RookV
 
 typedef struct {
   RookView *view; /* (owned) */
+  guint32 uid;
   RookBlobId body;
   RookViewMimeCallback callback;
   gpointer data;
@@ -141,7 +144,7 @@ body_read (GBytes *bytes, const GError *error, gpointer data)
   RookMail *mail = looking->view->mailbox->mail;
 
   if (error != NULL)
-    looking->error = rook_mail_error_from_store (mail, error);
+    looking->error = rook_mailbox_make_read_error (looking->view->mailbox, looking->uid, error);
   else
     {
       looking->message = g_bytes_ref (bytes);
@@ -181,6 +184,7 @@ rook_view_get_mime (RookView *view, guint32 seq, RookViewMimeCallback callback, 
   looking->error = find_record (view, seq, &record);
   if (looking->error == NULL)
     {
+      looking->uid = record.uid;
       looking->body = record.blob;
       cached = rook_store_try_read (view->mailbox->store, record.cache, 0, G_MAXSIZE);
       looking->mime = cached != NULL ? rook_mime_from_cache (cached) : NULL;
