@@ -163,6 +163,8 @@ RookView *rook_view_ref (RookView *view);
 void rook_view_unref (RookView *view);
 /* The view's record of sequence number @seq, expunged or not. Takes the lock. */
 gboolean rook_view_get_record (RookView *view, guint32 seq, RookRecord *out);
+/* (nullable) (transfer full) why the view can't be used any more. Takes the lock. */
+GError *rook_view_find_gone_error (RookView *view);
 gboolean rook_view_is_recent (RookView *view, guint32 uid);
 /* With the lock held: the messages from index @from on that nobody was shown as \Recent are this view's. */
 void rook_view_claim_recent (RookView *view, guint from);

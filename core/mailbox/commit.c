@@ -13,7 +13,7 @@ static gboolean
 may_begin (RookMailbox *mailbox, GError **error)
 {
   if (mailbox->gone)
-    g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "the mailbox is gone");
+    g_propagate_error (error, rook_mailbox_make_gone_error (mailbox));
   else if (mailbox->failed)
     g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "storage trouble, try again later");
   else

@@ -135,6 +135,14 @@ rook_mailbox_detach (RookMailbox *mailbox)
   rook_mutex_unlock (&mailbox->lock);
 }
 
+GError *
+rook_mailbox_make_gone_error (RookMailbox *mailbox)
+{
+  if (mailbox->entry->deleted)
+    return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "the mailbox is gone");
+  return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "storage trouble, try again later");
+}
+
 void
 rook_mailbox_set_entry (RookMailbox *mailbox, RookEntry *entry)
 {
@@ -175,14 +183,6 @@ rook_mailbox_seen_user (RookMailbox *mailbox, RookIdentity *identity)
 
 /* --- opening ---------------------------------------------------------------------------------------------------- */
 
-static void
-answer_opening (gpointer data)
-{
-  Opening *opening = data;
-
-  opening->callback (g_steal_pointer (&opening->mailbox), opening->error, opening->data);
-}
-
 void
 rook_mail_doubt (RookMail *mail, const char *id)
 {
@@ -209,6 +209,14 @@ find_doubt (RookMail *mail, const char *id)
     return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "storage trouble, try again later");
   g_hash_table_remove (mail->doubtful, id);
   return NULL;
+}
+
+static void
+answer_opening (gpointer data)
+{
+  Opening *opening = data;
+
+  opening->callback (g_steal_pointer (&opening->mailbox), opening->error, opening->data);
 }
 
 static void

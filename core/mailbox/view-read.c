@@ -58,8 +58,10 @@ bytes_read (GBytes *bytes, const GError *error, gpointer data)
 static GError *
 find_record (RookView *view, guint32 seq, RookRecord *out)
 {
-  if (rook_view_is_gone (view))
-    return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "the mailbox is gone");
+  GError *gone = rook_view_find_gone_error (view);
+
+  if (gone != NULL)
+    return gone;
   if (!rook_view_get_record (view, seq, out))
     return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_EXPUNGED, "the message is gone");
   return NULL;

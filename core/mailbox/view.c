@@ -166,6 +166,14 @@ rook_view_is_gone (RookView *view)
   return view->mailbox->gone;
 }
 
+GError *
+rook_view_find_gone_error (RookView *view)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&view->mailbox->lock);
+
+  return view->mailbox->gone ? rook_mailbox_make_gone_error (view->mailbox) : NULL;
+}
+
 guint32
 rook_view_get_count (RookView *view)
 {
@@ -251,8 +259,5 @@ rook_view_load (RookView *view, guint32 first, guint32 last, RookMailCallback ca
 {
   (void) first;
   (void) last;
-  rook_mail_answer_later (callback, data,
-                          rook_view_is_gone (view)
-                              ? g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "the mailbox is gone")
-                              : NULL);
+  rook_mail_answer_later (callback, data, rook_view_find_gone_error (view));
 }

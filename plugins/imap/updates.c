@@ -244,6 +244,19 @@ write_changes (ImapSession *self, const RookViewChanges *changes)
     rook_connection_printf (self->connection, "* %u RECENT\r\n", changes->recent);
 }
 
+/* The mailbox is gone: deleted, or its store failed and nobody knows how. Then it is there under its name. */
+static void
+end_session (ImapSession *self)
+{
+  g_autofree char *name = rook_mailbox_dup_name (rook_view_get_mailbox (self->view));
+
+  imap_session_unselect (self);
+  if (rook_mail_exists (rook_server_get_mail (self->server), name))
+    imap_session_bye (self, "UNAVAILABLE", "The selected mailbox has to be opened again");
+  else
+    imap_session_bye (self, NULL, "The selected mailbox was deleted");
+}
+
 void
 imap_updates_tell (ImapSession *self, gboolean expunges, ImapFunc done)
 {
@@ -252,8 +265,7 @@ imap_updates_tell (ImapSession *self, gboolean expunges, ImapFunc done)
   g_assert (!self->updates.running);
   if (rook_view_is_gone (self->view))
     {
-      imap_session_unselect (self);
-      imap_session_bye (self, NULL, "The selected mailbox was deleted");
+      end_session (self);
       done (self);
       return;
     }

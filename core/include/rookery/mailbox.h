@@ -236,7 +236,8 @@ ROOK_EXPORT void rook_view_free (RookView *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookView, rook_view_free)
 ROOK_EXPORT RookMailbox *rook_view_get_mailbox (RookView *view);
 ROOK_EXPORT gboolean rook_view_is_read_only (RookView *view);
-/* The mailbox was deleted: everything but rook_view_free() fails from now on. @changed tells this too. */
+/* The mailbox was deleted (NOT_FOUND), or its store failed and nobody knows how (TEMPORARY: it has to be opened again):
+ * everything but rook_view_free() fails from now on. @changed tells this too. */
 ROOK_EXPORT gboolean rook_view_is_gone (RookView *view);
 ROOK_EXPORT guint32 rook_view_get_count (RookView *view);
 ROOK_EXPORT guint32 rook_view_get_recent (RookView *view);
