@@ -12,3 +12,7 @@ tests_unit_test_mailbox_view_SOURCES = %D%/test-mailbox-view.c %D%/mail-fixture.
 
 check_PROGRAMS += %D%/test-mailbox-calls
 tests_unit_test_mailbox_calls_SOURCES = %D%/test-mailbox-calls.c %D%/mail-fixture.c %D%/mail-fixture.h
+
+check_PROGRAMS += %D%/test-mailbox-failing
+tests_unit_test_mailbox_failing_SOURCES = %D%/test-mailbox-failing.c %D%/mail-fixture.c %D%/mail-fixture.h \
+	%D%/mail-script.c %D%/mail-script.h

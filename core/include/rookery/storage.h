@@ -36,7 +36,7 @@ typedef enum {
   ROOK_STORE_ERROR_NOT_FOUND,  /* no such blob */
   ROOK_STORE_ERROR_FULL,       /* no space: nothing of the batch was done */
   ROOK_STORE_ERROR_IO,         /* the disk failed. Of a batch: nothing of it was done, nor will be */
-  ROOK_STORE_ERROR_UNKNOWN,    /* of a batch: the disk failed, and whether it is there the next start will tell */
+  ROOK_STORE_ERROR_UNKNOWN,    /* of a batch: the disk failed, and the next start will tell; without one it is void */
   ROOK_STORE_ERROR_RECOVERING, /* the store refuses batches after a failure: nothing was done, try again later */
   ROOK_STORE_ERROR_CORRUPT,    /* what was read is not what was written */
   ROOK_STORE_ERROR_LOCKED,     /* another process has it */
