@@ -15,6 +15,7 @@ typedef struct {
   RookSpan text;
   gsize i;
   GString *out;
+  guint *left;     /* addresses that may still be written */
   gboolean any;    /* whether an address was written */
   GString *words;  /* of a phrase or local part so far */
   gboolean quoted; /* a word of it was quoted */
@@ -27,6 +28,8 @@ write_address (Reader *r, const char *name, const char *route, const char *local
 {
   g_string_append (r->out, r->any ? "(" : "((");
   r->any = TRUE;
+  if (*r->left > 0) /* the end of a group is written in any case */
+    --*r->left;
   rook_imap_append_nstring (r->out, name);
   g_string_append_c (r->out, ' ');
   rook_imap_append_nstring (r->out, route);
@@ -238,12 +241,12 @@ read_element (Reader *r, gboolean *in_group)
 }
 
 void
-rook_address_append_list (GString *out, RookSpan value)
+rook_address_append_list (GString *out, RookSpan value, guint *left)
 {
-  Reader r = { .text = value, .out = out, .words = g_string_new (NULL) };
+  Reader r = { .text = value, .out = out, .left = left, .words = g_string_new (NULL) };
   gboolean in_group = FALSE;
 
-  while (r.i < value.length)
+  while (r.i<value.length && * left> 0)
     {
       char c = value.data[r.i];
 

@@ -179,7 +179,7 @@ append_single (GString *out, RookMime *mime, RookSpan message, guint index, cons
       const RookMimePart *inner = &rook_mime_node (mime, index + 1)->part;
 
       g_string_append_c (out, ' ');
-      rook_mime_append_envelope (out, rook_span (message, inner->header_offset, inner->header_length));
+      rook_mime_append_envelope (out, mime, rook_span (message, inner->header_offset, inner->header_length));
       g_string_append_c (out, ' ');
       rook_mime_append_body (out, mime, message, index + 1, extended);
     }

@@ -137,7 +137,10 @@ read_all (RookMime *mime, GVariant *variant)
   mime->envelope = g_strdup (g_variant_get_bytestring (envelope));
   mime->body = g_strdup (g_variant_get_bytestring (body));
   mime->bodystructure = g_strdup (g_variant_get_bytestring (bodystructure));
-  return check_parts (mime);
+  if (!check_parts (mime))
+    return FALSE;
+  rook_mime_link_children (mime);
+  return TRUE;
 }
 
 RookMime *

@@ -35,16 +35,17 @@ take_field (Fields *fields, const RookField *field)
 
 /* The list as ENVELOPE has it; NIL if there is no such field, or nothing in it. (transfer full) */
 static char *
-write_list (GString *value)
+write_list (RookMime *mime, GString *value)
 {
   GString *out = g_string_new (NULL);
 
-  rook_address_append_list (out, value != NULL ? (RookSpan){ value->str, value->len } : (RookSpan){ "", 0 });
+  rook_address_append_list (out, value != NULL ? (RookSpan){ value->str, value->len } : (RookSpan){ "", 0 },
+                            &mime->addresses);
   return g_string_free (out, FALSE);
 }
 
 void
-rook_mime_append_envelope (GString *out, RookSpan header)
+rook_mime_append_envelope (GString *out, RookMime *mime, RookSpan header)
 {
   Fields fields = { .texts = { NULL } };
   g_autofree char *from = NULL;
@@ -53,14 +54,16 @@ rook_mime_append_envelope (GString *out, RookSpan header)
 
   while (rook_field_next (header, &position, &field))
     take_field (&fields, &field);
-  from = write_list (fields.lists[FROM]);
+  from = write_list (mime, fields.lists[FROM]);
   g_string_append_c (out, '(');
   rook_imap_append_nstring (out, fields.texts[DATE]);
   g_string_append_c (out, ' ');
   rook_imap_append_nstring (out, fields.texts[SUBJECT]);
-  for (guint i = 0; i < N_LISTS; i++)
+  g_string_append_c (out, ' ');
+  g_string_append (out, from);
+  for (guint i = SENDER; i < N_LISTS; i++)
     {
-      g_autofree char *list = write_list (fields.lists[i]);
+      g_autofree char *list = write_list (mime, fields.lists[i]);
       gboolean empty = g_str_equal (list, "NIL");
 
       g_string_append_c (out, ' ');

@@ -10,8 +10,9 @@ G_BEGIN_DECLS
 
 #define ROOK_MIME_MAX_PARTS 10000
 #define ROOK_MIME_MAX_DEPTH 100
-#define ROOK_MIME_MAX_BOUNDARY 256 /* bytes; RFC 2046 allows 70 */
-#define ROOK_MIME_MAX_PARAMS 64    /* of one field: more are left out */
+#define ROOK_MIME_MAX_BOUNDARY 256     /* bytes; RFC 2046 allows 70 */
+#define ROOK_MIME_MAX_PARAMS 64        /* of one field: more are left out */
+#define ROOK_MIME_MAX_ADDRESSES 100000 /* in each of ENVELOPE, BODY and BODYSTRUCTURE: more are left out */
 
 /* --- bytes that are not ours ------------------------------------------------------------------------------------ */
 
@@ -70,21 +71,25 @@ void rook_imap_append_nstring (GString *out, const char *text);
 
 /* --- addresses (address.c) -------------------------------------------------------------------------------------- */
 
-/* An address list as ENVELOPE has it: "((name adl mailbox host) ...)" or "NIL". */
-void rook_address_append_list (GString *out, RookSpan value);
+/* An address list as ENVELOPE has it: "((name adl mailbox host) ...)" or "NIL". @left: how many addresses may still be
+ * written, and then less those that were: each takes more room than it may have had in the message. */
+void rook_address_append_list (GString *out, RookSpan value, guint *left);
 
 /* --- a parsed message ------------------------------------------------------------------------------------------- */
 
 typedef struct {
   RookMimePart part;
-  guint32 end;   /* index behind the last part inside this one (parts lie in preorder) */
-  guint16 depth; /* 0: the message */
+  guint32 end;      /* index behind the last part inside this one (parts lie in preorder) */
+  guint16 depth;    /* 0: the message */
+  guint32 children; /* where the indices of its n_parts children begin in the message's children */
 } RookMimeNode;
 
 struct RookMime {
   gint ref; /* atomic */
   guint64 size;
   GArray *nodes;         /* (owned) (element-type RookMimeNode) */
+  GArray *children;      /* (owned) (element-type guint32) see RookMimeNode */
+  guint addresses;       /* that may still be written, while it is being parsed */
   GStringChunk *strings; /* (owned) type, subtype, encoding of the nodes */
   GBytes *message;       /* (owned) (nullable) NULL: read from a cache */
   GBytes *cache;         /* (owned) (nullable) what it was read from */
@@ -95,6 +100,8 @@ struct RookMime {
 };
 
 RookMime *rook_mime_alloc (void);
+/* Once all nodes are there: makes the children known. */
+void rook_mime_link_children (RookMime *mime);
 static inline RookMimeNode *
 rook_mime_node (RookMime *mime, guint index)
 {
@@ -103,7 +110,7 @@ rook_mime_node (RookMime *mime, guint index)
 /* Part structure of @data; of type, subtype and encoding the strings are in @mime->strings (parse.c). */
 void rook_mime_parse_structure (RookMime *mime, RookSpan message);
 /* (body.c, envelope.c) */
-void rook_mime_append_envelope (GString *out, RookSpan header);
+void rook_mime_append_envelope (GString *out, RookMime *mime, RookSpan header);
 void rook_mime_append_body (GString *out, RookMime *mime, RookSpan message, guint index, gboolean extended);
 
 static inline RookSpan

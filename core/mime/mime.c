@@ -22,6 +22,7 @@ rook_mime_alloc (void)
 
   g_atomic_int_set (&mime->ref, 1);
   mime->nodes = g_array_new (FALSE, TRUE, sizeof (RookMimeNode));
+  mime->children = g_array_new (FALSE, FALSE, sizeof (guint32));
   mime->strings = g_string_chunk_new (256);
   mime->headers = g_ptr_array_new_with_free_func (g_free);
   return mime;
@@ -40,6 +41,7 @@ rook_mime_unref (RookMime *mime)
   if (!g_atomic_int_dec_and_test (&mime->ref))
     return;
   g_array_unref (mime->nodes);
+  g_array_unref (mime->children);
   g_string_chunk_free (mime->strings);
   g_ptr_array_unref (mime->headers);
   g_clear_pointer (&mime->message, g_bytes_unref);
@@ -48,6 +50,19 @@ rook_mime_unref (RookMime *mime)
   g_free (mime->body);
   g_free (mime->bodystructure);
   g_free (mime);
+}
+
+void
+rook_mime_link_children (RookMime *mime)
+{
+  for (guint i = 0; i < mime->nodes->len; i++)
+    {
+      RookMimeNode *node = rook_mime_node (mime, i);
+
+      node->children = mime->children->len;
+      for (guint32 child = i + 1; child < node->end; child = rook_mime_node (mime, child)->end)
+        g_array_append_val (mime->children, child);
+    }
 }
 
 static RookSpan
@@ -96,14 +111,18 @@ rook_mime_parse (GBytes *message)
   mime->message = g_bytes_ref (message);
   mime->size = text.length;
   rook_mime_parse_structure (mime, text);
+  rook_mime_link_children (mime);
   keep_headers (mime, top_header (mime, text));
   out = g_string_new (NULL);
-  rook_mime_append_envelope (out, top_header (mime, text));
+  mime->addresses = ROOK_MIME_MAX_ADDRESSES;
+  rook_mime_append_envelope (out, mime, top_header (mime, text));
   mime->envelope = g_string_free (out, FALSE);
   out = g_string_new (NULL);
+  mime->addresses = ROOK_MIME_MAX_ADDRESSES;
   rook_mime_append_body (out, mime, text, 0, FALSE);
   mime->body = g_string_free (out, FALSE);
   out = g_string_new (NULL);
+  mime->addresses = ROOK_MIME_MAX_ADDRESSES;
   rook_mime_append_body (out, mime, text, 0, TRUE);
   mime->bodystructure = g_string_free (out, FALSE);
   return mime;
@@ -140,13 +159,10 @@ static guint
 child_index (RookMime *mime, guint index, guint n)
 {
   RookMimeNode *node = rook_mime_node (mime, index);
-  guint child = index + 1;
 
   if (n == 0 || n > node->part.n_parts)
     return 0;
-  while (--n > 0)
-    child = rook_mime_node (mime, child)->end;
-  return child;
+  return g_array_index (mime->children, guint32, node->children + n - 1);
 }
 
 static gboolean

@@ -83,8 +83,9 @@ static char *
 addresses (const char *text)
 {
   GString *out = g_string_new (NULL);
+  guint left = G_MAXUINT;
 
-  rook_address_append_list (out, (RookSpan){ text, strlen (text) });
+  rook_address_append_list (out, (RookSpan){ text, strlen (text) }, &left);
   return g_string_free (out, FALSE);
 }
 
@@ -156,6 +157,30 @@ test_multipart_parts (void)
   g_assert_true (g_str_has_prefix (&MULTI[inner->header_offset], "Subject: inner"));
   g_assert_cmpuint (inner->header_offset, ==, message->body_offset);
   g_assert_cmpuint (inner->n_parts, ==, 2);
+}
+
+/* What lies beyond is left out, and what was begun is ended. */
+static void
+test_addresses_bounded (void)
+{
+  g_autoptr (GString) out = g_string_new (NULL);
+  g_autoptr (GString) text = g_string_new ("From: a@b\r\nTo: ");
+  guint left = 3, n = 0;
+
+  rook_address_append_list (out, (RookSpan){ "g: a@b, c@d, e@f", 16 }, &left);
+  g_assert_cmpstr (out->str, ==, "((NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")(NIL NIL NIL NIL))");
+  g_assert_cmpuint (left, ==, 0);
+  for (guint i = 0; i < ROOK_MIME_MAX_ADDRESSES + 10; i++)
+    g_string_append (text, "x@y,");
+  g_string_append (text, "\r\nCc: c@d\r\n\r\n");
+  {
+    g_autoptr (RookMime) mime = parse (text->str);
+
+    for (const char *at = rook_mime_get_envelope (mime); (at = strstr (at, "\"x\"")) != NULL; at++)
+      n++;
+    g_assert_cmpuint (n, ==, ROOK_MIME_MAX_ADDRESSES - 1);
+    g_assert_true (g_str_has_suffix (rook_mime_get_envelope (mime), ") NIL NIL NIL NIL)"));
+  }
 }
 
 static void
@@ -509,6 +534,7 @@ main (int argc, char **argv)
   g_test_add_func ("/mime/envelope/fields", test_envelope);
   g_test_add_func ("/mime/envelope/rfc-example", test_envelope_rfc);
   g_test_add_func ("/mime/envelope/addresses", test_addresses);
+  g_test_add_func ("/mime/envelope/addresses-bounded", test_addresses_bounded);
   g_test_add_func ("/mime/body/structure", test_bodystructure);
   g_test_add_func ("/mime/cache/round-trip", test_cache_round_trip);
   g_test_add_func ("/mime/cache/damaged", test_cache_damaged);
