@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Messages made to cost the one who reads them: each is taken apart, asked everything, stored and read back, within a
+ * budget of processor time; and one of four times the size takes four times as long, not sixteen. What core/mime/README.md
+ * promises in numbers is the table below.
+ *
+ * Time is that of this thread on a processor, the least of several runs: how busy the machine is does not matter.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "mime/mime-private.h"
+
+#ifdef ROOK_SANITIZED
+#define SLOWER 20 /* what runs under a sanitizer, which is not what is measured */
+#else
+#define SLOWER 1
+#endif
+
+/* What a message of @size bytes may cost: seconds, about ten times what was needed where this was written; and bytes of what
+ * is kept of it. */
+#define SECONDS_BUDGET(size) (SLOWER * (0.5 + 0.5 * (double) (size) / 1e6))
+#define BYTES_BUDGET(size) (64 * 1024 * 1024 + 10 * (guint64) (size))
+
+#define ATTEMPTS 12
+#define NOISE 0.01 /* seconds that a comparison may be off by */
+
+/* @before, @n times @unit, @after; or what @make makes of @n. */
+typedef struct {
+  const char *name;
+  const char *before, *unit, *after;
+  guint n;
+  guint parts; /* that are found, the message included; 0: not looked at */
+  GBytes *(*make) (guint n);
+} Bomb;
+
+/* --- making them ---------------------------------------------------------------------------------------------------- */
+
+static GBytes *
+make_row (const char *before, const char *unit, guint n, const char *after)
+{
+  GString *out = g_string_new (before);
+
+  for (guint i = 0; i < n; i++)
+    g_string_append (out, unit);
+  g_string_append (out, after);
+  return g_string_free_to_bytes (out);
+}
+
+/* @n multiparts, one inside the other; boundaries by @boundary. */
+static GBytes *
+nest (guint n, char *(*boundary) (guint level))
+{
+  GString *out = g_string_new (NULL);
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *mark = boundary (i);
+
+      g_string_append_printf (out, "Content-Type: multipart/mixed; boundary=\"%s\"\r\n\r\n--%s\r\n", mark, mark);
+    }
+  g_string_append (out, "\r\ntext\r\n");
+  for (guint i = n; i-- > 0;)
+    {
+      g_autofree char *mark = boundary (i);
+
+      g_string_append_printf (out, "--%s--\r\n", mark);
+    }
+  return g_string_free_to_bytes (out);
+}
+
+static char *
+number_boundary (guint level)
+{
+  return g_strdup_printf ("level-%u", level);
+}
+
+/* Each is the beginning of the next, and looks like the closing one of another. */
+static char *
+prefix_boundary (guint level)
+{
+  GString *out = g_string_new ("b");
+
+  for (guint i = 0; i < level % 100; i++)
+    g_string_append (out, "--");
+  return g_string_free (out, FALSE);
+}
+
+/* Two that take turns: inside each other, and hidden by each other. */
+static char *
+turning_boundary (guint level)
+{
+  return g_strdup (level % 2 ? "a" : "a--");
+}
+
+static GBytes *
+make_nested (guint n)
+{
+  return nest (n, number_boundary);
+}
+
+/* The deepest part then holds @n lines that are nearly boundaries, or those of a part far outside. */
+static GBytes *
+make_lines (guint n, guint depth, char *(*boundary) (guint level))
+{
+  g_autoptr (GBytes) nested = nest (depth, boundary);
+  gsize size;
+  const char *text = g_bytes_get_data (nested, &size);
+  const char *middle = strstr (text, "\r\ntext\r\n") + 2;
+  GString *out = g_string_new_len (text, middle - text);
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *mark = boundary (i % (depth + 2));
+
+      g_string_append_printf (out, "%s%s%s\r\n", i % 3 == 0 ? "---" : "--", mark, i % 3 == 1 ? "-" : " x");
+    }
+  g_string_append_len (out, middle, text + size - middle);
+  return g_string_free_to_bytes (out);
+}
+
+static GBytes *
+make_prefixes (guint n)
+{
+  return make_lines (n, 90, prefix_boundary);
+}
+
+static GBytes *
+make_turning (guint n)
+{
+  return make_lines (n, 90, turning_boundary);
+}
+
+/* Parts that are begun by the boundary of the outermost, all others open. */
+static GBytes *
+make_reopened (guint n)
+{
+  GString *out = g_string_new ("Content-Type: multipart/mixed; boundary=out\r\n\r\n");
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (out, "--out\r\nContent-Type: multipart/mixed; boundary=in%u\r\n\r\n--in%u\r\n\r\n", i % 7,
+                            i % 5);
+  return g_string_free_to_bytes (out);
+}
+
+static GBytes *
+make_messages (guint n)
+{
+  return make_row ("", "Content-Type: message/rfc822\r\n\r\n", n, "Subject: inside\r\n\r\ntext\r\n");
+}
+
+/* Messages with many addresses, each of two bytes. */
+static GBytes *
+make_letters (guint n)
+{
+  GString *out = g_string_new ("Content-Type: multipart/digest; boundary=x\r\n\r\n");
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_string_append (out, "--x\r\n\r\nFrom: ");
+      for (guint k = 0; k < 200; k++)
+        g_string_append (out, "a,");
+      g_string_append (out, "\r\n\r\ntext\r\n");
+    }
+  return g_string_free_to_bytes (out);
+}
+
+static GBytes *
+make_comments (guint n)
+{
+  GString *out = g_string_new ("Content-Type: text/plain; ");
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_c (out, '(');
+  for (guint i = 0; i < n; i++)
+    g_string_append_c (out, ')');
+  g_string_append (out, "; charset=utf-8\r\nFrom: ");
+  for (guint i = 0; i < n; i++)
+    g_string_append_c (out, '(');
+  for (guint i = 0; i < n; i++)
+    g_string_append_c (out, ')');
+  g_string_append (out, " a@b\r\n\r\ntext\r\n");
+  return g_string_free_to_bytes (out);
+}
+
+static GBytes *
+make_continuations (guint n)
+{
+  GString *out = g_string_new ("Content-Type: text/plain");
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (out, ";\r\n name*%u*=%%41", i);
+  g_string_append (out, "\r\n\r\ntext\r\n");
+  return g_string_free_to_bytes (out);
+}
+
+#define MULTIPART "Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+
+static const Bomb bombs[] = {
+  /* name, before, unit, after, n, parts, maker */
+  { "parts", MULTIPART, "--x\r\n\r\na\r\n", "--x--\r\n", 9999, 10000, NULL },
+  { "parts-beyond", MULTIPART, "--x\r\n\r\na\r\n", "--x--\r\n", 500000, 10000, NULL },
+  { "digest", "Content-Type: multipart/digest; boundary=x\r\n\r\n", "--x\r\n\r\nFrom: a@b\r\n\r\na\r\n", "--x--\r\n",
+    100000, 10000, NULL },
+  { "depth", NULL, NULL, NULL, 99, 100, make_nested },
+  { "depth-beyond", NULL, NULL, NULL, 100000, 100, make_nested },
+  { "messages", NULL, NULL, NULL, 100000, 100, make_messages },
+  { "boundaries/prefixes", NULL, NULL, NULL, 100000, 0, make_prefixes },
+  { "boundaries/turning", NULL, NULL, NULL, 500000, 0, make_turning },
+  { "boundaries/reopened", NULL, NULL, NULL, 100000, 0, make_reopened },
+  { "boundaries/spaces", MULTIPART, "--                                \r\n", "--x\r\n\r\n", 300000, 2, NULL },
+  { "header/fields", "", "X-A: b\r\n", "\r\ntext\r\n", 1250000, 1, NULL },
+  { "header/no-fields", "", "no field\r\n", "\r\ntext\r\n", 1000000, 1, NULL },
+  { "header/same-field", "", "Content-Type: text/plain\r\n", "\r\ntext\r\n", 400000, 1, NULL },
+  { "header/line", "Subject: ", "0123456789", "\r\n\r\ntext\r\n", 1000000, 1, NULL },
+  { "header/name", "", "0123456789", ": a\r\n\r\ntext\r\n", 1000000, 1, NULL },
+  { "header/folds", "Subject: a", "\r\n b", "\r\n\r\ntext\r\n", 2500000, 1, NULL },
+  { "header/encoded-words", "Subject: ", "=?utf-8?q?a?= ", "\r\n\r\ntext\r\n", 1000000, 1, NULL },
+  { "header/continuations", NULL, NULL, NULL, 100000, 1, make_continuations },
+  { "header/comments", NULL, NULL, NULL, 100000, 1, make_comments },
+  { "header/open-comments", "Content-Type: text/plain;", " a=b (;", "\r\n\r\ntext\r\n", 100000, 1, NULL },
+  { "header/languages", "Content-Language: ", "en, ", "\r\n\r\ntext\r\n", 1000000, 1, NULL },
+  { "addresses/lines", "", "Cc: a@b\r\n", "\r\ntext\r\n", 500000, 1, NULL },
+  { "addresses/list", "To: ", "a b <c@d>, ", "\r\n\r\ntext\r\n", 500000, 1, NULL },
+  { "addresses/from", "From: ", "a,", "\r\n\r\ntext\r\n", 500000, 1, NULL },
+  { "addresses/letters", NULL, NULL, NULL, 5000, 0, make_letters },
+  { "addresses/groups", "To: ", "g: a@b;", "\r\n\r\ntext\r\n", 500000, 1, NULL },
+  { "addresses/angles", "To: ", "<", "\r\n\r\ntext\r\n", 1000000, 1, NULL },
+  { "addresses/colons", "To: ", ":", "\r\n\r\ntext\r\n", 1000000, 1, NULL },
+  { "addresses/routes", "To: ", "<@a", "\r\n\r\ntext\r\n", 1000000, 1, NULL },
+  { "addresses/quotes", "To: ", "\"a\" ", "\r\n\r\ntext\r\n", 1000000, 1, NULL },
+  { "addresses/comments", "To: ", "(a) ", "\r\n\r\ntext\r\n", 1000000, 1, NULL },
+};
+
+/* --- what is asked of them ------------------------------------------------------------------------------------------- */
+
+static guint
+count_parts (RookMime *mime, const RookMimePart *part, guint depth)
+{
+  guint n = 1;
+
+  g_assert_cmpuint (depth, <=, ROOK_MIME_MAX_DEPTH);
+  for (guint i = 0; i < part->n_parts; i++)
+    n += count_parts (mime, rook_mime_get_child (mime, part, i), depth + 1);
+  return n;
+}
+
+static void
+ask (GBytes *message, RookMime *mime)
+{
+  static const char *const fields[] = { "cc", "x-other", NULL };
+  gsize size;
+  const char *text = g_bytes_get_data (message, &size);
+  G_GNUC_UNUSED g_autoptr (GBytes) named = rook_mime_filter_header (text, size, fields, FALSE);
+  G_GNUC_UNUSED g_autoptr (GBytes) others = rook_mime_filter_header (text, size, fields, TRUE);
+  G_GNUC_UNUSED g_autofree char *subject = rook_mime_get_header (mime, "subject");
+  G_GNUC_UNUSED g_autofree char *missing = rook_mime_get_header (mime, "x-other");
+  G_GNUC_UNUSED const RookMimePart *inner = rook_mime_find_part (mime, "1.1.1.1.1.1.1.1");
+
+  g_assert_nonnull (rook_mime_find_part (mime, ""));
+}
+
+/* ENVELOPE, BODY, BODYSTRUCTURE and the stored form together. */
+static guint64
+summary_size (RookMime *mime, GBytes *cache)
+{
+  return strlen (rook_mime_get_envelope (mime)) + strlen (rook_mime_get_body (mime))
+         + strlen (rook_mime_get_bodystructure (mime)) + g_bytes_get_size (cache);
+}
+
+/* Returns: the parts found. */
+static guint
+use (GBytes *message)
+{
+  g_autoptr (RookMime) mime = rook_mime_parse (message);
+  g_autoptr (GBytes) cache = rook_mime_to_cache (mime);
+  g_autoptr (RookMime) back = rook_mime_from_cache (cache);
+  guint n = count_parts (mime, rook_mime_find_part (mime, ""), 0);
+
+  ask (message, mime);
+  g_assert_cmpuint (summary_size (mime, cache), <=, BYTES_BUDGET (g_bytes_get_size (message)));
+  g_assert_nonnull (back);
+  g_assert_cmpstr (rook_mime_get_envelope (back), ==, rook_mime_get_envelope (mime));
+  g_assert_cmpstr (rook_mime_get_body (back), ==, rook_mime_get_body (mime));
+  g_assert_cmpstr (rook_mime_get_bodystructure (back), ==, rook_mime_get_bodystructure (mime));
+  g_assert_cmpuint (n, ==, count_parts (back, rook_mime_find_part (back, ""), 0));
+  g_assert_cmpuint (n, <=, ROOK_MIME_MAX_PARTS);
+  return n;
+}
+
+static double
+processor_time (void)
+{
+  struct timespec now;
+
+  g_assert_cmpint (clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now), ==, 0);
+  return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
+}
+
+static GBytes *
+make_bomb (const Bomb *bomb, guint n)
+{
+  return bomb->make != NULL ? bomb->make (n) : make_row (bomb->before, bomb->unit, n, bomb->after);
+}
+
+/* The least of what it took so far and what it takes now. */
+static double
+measure (const Bomb *bomb, GBytes *message, double best, gboolean whole)
+{
+  double start = processor_time ();
+  guint parts = use (message);
+
+  if (whole && bomb->parts > 0)
+    g_assert_cmpuint (parts, ==, bomb->parts);
+  return MIN (best, processor_time () - start);
+}
+
+static void
+test_bomb (gconstpointer data)
+{
+  const Bomb *bomb = data;
+  g_autoptr (GBytes) quarter = make_bomb (bomb, bomb->n / 4);
+  g_autoptr (GBytes) whole = make_bomb (bomb, bomb->n);
+  double quarter_time = G_MAXDOUBLE, whole_time = G_MAXDOUBLE, budget = SECONDS_BUDGET (g_bytes_get_size (whole));
+  gboolean linear = FALSE;
+
+  for (guint i = 0; i < ATTEMPTS && !linear; i++)
+    {
+      quarter_time = measure (bomb, quarter, quarter_time, FALSE);
+      whole_time = measure (bomb, whole, whole_time, TRUE);
+      linear = whole_time <= 8 * quarter_time + NOISE * SLOWER;
+    }
+  g_test_message ("%s: %.1f MB in %.3f s, a quarter of it in %.3f s; budget %.1f s", bomb->name,
+                  (double) g_bytes_get_size (whole) / 1e6, whole_time, quarter_time, budget);
+  g_assert_cmpfloat (whole_time, <=, budget);
+  g_assert_true (linear);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (bombs); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/mime/bombs/%s", bombs[i].name);
+
+      g_test_add_data_func (path, &bombs[i], test_bomb);
+    }
+  return g_test_run ();
+}
