@@ -9,6 +9,7 @@
 #define BLOB_MAGIC 0x46424b52u /* "RKBF" */
 #define FLAG_NAMELESS 1
 #define ENTRY_SIZE 96 /* then the content key */
+#define MAX_BODY (G_GUINT64_CONSTANT (1) << 40)
 
 /* --- blob frames: the head's checksum, at 12, covers everything before the body -------------------------------------- */
 
@@ -104,12 +105,31 @@ gs_blob_frame_head_length (const guint8 *data)
 }
 
 static gboolean
+is_kind (guint8 kind, guint8 blob_class)
+{
+  return (kind == GS_FRAME_BODY || kind == GS_FRAME_ALIAS) && blob_class <= ROOK_BLOB_CACHE;
+}
+
+/* Whether its numbers go together: a right checksum says only that they are what was written. */
+static gboolean
+check_numbers (const guint8 *data)
+{
+  guint64 length = gs_get64 (data + 32), n_chunks = gs_get32 (data + 48);
+  guint32 label_length = gs_get32 (data + 52);
+
+  return is_kind (data[5], data[6]) && data[7] == 0 && length <= MAX_BODY
+         && n_chunks == (data[5] == GS_FRAME_BODY ? (length + GS_CHUNK - 1) / GS_CHUNK : 0)
+         && label_length <= (data[59] ? ROOK_STORE_MAX_LABEL : 0) && gs_get16 (data + 56) <= ROOK_STORE_MAX_CONTENT_KEY;
+}
+
+static gboolean
 check_head (const guint8 *data, gsize length)
 {
   static const guint8 zero[4] = { 0 };
   guint32 crc;
 
-  if (length < GS_BLOB_FRAME_SIZE || gs_blob_frame_head_length (data) != length || data[4] != GS_FORMAT_VERSION)
+  if (length < GS_BLOB_FRAME_SIZE || gs_blob_frame_head_length (data) != length || data[4] != GS_FORMAT_VERSION
+      || !check_numbers (data))
     return FALSE;
   crc = gs_crc32c (0, data, 12);
   crc = gs_crc32c (crc, zero, 4);
@@ -175,6 +195,16 @@ gs_blob_entry_encode (const GsBlobEntry *entry)
   return g_bytes_new_take (out, size);
 }
 
+/* Whether the numbers of an entry go together; where it points is looked at when it is read. */
+static gboolean
+check_entry (const guint8 *data)
+{
+  guint64 length = gs_get64 (data + 24), head_length = gs_get32 (data + 16);
+
+  return is_kind (data[1], data[2]) && length <= MAX_BODY && gs_get64 (data + 8) <= MAX_BODY
+         && gs_get64 (data + 32) == head_length + (data[1] == GS_FRAME_BODY ? GS_PADDED (length) : 0);
+}
+
 gboolean
 gs_blob_entry_decode (GBytes *value, GsBlobEntry *out_entry)
 {
@@ -182,7 +212,7 @@ gs_blob_entry_decode (GBytes *value, GsBlobEntry *out_entry)
   const guint8 *data = g_bytes_get_data (value, &size);
 
   if (size < ENTRY_SIZE || data[0] != GS_FORMAT_VERSION || data[52] > ROOK_STORE_MAX_CONTENT_KEY
-      || size < ENTRY_SIZE + (gsize) data[52])
+      || size < ENTRY_SIZE + (gsize) data[52] || !check_entry (data))
     return FALSE;
   memset (out_entry, 0, sizeof *out_entry);
   out_entry->kind = (GsFrameKind) data[1];

@@ -211,10 +211,13 @@ gs_log_next (const guint8 *payload, gsize length, gsize *at, GsLogOp *out_op, GE
       || left - 8 - extra - out_op->key_length < out_op->size)
     return malformed (error);
   out_op->offset = extra > 0 ? gs_get64 (p + 8) : 0;
-  if (out_op->offset > ROOK_STORE_MAX_VALUE || out_op->size > ROOK_STORE_MAX_VALUE)
+  if (out_op->offset > ROOK_STORE_MAX_VALUE || out_op->size > ROOK_STORE_MAX_VALUE
+      || (out_op->kind == ROOK_OP_DELETE && out_op->size > 0))
     return malformed (error);
   out_op->key = p + 8 + extra;
   out_op->data = out_op->key + out_op->key_length;
+  if (gs_key_table (out_op->key) >= GS_N_TABLES)
+    return malformed (error);
   *at += 8 + extra + out_op->key_length + out_op->size;
   return TRUE;
 }

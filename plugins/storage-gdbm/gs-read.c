@@ -326,17 +326,30 @@ check_chunks (const guint8 *data, gsize length, const guint8 *crcs)
   return TRUE;
 }
 
+/* Whether the segment has all of what is to be read: before memory is asked for as much as an entry says. */
+static gboolean
+reaches (GsSegment *segment, guint64 end, GError **error)
+{
+  guint64 size;
+
+  return gs_io_size (segment->fd, &size, segment->name, error) && (end <= size || damaged (segment, end, error));
+}
+
 /* Whole chunks [first, last) of the body. */
 static guint8 *
 read_chunks (GsStore *store, GsSegment *segment, const GsBlobEntry *entry, guint first, guint last, int flags,
              GError **error)
 {
   guint64 start = (guint64) first * GS_CHUNK, end = MIN ((guint64) last * GS_CHUNK, entry->length);
-  g_autofree guint8 *data = g_malloc (end - start + 1);
-  g_autofree guint8 *crcs = g_malloc (4 * (gsize) (last - first) + 1);
+  guint64 place = entry->offset + entry->head_length;
+  g_autofree guint8 *data = NULL, *crcs = NULL;
 
+  if (last - first > 1 && !reaches (segment, place + end, error))
+    return NULL;
+  data = g_malloc (end - start + 1);
+  crcs = g_malloc (4 * (gsize) (last - first) + 1);
   if (read_checksums (store, segment, entry, first, last, crcs, flags, error) <= 0
-      || read_range (store, segment, data, end - start, entry->offset + entry->head_length + start, flags, error) <= 0)
+      || read_range (store, segment, data, end - start, place + start, flags, error) <= 0)
     return NULL;
   if (check_chunks (data, end - start, crcs))
     return g_steal_pointer (&data);
