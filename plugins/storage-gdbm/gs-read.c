@@ -410,12 +410,13 @@ read_found (GsStore *store, GsSegment *segment, const GsBlobEntry *entry, const 
 static GBytes *
 read_waiting (GsStore *store, GsReader *reader, const Job *job, GError **error)
 {
+  GsBlobEntry entry = { .kind = GS_FRAME_BODY };
+
   for (int attempt = 0; attempt < 10; attempt++)
     {
       g_autoptr (GsSegment) segment = NULL;
       g_autoptr (GError) missing = NULL;
       guint32 version = cache_version (store, job->blob);
-      GsBlobEntry entry;
 
       segment = locate (store, reader, job->blob, &entry, NULL, &missing);
       if (segment != NULL)
@@ -430,7 +431,10 @@ read_waiting (GsStore *store, GsReader *reader, const Job *job, GError **error)
         }
       forget (store, job->blob);
     }
-  g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "a blob's segment is missing");
+  if (entry.blob_class == ROOK_BLOB_CACHE)
+    not_found (error);
+  else
+    g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "a blob's segment is missing");
   return NULL;
 }
 

@@ -18,11 +18,13 @@ typedef struct {
   guint64 number;
   GsLogHead head;
   guint64 size;
+  gboolean rebuilt; /* the head could not be read: it is what the first frame says */
 } File;
 
 typedef struct {
   GsStore *store;
-  GArray *files;    /* (element-type File) with good heads, by number */
+  GArray *files;    /* (element-type File) by number */
+  guint unread;     /* log files whose heads could not be read: each may have been another opening's */
   guint64 highest;  /* number of any log file */
   GArray *segments; /* (element-type guint64) class << 32 | number */
   guint64 base;     /* the copy in use holds up to this frame */
@@ -32,6 +34,21 @@ typedef struct {
   guint64 position;
   guint64 replayed;
 } Recovery;
+
+static void damage (Recovery *r, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+static void
+damage (Recovery *r, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  gs_log_notice (r->store, ROOK_LOG_ERROR, "store.damaged", "%s", text);
+  r->store->damaged = TRUE;
+}
 
 /* --- what is there -------------------------------------------------------------------------------------------------------- */
 
@@ -54,32 +71,89 @@ parse_number (const char *text, gsize digits, guint64 *out_number)
   return TRUE;
 }
 
-/* A head that can't be read is of a file that was being made, if it is the last; else frames will be missing, which is
- * noticed. A newer format is an error. */
+/* What the head of @file said, by its first good frame, if it has one. */
 static gboolean
-add_log (Recovery *r, const char *name, guint64 number, GError **error)
+rebuild_head (Recovery *r, int fd, const char *name, File *file, GError **error)
+{
+  gsize size = file->size > GS_HEAD_SIZE ? (gsize) (file->size - GS_HEAD_SIZE) : 0;
+  g_autofree guint8 *data = g_malloc (size + 1);
+  GsLogFrame frame;
+
+  if (!gs_io_pread (r->store->io, fd, data, size, GS_HEAD_SIZE, name, error))
+    return FALSE;
+  for (gsize at = 0; !file->rebuilt && at + GS_LOG_FRAME_SIZE <= size; at += GS_ALIGN)
+    if (gs_log_frame_decode (data + at, size - at, gs_get64 (data + at + 8), &frame) && frame.sequence > 0)
+      {
+        /* One that is not at the beginning had others before it. */
+        file->head = (GsLogHead){ .number = file->number,
+                                  .epoch = frame.epoch,
+                                  .first_sequence = frame.sequence - (at > 0),
+                                  .first_position = frame.first_position,
+                                  .previous_crc = at > 0 ? 0 : frame.previous_crc };
+        file->rebuilt = TRUE;
+      }
+  return TRUE;
+}
+
+/* A head that can't be read is of a file that was being made, or is damage: then there are frames. A good head that is another
+ * file's is of one that was to be used again. A newer format is an error. */
+static gboolean
+read_log (Recovery *r, int fd, const char *name, File *file, gboolean *out_there, GError **error)
 {
   g_autofree guint8 *data = g_malloc (GS_HEAD_SIZE);
   g_autoptr (GError) failed = NULL;
+  gboolean ok = TRUE;
+
+  if (gs_io_size (fd, &file->size, name, &failed)
+      && gs_io_pread (r->store->io, fd, data, GS_HEAD_SIZE, 0, name, &failed)
+      && gs_log_head_decode (data, GS_HEAD_SIZE, &file->head, &failed))
+    *out_there = file->head.number == file->number && strcmp (file->head.store_id, r->store->id) == 0;
+  else if (g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    {
+      r->unread++;
+      ok = rebuild_head (r, fd, name, file, error);
+      *out_there = file->rebuilt;
+    }
+  else
+    {
+      g_propagate_prefixed_error (error, g_steal_pointer (&failed), "%s: ", name);
+      ok = FALSE;
+    }
+  return ok;
+}
+
+static gboolean
+add_log (Recovery *r, const char *name, guint64 number, GError **error)
+{
   File file = { .number = number };
   int fd = gs_io_open (r->store->io, r->store->dir, name, O_RDONLY, error);
-  gboolean ok;
+  gboolean ok, there = FALSE;
 
   if (fd < 0)
     return FALSE;
   r->highest = MAX (r->highest, number);
-  ok = gs_io_size (fd, &file.size, name, &failed)
-       && gs_io_pread (r->store->io, fd, data, GS_HEAD_SIZE, 0, name, &failed)
-       && gs_log_head_decode (data, GS_HEAD_SIZE, &file.head, &failed);
+  ok = read_log (r, fd, name, &file, &there, error);
   close (fd);
-  if (ok && file.head.number == number && strcmp (file.head.store_id, r->store->id) == 0)
+  if (ok && there)
     g_array_append_val (r->files, file);
-  else if (!ok && !g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+  return ok;
+}
+
+/* Of heads that were rebuilt, those that frames of an earlier use of the file have misled: sequences grow with numbers. */
+static void
+check_rebuilt (Recovery *r)
+{
+  for (guint i = r->files->len; i-- > 0;)
     {
-      g_propagate_prefixed_error (error, g_steal_pointer (&failed), "%s: ", name);
-      return FALSE;
+      const File *file = &g_array_index (r->files, File, i);
+
+      if (!file->rebuilt)
+        continue;
+      if (i > 0 && file[-1].head.first_sequence >= file->head.first_sequence)
+        g_array_remove_index (r->files, i);
+      else
+        damage (r, "the head of log %" G_GUINT64_FORMAT " is damaged; its frames are read without it", file->number);
     }
-  return TRUE;
 }
 
 static gboolean
@@ -116,6 +190,7 @@ list_files (Recovery *r, GError **error)
     ok = add_name (r, entry->d_name, error);
   closedir (dir);
   g_array_sort (r->files, compare_files);
+  check_rebuilt (r);
   return ok;
 }
 
@@ -193,21 +268,6 @@ choose_copy (Recovery *r, GError **error)
 }
 
 /* --- replay --------------------------------------------------------------------------------------------------------------- */
-
-static void damage (Recovery *r, const char *format, ...) G_GNUC_PRINTF (2, 3);
-
-static void
-damage (Recovery *r, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  gs_log_notice (r->store, ROOK_LOG_ERROR, "store.damaged", "%s", text);
-  r->store->damaged = TRUE;
-}
 
 static void
 apply_frame (Recovery *r, const GsLogFrame *frame, const guint8 *payload)
@@ -416,7 +476,7 @@ settle (Recovery *r)
   store->opening = store->current.opening;
   for (guint i = 0; i < r->files->len; i++)
     store->opening = MAX (store->opening, g_array_index (r->files, File, i).head.opening);
-  store->opening++;
+  store->opening += 1 + r->unread;
   if (r->other == G_MAXUINT64)
     {
       store->current.copies[1 - store->current.current].clean = FALSE;

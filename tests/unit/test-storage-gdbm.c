@@ -314,6 +314,38 @@ test_lost_frame_before_a_new_file_is_damage (Fixture *f, gconstpointer data G_GN
   expect (f->store, "a", "1");
 }
 
+/* What the head said, the first frame says again: nothing is lost, and it is not passed over in silence. @data: the first frame
+ * is hit too, and is all that is missing. */
+static void
+test_damaged_log_head_is_reported (Fixture *f, gconstpointer data)
+{
+  g_autofree char *log = NULL;
+  guint64 size, at;
+
+  put (f->store, "a", "1");
+  put (f->store, "b", "2");
+  put (f->store, "c", "3");
+  copy_as_killed (f);
+  log = last_log (f);
+  at = find_frame (log, 0, &size);
+  flip (log, 90);
+  if (GPOINTER_TO_UINT (data))
+    flip (log, at + size - 1);
+  for (int round = 0; round < 2; round++)
+    {
+      open_store (f);
+      g_assert_true (is_damaged (f));
+      expect (f->store, "a", GPOINTER_TO_UINT (data) ? NULL : "1");
+      expect (f->store, "b", "2");
+      expect (f->store, "c", "3");
+      if (round > 0)
+        expect (f->store, "d", "4");
+      else
+        put (f->store, "d", "4");
+      copy_as_killed (f);
+    }
+}
+
 static void
 test_one_copy_is_enough (Fixture *f, gconstpointer data)
 {
@@ -422,6 +454,27 @@ test_damaged_body_is_not_answered (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_null (found);
   g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT);
   g_assert_cmpuint (count_faults (f), >, 0);
+}
+
+/* What is derivable may be gone, file and all. */
+static void
+test_cache_segment_that_is_gone (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  RookBatch *batch = rook_batch_new (f->store);
+  g_autoptr (GBytes) body = bytes_of ("derived");
+  RookBlobId blob = rook_batch_blob (batch, ROOK_BLOB_CACHE, NULL, NULL, body);
+  g_autofree char *path = g_build_filename (f->path, "cache.00000001", NULL);
+  g_autoptr (GBytes) found = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (rook_store_commit_wait (f->store, batch, NULL, NULL));
+  close_store (f);
+  g_assert_cmpint (remove (path), ==, 0);
+  open_store (f);
+  found = rook_store_read_wait (f->store, blob, 0, 100, &error);
+  g_assert_null (found);
+  g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_NOT_FOUND);
+  g_assert_cmpuint (count_faults (f), ==, 0);
 }
 
 static gboolean
@@ -635,12 +688,15 @@ main (int argc, char **argv)
   TEST ("recovery/torn-payload-dropped", 1, test_torn_tail_dropped);
   TEST ("recovery/damage-before-good-frames", 0, test_damage_before_good_frames_is_kept_apart);
   TEST ("recovery/lost-frame-before-a-new-file", 0, test_lost_frame_before_a_new_file_is_damage);
+  TEST ("recovery/damaged-log-head", 0, test_damaged_log_head_is_reported);
+  TEST ("recovery/damaged-log-head-and-first-frame", 1, test_damaged_log_head_is_reported);
   TEST ("recovery/first-copy-missing", 0, test_one_copy_is_enough);
   TEST ("recovery/second-copy-missing", 1, test_one_copy_is_enough);
   TEST ("recovery/first-copy-cut", 2, test_one_copy_is_enough);
   TEST ("recovery/second-copy-cut", 3, test_one_copy_is_enough);
   TEST ("verify/sees-a-flipped-copy", 0, test_verify_sees_a_flipped_copy);
   TEST ("read/damaged-body-is-not-answered", 0, test_damaged_body_is_not_answered);
+  TEST ("read/cache-segment-that-is-gone", 0, test_cache_segment_that_is_gone);
   TEST ("read/foreach-checks-values", 0, test_foreach_checks_values);
   TEST ("open/newer-format-is-refused", 0, test_newer_format_is_refused);
   TEST ("open/foreign-directory-not-touched", 0, test_foreign_directory_not_touched);
