@@ -158,7 +158,7 @@ keywords_read (GBytes *value, const GError *error, gpointer data)
       g_autofree char *copy = g_strndup (text, length);
       g_auto (GStrv) names = g_strsplit (copy, "\n", ROOK_MAX_KEYWORDS + 1);
 
-      for (guint i = 0; names[i] != NULL && *names[i] != '\0'; i++)
+      for (guint i = 0; i < ROOK_MAX_KEYWORDS && names[i] != NULL && *names[i] != '\0'; i++)
         g_ptr_array_add (load->mailbox->keywords, g_strdup (names[i]));
     }
   load->n_pages = (load->head.header.n_records + ROOK_PAGE_RECORDS - 1) / ROOK_PAGE_RECORDS;

@@ -66,7 +66,7 @@ rook_seen_set_contains (const RookSeenSet *set, guint32 uid)
 static void
 push_range (GArray *ranges, guint32 first, guint32 last)
 {
-  if (ranges->len > 0 && first <= g_array_index (ranges, guint32, ranges->len - 1) + 1)
+  if (ranges->len > 0 && first - 1 <= g_array_index (ranges, guint32, ranges->len - 1))
     {
       guint32 *end = &g_array_index (ranges, guint32, ranges->len - 1);
 
@@ -160,8 +160,10 @@ rook_seen_set_decode (const char *user, GBytes *value)
   for (gsize i = SEEN_HEAD; i < length; i += 4)
     {
       guint32 uid = rook_get32 (in + i);
+      gboolean begins = (i - SEEN_HEAD) % 8 == 0;
 
-      if (uid < last)
+      /* A range begins behind what lies behind the one before it, and does not end before it began. */
+      if (uid == 0 || (begins ? set->ranges->len > 0 && uid - 1 <= last : uid < last))
         {
           rook_seen_set_unref (set);
           return NULL;

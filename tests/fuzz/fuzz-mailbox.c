@@ -12,13 +12,40 @@ static void
 read_page (GBytes *bytes, guint n)
 {
   g_autoptr (RookPage) page = rook_page_from_bytes (bytes, n);
+  g_autoptr (RookPage) copy = NULL;
   RookRecord record;
 
-  for (guint i = 0; page != NULL && i < page->n; i++)
+  if (page == NULL)
+    return;
+  copy = rook_page_copy (page, page->n);
+  g_assert (page->n == n && page->first_uid > 0);
+  for (guint i = 0; i < n; i++)
     {
-      rook_record_decode (rook_page_record (page, i), &record);
-      g_assert (rook_page_find (page, record.uid) == (gint) i);
+      const guint8 *stored = rook_page_record (page, i), *again = rook_page_record (copy, i);
+
+      rook_record_decode (stored, &record);
+      g_assert (rook_page_find (page, record.uid) == (gint) i && record.modseq <= page->max_modseq);
+      rook_page_set (copy, i, &record);
+      /* but for what is not named */
+      g_assert (memcmp (again, stored, 6) == 0 && memcmp (again + 8, stored + 8, 100) == 0);
+      g_assert (memcmp (again + 112, stored + 112, ROOK_RECORD_SIZE - 112) == 0);
     }
+}
+
+static void
+read_header (GBytes *bytes)
+{
+  guint8 first[ROOK_HEADER_SIZE], second[ROOK_HEADER_SIZE];
+  g_autoptr (GBytes) again = NULL;
+  RookHeader header, back;
+
+  if (!rook_header_decode (bytes, &header))
+    return;
+  rook_header_encode (&header, first);
+  again = g_bytes_new_static (first, sizeof first);
+  g_assert (rook_header_decode (again, &back) && back.uidnext == header.uidnext && back.change == header.change);
+  rook_header_encode (&back, second);
+  g_assert (memcmp (first, second, sizeof first) == 0);
 }
 
 static void
@@ -39,16 +66,41 @@ read_entry (GBytes *bytes)
     }
 }
 
+/* Ranges ascend and do not touch, and what is in one is in the set. */
+static void
+check_seen (const RookSeenSet *set)
+{
+  guint64 behind = 0;
+
+  for (guint i = 0; i < set->ranges->len; i += 2)
+    {
+      guint32 first = g_array_index (set->ranges, guint32, i), last = g_array_index (set->ranges, guint32, i + 1);
+
+      g_assert (first > behind && first <= last);
+      g_assert (rook_seen_set_contains (set, first) && rook_seen_set_contains (set, last));
+      behind = (guint64) last + 1;
+    }
+}
+
 static void
 read_seen (GBytes *bytes)
 {
-  RookSeenSet *set = rook_seen_set_decode ("joe", bytes), *changed;
+  RookSeenSet *set = rook_seen_set_decode ("joe", bytes), *more, *less;
+  g_autoptr (GBytes) again = NULL;
 
   if (set == NULL)
     return;
-  changed = rook_seen_set_change (set, (guint32[]){ 1, 5, 7 }, 3, TRUE, 1);
-  g_assert (rook_seen_set_contains (changed, 5));
-  rook_seen_set_unref (changed);
+  again = rook_seen_set_encode (set);
+  g_assert (g_bytes_equal (again, bytes));
+  more = rook_seen_set_change (set, (guint32[]){ 1, 5, 7, G_MAXUINT32 }, 4, TRUE, 1);
+  less = rook_seen_set_change (more, (guint32[]){ 5, G_MAXUINT32 }, 2, FALSE, 2);
+  check_seen (set);
+  check_seen (more);
+  check_seen (less);
+  g_assert (rook_seen_set_contains (more, 5) && rook_seen_set_contains (more, G_MAXUINT32));
+  g_assert (!rook_seen_set_contains (less, 5) && !rook_seen_set_contains (less, G_MAXUINT32));
+  rook_seen_set_unref (less);
+  rook_seen_set_unref (more);
   rook_seen_set_unref (set);
 }
 
@@ -67,7 +119,6 @@ int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
 {
   g_autoptr (GBytes) bytes = NULL;
-  RookHeader header;
 
   if (size < 2)
     return 0;
@@ -78,7 +129,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
       read_page (bytes, data[1]);
       break;
     case 1:
-      (void) rook_header_decode (bytes, &header);
+      read_header (bytes);
       break;
     case 2:
       read_entry (bytes);
