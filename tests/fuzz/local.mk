@@ -4,7 +4,7 @@
 # otherwise one that replays its corpus (corpus/NAME) in make check.
 
 fuzz_targets_c = $(wildcard $(top_srcdir)/tests/fuzz/fuzz-*.c)
-fuzz_targets = $(filter-out $(fuzz_without_imap) $(fuzz_without_lmtp), \
+fuzz_targets = $(filter-out $(fuzz_without_imap) $(fuzz_without_lmtp) $(fuzz_without_storage_gdbm), \
 	$(patsubst $(top_srcdir)/tests/fuzz/%.c,tests/fuzz/%,$(fuzz_targets_c)))
 
 # A plugin that is left out takes its targets, fuzz-PLUGIN*.c, along.
@@ -20,6 +20,8 @@ fuzz_without_lmtp = tests/fuzz/fuzz-lmtp%
 endif
 if ENABLE_STORAGE_GDBM
 fuzz_plugin_storage_gdbm = plugins/storage-gdbm/libstorage-gdbm.la
+else
+fuzz_without_storage_gdbm = tests/fuzz/fuzz-storage-gdbm%
 endif
 fuzz_plugins = $(fuzz_plugin_imap) $(fuzz_plugin_lmtp) $(fuzz_plugin_storage_gdbm)
 fuzz_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins
