@@ -6,6 +6,7 @@ src=${G_TEST_SRCDIR:?} build=${G_TEST_BUILDDIR:?}
 export ASAN_OPTIONS="detect_leaks=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 export LSAN_OPTIONS="suppressions=$src/tests/lib/lsan.supp:print_suppressions=0${LSAN_OPTIONS:+:$LSAN_OPTIONS}"
 export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
+export TSAN_OPTIONS="suppressions=$src/tests/lib/tsan.supp:halt_on_error=0:intercept_tls_get_addr=0${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 scratch=$(mktemp -d) || exit 99
 trap 'rm -rf "$scratch"' EXIT
 
