@@ -5,7 +5,8 @@
  * making of the store over appends, streamed bodies, patches, releases, checkpoints and compaction to its close, and again
  * while it recovers from such a disk. In every other recording syncs fail now and then.
  *
- * 2,000 different disks at least, 50,000 with --long; the number is told. Not under a sanitizer, which has its own ideas
+ * 2,000 different disks at least, 50,000 with --long, 200 where it is the package that is tested (ROOKERY_TEST_SECONDS below 2); the
+ * number is told. Not under a sanitizer, which has its own ideas
  * of the functions that power.c stands in for.
  */
 #include "../lib/test-budget.h"
@@ -203,7 +204,9 @@ trial_new (void)
 {
   return (Trial){ .settings = model_tiny_settings (),
                   .seen = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL),
-                  .target = test_budget_is_long () ? 50000 : 2000,
+                  .target = test_budget_is_long ()       ? 50000
+                            : test_budget_seconds () < 2 ? 200
+                                                         : 2000,
                   .seed = (guint32) g_test_rand_int (),
                   .disk = g_dir_make_tmp ("rook-power-XXXXXX", NULL) };
 }
