@@ -42,10 +42,11 @@ finish (Expire *expire)
   g_free (expire);
 }
 
+/* That a mailbox was deleted meanwhile is none. */
 static void
 note_error (Expire *expire, const GError *error)
 {
-  if (expire->error == NULL)
+  if (expire->error == NULL && !g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND))
     expire->error = g_error_copy (error);
 }
 
@@ -199,8 +200,7 @@ opened (RookMailbox *mailbox, const GError *error, gpointer data)
 
   if (error != NULL)
     {
-      if (!g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND)) /* deleted meanwhile */
-        note_error (expire, error);
+      note_error (expire, error);
       next_mailbox (expire);
       return;
     }
