@@ -23,6 +23,7 @@ typedef struct {
   guint32 loaded;  /* records up to this one are in memory */
   GArray *seen;    /* (owned) (element-type guint32) uids whose \Seen is to be set */
   gboolean failed; /* a message was not to be had */
+  GError *error;   /* (owned) (nullable) why, if not because it is gone: the first */
   /* The message being written: */
   gboolean inside;
   RookMessage message;
@@ -46,10 +47,19 @@ fetch_free (gpointer data)
   g_clear_pointer (&self->ranges, g_array_unref);
   g_clear_pointer (&self->seen, g_array_unref);
   g_clear_pointer (&self->mime, rook_mime_unref);
+  g_clear_error (&self->error);
   g_string_free (self->out, TRUE);
   g_free (self);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Fetch, fetch_free)
+
+static void
+note_failure (Fetch *self, const GError *error)
+{
+  self->failed = TRUE;
+  if (error != NULL && self->error == NULL && !g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_EXPUNGED))
+    self->error = g_error_copy (error);
+}
 
 static void
 flush (ImapSession *session, Fetch *self)
@@ -95,7 +105,7 @@ on_first_piece (GBytes *bytes, const GError *error, gpointer data)
   if (error != NULL || g_bytes_get_size (bytes) == 0)
     {
       g_string_append (self->out, "NIL");
-      self->failed = TRUE;
+      note_failure (self, error);
       self->left = 0;
       run (data);
       imap_session_unref (data);
@@ -119,7 +129,7 @@ on_header (GBytes *bytes, const GError *error, gpointer data)
   if (error != NULL)
     {
       g_string_append (self->out, "NIL");
-      self->failed = TRUE;
+      note_failure (self, error);
     }
   else
     imap_section_write_fields (self->out, item, bytes);
@@ -248,7 +258,7 @@ on_mime (RookMime *mime, const GError *error, gpointer data)
     return;
   if (error != NULL)
     {
-      self->failed = TRUE;
+      note_failure (self, error);
       self->seq++;
     }
   else
@@ -314,7 +324,9 @@ answer (ImapSession *session)
 {
   const Fetch *self = session->call.data;
 
-  if (self->failed)
+  if (self->error != NULL)
+    imap_session_fail (session, self->error);
+  else if (self->failed)
     imap_session_no (session, "EXPUNGEISSUED", "Some messages are gone");
   else
     imap_session_ok (session, NULL, "Completed");

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from rookery_harness import SLOW, Server
+from rookery_wire import ImapWire
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,11 @@ def test_damage_is_found_and_told(make_server):
     done = server.ctl("store", "verify", check=False)
     assert done.returncode == 1 and "1 fault" in done.stderr and "default: " in done.stderr
     assert server.ctl("store", "verify", "state") == ""
+    with ImapWire(server.port("imap")) as wire:  # who reads it is told so, and not that it was expunged
+        wire.login()
+        wire.ok("SELECT INBOX")
+        assert wire.command("FETCH 1 BODY.PEEK[]")[1] == b"NO [CORRUPTION] Mailbox is damaged"
+        assert b'"one"' in wire.ok("FETCH 1 ENVELOPE")[0]
 
 
 def test_server_stops_while_stores_are_looked_after(make_server):
