@@ -145,6 +145,13 @@ def build_module(name, directory, source=None):
     return module
 
 
+def wait_until(condition):
+    deadline = time.monotonic() + 30 * SLOW
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come"
+        time.sleep(0.02)
+
+
 def child_environment(extra=()):
     """For programs of the build directory: the built library first, sanitizers strict."""
     environment = dict(os.environ)
@@ -440,6 +447,11 @@ class Server:
         if done.returncode != 0:
             raise HarnessError(f"rookctl {' '.join(map(str, words))}: status {done.returncode}: {done.stderr}")
         return json.loads(done.stdout) if as_json else done.stdout
+
+    def plugin_state(self, name):
+        """Of the plugin; None: it is not there any more."""
+        rows = [row for row in self.ctl("plugin", "list", as_json=True) if row["name"] == name]
+        return rows[0]["state"] if rows else None
 
     def reload(self, changes=None, check=True):
         """A new configuration (default settings with `changes`), put into force by rookctl."""

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from rookery_harness import SLOW, Server
+from rookery_harness import SLOW, Server, wait_until
 from rookery_wire import ImapWire
 
 REFUSED = b"NO [AUTHENTICATIONFAILED] Authentication failed"
@@ -31,19 +31,6 @@ def login(server, password):
         return wire.command(f"LOGIN alice {password}")[1]
 
 
-def state(server):
-    """Of the plugin; None: it is not there any more."""
-    rows = [row for row in server.ctl("plugin", "list", as_json=True) if row["name"] == "checker-door"]
-    return rows[0]["state"] if rows else None
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 30 * SLOW
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_checker_decides(server):
     assert login(server, "open").startswith(b"OK")
     assert login(server, "pass") == REFUSED
@@ -53,14 +40,14 @@ def test_checker_decides(server):
 def test_checker_in_force_is_not_taken_away(server, without):
     done = server.reload({**server.door, "plugin checker-door": without}, check=False)
     assert done.returncode != 0 and '"door"' in done.stderr and "[auth] backend" in done.stderr
-    assert login(server, "open").startswith(b"OK") and state(server) == "running"
+    assert login(server, "open").startswith(b"OK") and server.plugin_state("checker-door") == "running"
 
 
 def test_checker_goes_when_another_is_in_force(server):
     with ImapWire(server.port("imap")) as wire:
         wire.login(password="open")
         server.reload(server.base)
-        assert state(server) in (None, "disabled")
+        assert server.plugin_state("checker-door") in (None, "disabled")
         assert login(server, "open") == REFUSED and login(server, "pass").startswith(b"OK")
         wire.ok("SELECT INBOX")  # who was in stays in
         server.reload(server.door)
@@ -74,10 +61,10 @@ def test_password_that_is_being_checked_outlives_the_reload(server):
         assert wire.silent(0.3)
         server.reload(server.base, check=False)
         assert login(server, "pass").startswith(b"OK")  # the new one does not wait for the old one
-        assert state(server) in ("draining", "resident")
+        assert server.plugin_state("checker-door") in ("draining", "resident")
         server.gate.touch()
         assert wire.finish(tag)[1].startswith((b"OK", b"NO [UNAVAILABLE]"))
-    wait_until(lambda: state(server) in (None, "disabled"))
+    wait_until(lambda: server.plugin_state("checker-door") in (None, "disabled"))
 
 
 def test_server_stops_while_a_password_is_being_checked(server):
@@ -103,8 +90,7 @@ def test_login_in_several_steps_is_told_of_the_drain(server):
         tag = wire.begin("AUTHENTICATE LOGIN")
         disabling = threading.Thread(target=server.ctl, args=("plugin", "disable", "imap"), kwargs={"check": False})
         disabling.start()
-        wait_until(lambda: [row for row in server.ctl("plugin", "list", as_json=True)
-                            if row["name"] == "imap" and row["state"] in ("draining", "disabled")])
+        wait_until(lambda: server.plugin_state("imap") in ("draining", "disabled"))
         server.gate.touch()
         said = []
         while not said or not said[-1].startswith((b"* BYE", tag.encode())):

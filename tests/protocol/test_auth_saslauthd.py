@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from rookery_harness import SLOW, Server, make_certificate, merge
+from rookery_harness import SLOW, Server, make_certificate, merge, wait_until
 from rookery_wire import ImapWire, Wire
 
 PLAIN = base64.b64encode(b"\0alice\0pass").decode()
@@ -50,13 +50,6 @@ class Saslauthd:
         self.release()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 30 * SLOW
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,10 @@
 """A delivery filter that takes its time, and whose plugin is switched off while it has a message in hand."""
 
 import threading
-import time
 
 import pytest
 
-from rookery_harness import SLOW, Server
+from rookery_harness import SLOW, Server, wait_until
 from rookery_wire import ImapWire
 
 
@@ -29,13 +28,6 @@ class Delivery(threading.Thread):
         assert not self.is_alive() and self.error is None, self.error
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + 30 * SLOW
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def server():
     one = Server()
@@ -48,12 +40,6 @@ def server():
 
 def settings(server, drain="30s", **groups):
     return {"server": {"plugin-directory": server.modules, "drain-timeout": drain}, **groups}
-
-
-def state(server):
-    """Of the plugin; None: it is not there any more."""
-    rows = [row for row in server.ctl("plugin", "list", as_json=True) if row["name"] == "filter-slow"]
-    return rows[0]["state"] if rows else None
 
 
 def messages(server):
@@ -72,25 +58,25 @@ def test_drain_waits_for_what_the_filter_has(server):
     server.configure(settings(server))
     reload = threading.Thread(target=server.reload)
     reload.start()
-    wait_until(lambda: state(server) == "draining")
+    wait_until(lambda: server.plugin_state("filter-slow") == "draining")
     Delivery(server, "later").finish()  # nobody asks the filter any more
     server.gate.touch()
     held.finish()
     reload.join(60 * SLOW)
     assert messages(server) == {"held": True, "later": False}
-    wait_until(lambda: state(server) in (None, "disabled"))
+    wait_until(lambda: server.plugin_state("filter-slow") in (None, "disabled"))
 
 
 def test_filter_outlives_the_drain_s_deadline(server):
     held = Delivery(server, "held")
     wait_until(server.gate.with_suffix(".held").exists)
     server.reload(settings(server, drain="100ms"), check=False)
-    wait_until(lambda: state(server) == "resident")
+    wait_until(lambda: server.plugin_state("filter-slow") == "resident")
     Delivery(server, "later").finish()
     server.gate.touch()
     held.finish()
     assert messages(server) == {"held": True, "later": False}
-    wait_until(lambda: state(server) in (None, "disabled"))
+    wait_until(lambda: server.plugin_state("filter-slow") in (None, "disabled"))
 
 
 def test_server_stops_while_the_filter_has_a_message(server):

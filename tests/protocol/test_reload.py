@@ -6,10 +6,9 @@ import os
 import shutil
 import signal
 import socket
-import time
 
 import pytest
-from rookery_harness import BUILD, SLOW, build_module, free_port, programs
+from rookery_harness import BUILD, build_module, free_port, programs, wait_until
 from rookery_wire import ImapWire, Wire
 
 
@@ -321,10 +320,7 @@ def test_port_that_somebody_else_listens_at_meanwhile_is_told_and_taken_when_it_
         server.ctl("plugin", "enable", "imap")
         assert state() == "failed"
         assert "[listener imap]" in server.log() and "Address already in use" in server.log()
-    deadline = time.monotonic() + 30 * SLOW
-    while state() != "listening":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: state() == "listening")
     with ImapWire(server.port("imap")) as wire:
         wire.login()
     assert server.log().count("Address already in use") == 1

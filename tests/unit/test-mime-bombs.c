@@ -159,20 +159,23 @@ make_letters (guint n)
   return g_string_free_to_bytes (out);
 }
 
+static void
+append_times (GString *out, char c, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    g_string_append_c (out, c);
+}
+
 static GBytes *
 make_comments (guint n)
 {
   GString *out = g_string_new ("Content-Type: text/plain; ");
 
-  for (guint i = 0; i < n; i++)
-    g_string_append_c (out, '(');
-  for (guint i = 0; i < n; i++)
-    g_string_append_c (out, ')');
+  append_times (out, '(', n);
+  append_times (out, ')', n);
   g_string_append (out, "; charset=utf-8\r\nFrom: ");
-  for (guint i = 0; i < n; i++)
-    g_string_append_c (out, '(');
-  for (guint i = 0; i < n; i++)
-    g_string_append_c (out, ')');
+  append_times (out, '(', n);
+  append_times (out, ')', n);
   g_string_append (out, " a@b\r\n\r\ntext\r\n");
   return g_string_free_to_bytes (out);
 }
