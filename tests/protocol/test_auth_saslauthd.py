@@ -5,11 +5,10 @@ import base64
 import socket
 import ssl
 import threading
-import time
 
 import pytest
 
-from rookery_harness import SLOW, Server, make_certificate, merge, wait_until
+from rookery_harness import Server, make_certificate, merge, wait_until
 from rookery_wire import ImapWire, Wire
 
 PLAIN = base64.b64encode(b"\0alice\0pass").decode()

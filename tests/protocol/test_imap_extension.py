@@ -4,7 +4,6 @@
 import pytest
 
 from rookery_harness import Server
-from rookery_wire import ImapWire
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from rookery_harness import Server, build_module, free_port
+from rookery_harness import Server, build_module
 from rookery_wire import Wire
 from test_daemon import BARE, run_once
 
