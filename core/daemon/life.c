@@ -72,8 +72,9 @@ look_at_sessions (gpointer data)
   Life *life = data;
   guint left = rook_services_count_sessions (life->server);
   gint64 late_us = g_get_monotonic_time () - life->deadline_us;
+  gboolean running = rook_services_run_commands (life->server);
 
-  if (left == 0 || late_us > ABORT_GRACE_MS * 1000)
+  if ((left == 0 && !running) || late_us > ABORT_GRACE_MS * 1000)
     {
       stop_plugins (life);
       return;

@@ -105,9 +105,11 @@ void rook_services_abandon (RookServer *server);
 void rook_services_settle (RookServer *server, RookPluginsAnswer answer, gpointer data);
 /* Adds, for people, what becomes of listeners. */
 void rook_net_describe_changes (RookConfig *before, RookConfig *after, GPtrArray *changes);
-/* At the stop: sessions finish what they are doing; those that are left are ended; stores are closed. */
+/* At the stop: sessions finish what they are doing, programs that jobs have started are asked to end; those that are left
+ * are ended; stores are closed. */
 void rook_services_drain (RookServer *server);
 guint rook_services_count_sessions (RookServer *server);
+gboolean rook_services_run_commands (RookServer *server);
 void rook_services_abort_sessions (RookServer *server);
 void rook_services_close (RookServer *server);
 

@@ -163,6 +163,7 @@ void
 rook_services_warn (RookServer *running, RookConfig *config, GPtrArray *warnings)
 {
   rook_net_warn (running != NULL ? running->net : NULL, config, warnings);
+  rook_schedule_warn (config, warnings);
 }
 
 /* G_DEFINE_QUARK sets its variable at first use without a thought for other threads: so each is used before there are any. */
@@ -250,6 +251,7 @@ rook_services_listen (RookServer *server)
 {
   if (server->net != NULL)
     rook_net_listen (server->net);
+  rook_schedule_add_hooks (server->schedule, server->config);
 }
 
 void
@@ -303,6 +305,12 @@ guint
 rook_services_count_sessions (RookServer *server)
 {
   return server->net != NULL ? rook_net_get_n_connections (server->net) : 0;
+}
+
+gboolean
+rook_services_run_commands (RookServer *server)
+{
+  return server->schedule != NULL && rook_schedule_has_commands (server->schedule);
 }
 
 void

@@ -228,7 +228,12 @@ rook_plugin_plan_check_jobs (RookPluginPlan *plan, const char *const *own, GPtrA
   for (guint i = 0; i < groups->len; i++)
     {
       RookConfigGroup *group = g_ptr_array_index (groups, i);
+      const char *name = rook_config_group_get_instance (group);
 
-      check_name (&offered, rook_config_group_get_instance (group), group, NULL, mistakes);
+      if (rook_config_group_get_string (group, "command") == NULL)
+        check_name (&offered, name, group, NULL, mistakes);
+      else if (g_ptr_array_find_with_equal_func (offered.names, name, g_str_equal, NULL))
+        rook_config_add_mistake (mistakes, group, "command", ROOK_CONFIG_ERROR_CONFLICT,
+                                 "the server or a plugin has a job of this name, which runs no command");
     }
 }

@@ -3,6 +3,8 @@
 EXTRA_DIST += %D%/README.md
 
 core_libcore_la_SOURCES += \
+	%D%/command.c \
+	%D%/hook.c \
 	%D%/run.c \
 	%D%/schedule.c \
 	%D%/schedule-private.h \

@@ -47,6 +47,20 @@ static const RookConfigKey job_keys[] = {
     .max = 100,
     .help = "When the job runs, if not at its own default: \"every 1h\", \"daily 03:30\", \"weekly sun 04:00\" (local "
             "time) or \"never\". `rookctl job list` shows the jobs there are." },
+  { .name = "command",
+    .type = ROOK_CONFIG_STRING,
+    .min = 1,
+    .max = 4096,
+    .help = "Makes a job of this name that runs a program, as the server's user: an absolute path and its arguments, "
+            "quoted as "
+            "for a shell, without being one. See HOOKS in rookeryd(8)." },
+  { .name = "deadline",
+    .type = ROOK_CONFIG_DURATION,
+    .default_value = "1h",
+    .min = 1000,
+    .max = G_GINT64_CONSTANT (7) * 24 * 3600 * 1000,
+    .unit = "s",
+    .help = "How long the command may take: then its process group gets SIGTERM, and SIGKILL ten seconds later." },
   { .name = NULL },
 };
 
@@ -55,7 +69,7 @@ const RookConfigSchema rook_schedule_schemas[] = {
     .name = "job",
     .instances = TRUE,
     .keys = job_keys,
-    .help = "When a job of the server's or a plugin's runs." },
+    .help = "When a job of the server's or a plugin's runs; or a job of your own, with a command." },
   { .name = NULL },
 };
 
@@ -66,12 +80,27 @@ rook_schedule_check (RookConfig *config, GPtrArray *mistakes)
 
   for (guint i = 0; i < groups->len; i++)
     {
-      const char *when = rook_config_group_get_string (groups->pdata[i], "when");
+      RookConfigGroup *group = groups->pdata[i];
+      const char *when = rook_config_group_get_string (group, "when");
       g_autoptr (GError) error = NULL;
 
       if (when != NULL && !rook_schedule_parse (when, 0, NULL, &error))
-        rook_config_add_mistake (mistakes, groups->pdata[i], "when", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
+        rook_config_add_mistake (mistakes, group, "when", ROOK_CONFIG_ERROR_VALUE, "%s", error->message);
+      if (rook_hook_get_command (group) != NULL)
+        rook_hook_check (group, mistakes);
+      else if (rook_config_group_is_set (group, "deadline"))
+        rook_config_add_mistake (mistakes, group, "deadline", ROOK_CONFIG_ERROR_CONFLICT, "goes only with a command");
     }
+}
+
+void
+rook_schedule_warn (RookConfig *config, GPtrArray *warnings)
+{
+  g_autoptr (GPtrArray) groups = rook_config_get_instances (config, "job");
+
+  for (guint i = 0; i < groups->len; i++)
+    if (rook_hook_get_command (groups->pdata[i]) != NULL)
+      rook_hook_warn (groups->pdata[i], warnings);
 }
 
 /* --- the file ------------------------------------------------------------------------------------------------------ */
@@ -282,6 +311,13 @@ rook_schedule_start (RookJobEntry *entry)
   return entry->run;
 }
 
+/* A hook that has gone from the configuration, and runs no more. */
+static gboolean
+is_retired (const RookJobEntry *entry)
+{
+  return entry->hook != NULL && entry->closed && entry->run == NULL && !entry->schedule->closed;
+}
+
 void
 rook_schedule_finish (RookJobEntry *entry, const char *summary, const char *problem)
 {
@@ -305,6 +341,8 @@ rook_schedule_finish (RookJobEntry *entry, const char *summary, const char *prob
                   problem != NULL ? "job.failed" : "job.done", "job", entry->job->name, "took-ms", took, "message",
                   state->summary, NULL);
   start_save (schedule);
+  if (is_retired (entry))
+    g_ptr_array_remove (schedule->entries, entry);
   arm (schedule);
 }
 
@@ -379,6 +417,7 @@ entry_free (gpointer data)
 
   if (entry->run != NULL)
     rook_job_run_detach (entry->run);
+  g_clear_pointer (&entry->hook, rook_hook_free);
   g_free (entry->when_text);
   g_free (entry);
 }
@@ -391,10 +430,12 @@ close_entry (gpointer data)
   entry->closed = TRUE;
   if (entry->run != NULL)
     rook_job_run_cancel (entry->run);
+  if (entry->hook != NULL)
+    rook_hook_stop (entry->hook);
 }
 
-static gboolean
-is_job_name (const char *name)
+gboolean
+rook_schedule_is_job_name (const char *name)
 {
   return name != NULL && g_ascii_islower (*name) && strlen (name) <= 64
          && name[strspn (name, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0';
@@ -403,7 +444,7 @@ is_job_name (const char *name)
 void
 rook_schedule_add (RookSchedule *schedule, const RookJob *job, gpointer data)
 {
-  if (!is_job_name (job->name) || job->run == NULL || rook_schedule_find (schedule, job->name) != NULL)
+  if (!rook_schedule_is_job_name (job->name) || job->run == NULL || rook_schedule_find (schedule, job->name) != NULL)
     g_error ("job \"%s\" is no good name, has no function, or is there already", job->name);
   add_job (schedule, job, data, NULL);
 }
@@ -427,8 +468,8 @@ rook_plugin_add_job (RookPlugin *self, const RookJob *job, gpointer data, GError
 
   if (!rook_plugin_may_register (self, what, error))
     return FALSE;
-  if (!ROOK_STRUCT_HAS (job, RookJob, run) || !is_job_name (job->name) || job->summary == NULL || job->run == NULL
-      || job->when == NULL || !rook_schedule_parse (job->when, 0, NULL, NULL))
+  if (!ROOK_STRUCT_HAS (job, RookJob, run) || !rook_schedule_is_job_name (job->name) || job->summary == NULL
+      || job->run == NULL || job->when == NULL || !rook_schedule_parse (job->when, 0, NULL, NULL))
     {
       g_set_error (
           error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_CONTRACT,
@@ -446,6 +487,76 @@ rook_plugin_add_job (RookPlugin *self, const RookJob *job, gpointer data, GError
   rook_plugin_on_drain (self, close_entry, NULL, entry);
   rook_plugin_on_undo (self, undo_job, entry);
   return TRUE;
+}
+
+/* --- hooks ----------------------------------------------------------------------------------------------------------- */
+
+/* Whether @config still makes a hook of that name. */
+static RookConfigGroup *
+find_hook_group (RookConfig *config, const char *name)
+{
+  RookConfigGroup *group = rook_config_get_group (config, "job", name);
+
+  return group != NULL && rook_hook_get_command (group) != NULL ? group : NULL;
+}
+
+static void
+add_hook (RookSchedule *schedule, RookConfigGroup *group)
+{
+  RookHook *hook;
+
+  /* One of a service or a plugin of that name is first, as --check-config says. */
+  if (rook_hook_get_command (group) == NULL
+      || rook_schedule_find (schedule, rook_config_group_get_instance (group)) != NULL)
+    return;
+  hook = rook_hook_new (schedule->server, group);
+  add_job (schedule, rook_hook_get_job (hook), hook, NULL)->hook = hook;
+}
+
+void
+rook_schedule_add_hooks (RookSchedule *schedule, RookConfig *config)
+{
+  g_autoptr (GPtrArray) groups = rook_config_get_instances (config, "job");
+
+  for (guint i = 0; i < groups->len; i++)
+    add_hook (schedule, groups->pdata[i]);
+}
+
+/* A hook that has gone while it runs is asked to end, and goes when it has. One that comes again before that stays. */
+static void
+renew_hooks (RookSchedule *schedule, RookConfig *config)
+{
+  g_autoptr (GPtrArray) entries = rook_schedule_list (schedule);
+
+  for (guint i = 0; i < entries->len; i++)
+    {
+      RookJobEntry *entry = entries->pdata[i];
+      RookConfigGroup *group = find_hook_group (config, entry->job->name);
+
+      if (entry->hook == NULL)
+        continue;
+      if (group != NULL)
+        rook_hook_configure (entry->hook, group);
+      else
+        close_entry (entry);
+      entry->closed = group == NULL;
+      if (is_retired (entry))
+        g_ptr_array_remove (schedule->entries, entry);
+    }
+  rook_schedule_add_hooks (schedule, config);
+}
+
+gboolean
+rook_schedule_has_commands (RookSchedule *schedule)
+{
+  for (guint i = 0; i < schedule->entries->len; i++)
+    {
+      const RookJobEntry *entry = schedule->entries->pdata[i];
+
+      if (entry->hook != NULL && rook_hook_is_running (entry->hook))
+        return TRUE;
+    }
+  return FALSE;
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
@@ -492,6 +603,8 @@ rook_schedule_free (RookSchedule *schedule)
 void
 rook_schedule_reconfigure (RookSchedule *schedule, RookConfig *config)
 {
+  if (!schedule->closed)
+    renew_hooks (schedule, config);
   for (guint i = 0; i < schedule->entries->len; i++)
     configure (schedule->entries->pdata[i], config);
   arm (schedule);

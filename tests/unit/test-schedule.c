@@ -2,7 +2,9 @@
 /*
  * The schedule: times, runs that never overlap, what is remembered over restarts, jobs of plugins.
  */
+#include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -621,6 +623,164 @@ test_plugin_goes (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   pthread_join (thread, NULL);
 }
 
+/* --- hooks ----------------------------------------------------------------------------------------------------------- */
+
+static void
+assert_mistake (const char *text, RookConfigError code, guint line)
+{
+  g_autoptr (GPtrArray) mistakes = NULL;
+  g_autoptr (RookConfig) config = rook_config_read_data ("x", text, strlen (text), &mistakes);
+  RookConfigMistake *mistake;
+
+  rook_services_declare (config);
+  rook_config_validate (config, mistakes);
+  g_assert_cmpuint (mistakes->len, ==, 0);
+  rook_schedule_check (config, mistakes);
+  if (mistakes->len == 0)
+    rook_schedule_warn (config, mistakes);
+  g_assert_cmpuint (mistakes->len, ==, line > 0);
+  if (line == 0)
+    return;
+  mistake = mistakes->pdata[0];
+  g_assert_cmpint (mistake->code, ==, code);
+  g_assert_cmpuint (mistake->line, ==, line);
+}
+
+static void
+test_hook_settings (void)
+{
+  assert_mistake ("[job x]\nwhen=never\ncommand=/bin/sh -c 'exit 1'\n", ROOK_CONFIG_ERROR_VALUE, 0);
+  assert_mistake ("[job x]\nwhen=never\ncommand=sh -c 'exit 1'\n", ROOK_CONFIG_ERROR_VALUE, 3);
+  assert_mistake ("[job x]\nwhen=never\ncommand=/bin/sh 'never ends\n", ROOK_CONFIG_ERROR_VALUE, 3);
+  assert_mistake ("[job x]\nwhen=never\ncommand=# a comment\n", ROOK_CONFIG_ERROR_VALUE, 3);
+  assert_mistake ("[job x]\ncommand=/bin/sh\n", ROOK_CONFIG_ERROR_MISSING, 1);
+  assert_mistake ("[job X]\nwhen=never\ncommand=/bin/sh\n", ROOK_CONFIG_ERROR_VALUE, 1);
+  assert_mistake ("[job x]\nwhen=never\ndeadline=5s\n", ROOK_CONFIG_ERROR_CONFLICT, 3);
+  assert_mistake ("[job x]\nwhen=never\ncommand=/nowhere/at/all\n", ROOK_CONFIG_ERROR_VALUE, 3);
+  assert_mistake ("[job x]\nwhen=never\ncommand=/bin\n", ROOK_CONFIG_ERROR_VALUE, 3);
+  assert_mistake ("[job x]\nwhen=never\ncommand=/proc/version\n", ROOK_CONFIG_ERROR_VALUE, 3);
+}
+
+/* Runs the hook "hook" of the fixture's configuration to its end. */
+static RookJobState *
+run_hook (Fixture *fixture)
+{
+  g_autoptr (RookConfig) config = rook_server_get_config (fixture->server);
+  RookJobEntry *entry;
+
+  rook_schedule_reconfigure (fixture->schedule, config);
+  entry = rook_schedule_find (fixture->schedule, "hook");
+  g_assert_nonnull (entry);
+  g_assert_nonnull (rook_schedule_start (entry));
+  g_assert_null (rook_schedule_start (entry));
+  serve_until (fixture, entry->run == NULL);
+  return entry->state;
+}
+
+static void
+test_hook_good (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  RookJobState *state = run_hook (fixture);
+
+  g_assert_false (state->failed);
+  g_assert_cmpstr (state->summary, ==, "exit status 0");
+}
+
+static void
+test_hook_fails (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  RookJobState *state = run_hook (fixture);
+
+  g_assert_true (state->failed);
+  g_assert_cmpstr (state->summary, ==, "exit status 7: no room");
+}
+
+static void
+test_hook_not_there (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  RookJobState *state = run_hook (fixture);
+
+  g_assert_true (state->failed);
+  g_assert_cmpstr (state->summary, ==, "/nowhere/at/all can't be started: No such file or directory");
+}
+
+static void
+test_hook_deadline (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  RookJobState *state = run_hook (fixture);
+
+  g_assert_true (state->failed);
+  g_assert_cmpstr (state->summary, ==, "stopped at its deadline of 1s: ended by signal 15 (Terminated)");
+}
+
+static RookJobEntry *
+start_hook (Fixture *fixture)
+{
+  g_autoptr (RookConfig) config = rook_server_get_config (fixture->server);
+  RookJobEntry *entry;
+
+  rook_schedule_reconfigure (fixture->schedule, config);
+  entry = rook_schedule_find (fixture->schedule, "hook");
+  g_assert_nonnull (rook_schedule_start (entry));
+  g_assert_true (rook_schedule_has_commands (fixture->schedule));
+  return entry;
+}
+
+static void
+test_hook_abandoned (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  start_hook (fixture);
+}
+
+/* It says who it is in a file, and takes no notice of SIGTERM. */
+static void
+test_hook_abandoned_late (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *path = g_build_filename (fixture->server->scratch, "pid", NULL);
+  g_autofree char *text = NULL;
+  pid_t pid;
+
+  start_hook (fixture);
+  serve_until (fixture, g_file_test (path, G_FILE_TEST_EXISTS));
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  pid = (pid_t) g_ascii_strtoll (text, NULL, 10);
+  g_assert_cmpint (kill (pid, 0), ==, 0);
+  rook_schedule_free (fixture->schedule);
+  fixture->server->schedule = NULL;
+  g_assert_cmpint (kill (pid, 0), ==, -1);
+  g_assert_cmpint (errno, ==, ESRCH);
+}
+
+static gboolean
+init_hook (RookPlugin *self, RookConfigGroup *config G_GNUC_UNUSED, GError **error)
+{
+  static const RookJob job = { sizeof (RookJob), "hook", "x", "never", run_hold };
+
+  return rook_plugin_add_job (self, &job, NULL, error);
+}
+
+static void
+test_hook_and_plugin (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char *const names[] = { "hook", NULL };
+  static const RookPluginDescriptor descriptor = { .struct_size = sizeof (RookPluginDescriptor),
+                                                   .abi_major = ROOK_ABI_MAJOR,
+                                                   .abi_minor = ROOK_ABI_MINOR,
+                                                   .name = "rival",
+                                                   .summary = "x",
+                                                   .version = "1",
+                                                   .license = "LGPL-2.1-or-later",
+                                                   .jobs = names,
+                                                   .init = init_hook };
+  g_autoptr (RookConfig) config = rook_server_get_config (fixture->server);
+  g_autoptr (GError) error = NULL;
+
+  rook_schedule_reconfigure (fixture->schedule, config);
+  g_assert_null (rook_plugins_add_static (rook_server_get_plugins (fixture->server), &descriptor, NULL, &error));
+  g_assert_nonnull (error);
+  g_assert_nonnull (strstr (error->message, "job hook: is there already"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -645,5 +805,20 @@ main (int argc, char **argv)
   SERVER ("/schedule/control/lists-jobs-with-progress-and-runs-them", NULL, test_control);
   SERVER ("/schedule/plugin/jobs-go-with-it", NULL, test_plugin);
   SERVER ("/schedule/plugin/running-job-is-asked-to-stop-when-it-goes", NULL, test_plugin_goes);
+  g_test_add_func ("/schedule/hook/settings-are-checked", test_hook_settings);
+#define HOOK(command) "[job hook]\nwhen=never\n" command "\n"
+  SERVER ("/schedule/hook/runs-and-tells-its-status", HOOK ("command=/bin/sh -c 'echo all is well'"), test_hook_good);
+  SERVER ("/schedule/hook/fails-with-status-and-last-words",
+          HOOK ("command=/bin/sh -c 'echo fine; echo no room >&2; exit 7'"), test_hook_fails);
+  SERVER ("/schedule/hook/that-is-not-there-fails", HOOK ("command=/nowhere/at/all"), test_hook_not_there);
+  SERVER ("/schedule/hook/is-stopped-at-its-deadline", HOOK ("command=/bin/sleep 1000000\ndeadline=1s"),
+          test_hook_deadline);
+  SERVER ("/schedule/hook/is-killed-if-the-server-goes-as-it-starts", HOOK ("command=/bin/sleep 1000000"),
+          test_hook_abandoned);
+  SERVER ("/schedule/hook/is-killed-if-the-server-goes-as-it-runs",
+          HOOK ("command=/bin/sh -c \"trap '' TERM; echo $$ >@SCRATCH@/p; mv @SCRATCH@/p @SCRATCH@/pid; while :; do "
+                "sleep 1; done\""),
+          test_hook_abandoned_late);
+  SERVER ("/schedule/hook/is-before-a-plugin-of-its-name", HOOK ("command=/bin/true"), test_hook_and_plugin);
   return g_test_run ();
 }

@@ -5,7 +5,8 @@
  * A job has a default time which `[job NAME]` overrides: `every 1h`, `daily 03:30`, `weekly sun 04:00` (local time),
  * `never`. A job never runs twice at once: one that is still running when its time comes is skipped and counted. The last
  * start, end, duration and result are kept over restarts; one that was due while the server was down runs soon after start
- * (spread over a minute). `rookctl job list` and `rookctl job run NAME` show and start them.
+ * (spread over a minute). `rookctl job list` and `rookctl job run NAME` show and start them. A
+ * `[job NAME]` with a `command` is a job of the administrator's; a plugin that brings one of that name is refused.
  */
 #pragma once
 
