@@ -89,10 +89,11 @@ note_fault (const RookStoreFault *fault, gpointer data)
     g_string_append_printf (upkeep->faults, "\n%s: %s", upkeep->place, fault->text);
 }
 
-static void
+static gboolean
 note_progress (double percent, const char *text, gpointer data)
 {
   tell_progress (data, percent, text);
+  return !is_cancelled (data);
 }
 
 static gboolean

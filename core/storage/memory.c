@@ -14,6 +14,7 @@ typedef struct {
 } Blob;
 
 struct RookMemoryDisk {
+  gint endless; /* atomic */
   RookMutex lock;
   RookCond cond;      /* the queue, hold or stop changed */
   char *id;           /* (owned) (nullable) no store yet */
@@ -72,6 +73,12 @@ rook_memory_disk_free (RookMemoryDisk *disk)
   rook_cond_clear (&disk->cond);
   rook_mutex_clear (&disk->lock);
   g_free (disk);
+}
+
+void
+rook_memory_disk_set_endless (RookMemoryDisk *disk, gboolean endless)
+{
+  g_atomic_int_set (&disk->endless, endless);
 }
 
 void
@@ -603,11 +610,18 @@ memory_stage_drop (gpointer self, guint64 stage)
 }
 
 static gboolean
-memory_verify (gpointer self G_GNUC_UNUSED, RookStoreReport report G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED,
-               RookStoreProgress progress, gpointer progress_data, GError **error G_GNUC_UNUSED)
+memory_verify (gpointer self, RookStoreReport report G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED,
+               RookStoreProgress progress, gpointer progress_data, GError **error)
 {
-  if (progress != NULL)
-    progress (100, "nothing to check", progress_data);
+  RookMemoryDisk *disk = self;
+
+  do
+    if (progress != NULL && !progress (100, "nothing to check", progress_data))
+      {
+        g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CANCELLED, "stopped");
+        return FALSE;
+      }
+  while (g_atomic_int_get (&disk->endless));
   return TRUE;
 }
 

@@ -23,6 +23,8 @@ RookStore *rook_memory_open (RookMemoryDisk *disk);
 
 /* While held, batches queue up and are not committed. */
 void rook_memory_disk_hold (RookMemoryDisk *disk, gboolean hold);
+/* While set, verify has no end of its own. Any thread. */
+void rook_memory_disk_set_endless (RookMemoryDisk *disk, gboolean endless);
 /* Of the calls from now on that may fail with @code, as the contract has it, the @nth (1: the next) fails, once; 0: none
  * does. That is open, get, read, foreach, reserve, commit and stage_*(). After UNKNOWN the store is RECOVERING until it is
  * opened anew, and the batch that failed is there then if @applied. */

@@ -261,15 +261,39 @@ rook_store_compact (RookStore *store, gboolean *out_more, GError **error)
   return TRUE;
 }
 
+/* Who asked to stop is not asked again, whatever a backend makes of it. */
+typedef struct {
+  RookStoreProgress progress;
+  gpointer data;
+  gboolean stopped;
+} Asking;
+
+static gboolean
+ask (double percent, const char *text, gpointer data)
+{
+  Asking *asking = data;
+
+  asking->stopped = asking->stopped || !asking->progress (percent, text, asking->data);
+  return !asking->stopped;
+}
+
 gboolean
 rook_store_verify (RookStore *store, RookStoreReport report, gpointer data, RookStoreProgress progress,
                    gpointer progress_data, GError **error)
 {
+  Asking asking = { progress, progress_data, FALSE };
+  gboolean ok;
+
   g_return_val_if_fail (report != NULL, FALSE);
   if (store->backend->verify == NULL)
     return unsupported (store, "verify", error);
-  return check_outcome (store, "verify",
-                        store->backend->verify (store->self, report, data, progress, progress_data, error), error);
+  ok = check_outcome (store, "verify",
+                      store->backend->verify (store->self, report, data, progress != NULL ? ask : NULL, &asking, error),
+                      error);
+  if (!ok || !asking.stopped)
+    return ok;
+  g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CANCELLED, "stopped before it was done");
+  return FALSE;
 }
 
 GVariant *

@@ -408,8 +408,11 @@ replay (Recovery *r, const RookStoreSpec *spec, GError **error)
       GsLogFile known = { file->number, file->head.first_sequence, limit, file->size };
 
       g_array_append_val (r->store->log_files, known);
-      if (spec->progress != NULL)
-        spec->progress (100.0 * i / r->files->len, "reading the log", spec->progress_data);
+      if (spec->progress != NULL && !spec->progress (100.0 * i / r->files->len, "reading the log", spec->progress_data))
+        {
+          g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CANCELLED, "recovery was stopped");
+          return FALSE;
+        }
       if (i == 0 && file->head.first_sequence > needed && r->other != G_MAXUINT64 && r->other < r->base)
         r->other = G_MAXUINT64; /* what it lacks is not all there any more */
       check_file (r, file);

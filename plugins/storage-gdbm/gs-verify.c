@@ -10,12 +10,19 @@
 
 #include "storage-gdbm/gs-bytes.h"
 
+#define TELL_US (100 * 1000)
+
 typedef struct {
   GsStore *store;
   RookStoreReport report;
   gpointer data;
   RookStoreProgress progress; /* (nullable) */
   gpointer progress_data;
+  const char *phase; /* what is being read, */
+  double from, to;   /* from and to which percent, */
+  guint64 n, n_all;  /* and how many records of it have been, of about so many */
+  gint64 told_us;    /* monotonic */
+  gboolean stopped;
   GsCopyInfo sums;  /* of the copy being read */
   GHashTable *refs; /* RookBlobId to guint: ids found that share a body */
   GHashTable *live; /* segment number to guint64 */
@@ -46,11 +53,40 @@ report (Verify *v, const RookStoreFault *what, const char *format, ...)
   v->report (&fault, v->data);
 }
 
-static void
-progress (Verify *v, double percent, const char *text)
+static gboolean
+tell (Verify *v)
 {
-  if (v->progress != NULL)
-    v->progress (percent, text, v->progress_data);
+  double part = v->n_all > 0 ? MIN ((double) v->n / (double) v->n_all, 1.0) : 0;
+
+  v->told_us = g_get_monotonic_time ();
+  if (v->progress != NULL && !v->progress (v->from + (v->to - v->from) * part, v->phase, v->progress_data))
+    v->stopped = TRUE;
+  return !v->stopped;
+}
+
+/* Whether to go on, which is asked now and then. */
+static gboolean
+go_on (Verify *v)
+{
+  return !v->stopped && (g_get_monotonic_time () - v->told_us < TELL_US || tell (v));
+}
+
+static gboolean
+begin (Verify *v, const char *phase, double from, double to, guint64 n_all)
+{
+  v->phase = phase;
+  v->from = from;
+  v->to = to;
+  v->n = 0;
+  v->n_all = n_all;
+  return tell (v);
+}
+
+static gboolean
+stopped (GError **error)
+{
+  g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CANCELLED, "stopped before it was done");
+  return FALSE;
 }
 
 /* --- copies ------------------------------------------------------------------------------------------------------------------ */
@@ -80,17 +116,18 @@ sum_record (const guint8 *key, guint length, GBytes *value, gpointer data)
   gsize size;
   gconstpointer bytes;
 
+  v->n++;
   if (table >= GS_N_TABLES)
-    return TRUE;
+    return go_on (v);
   if (value == NULL)
     {
       report_key (v, key, length, "copy");
-      return TRUE;
+      return go_on (v);
     }
   bytes = g_bytes_get_data (value, &size);
   v->sums.counts[table]++;
   v->sums.digests[table] ^= gs_record_digest (key, length, bytes, size);
-  return TRUE;
+  return go_on (v);
 }
 
 static void
@@ -104,6 +141,16 @@ compare_sums (Verify *v, guint index, const GsCopyInfo *info)
       report (v, NULL, "copy %u: table %u has other records than it should", index, i);
 }
 
+static guint64
+count_records (const GsCopyInfo *info)
+{
+  guint64 n = 0;
+
+  for (guint i = 0; i < GS_N_TABLES; i++)
+    n += info->counts[i];
+  return n;
+}
+
 static gboolean
 verify_copy (Verify *v, guint index, GError **error)
 {
@@ -113,11 +160,17 @@ verify_copy (Verify *v, guint index, GError **error)
   rook_mutex_lock (&v->store->lock);
   info = v->store->current.copies[index];
   rook_mutex_unlock (&v->store->lock);
+  if (!begin (v, index == 0 ? "first copy" : "second copy", index * 10, index * 10 + 10, count_records (&info)))
+    return stopped (error);
   if (!info.clean) /* it will be made from the other */
     return TRUE;
   memset (&v->sums, 0, sizeof v->sums);
   if (gs_copy_foreach (v->store, index, sum_record, v, &failed))
-    compare_sums (v, index, &info);
+    {
+      if (v->stopped)
+        return stopped (error);
+      compare_sums (v, index, &info);
+    }
   else if (g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
     report (v, NULL, "copy %u: %s", index, failed->message);
   else
@@ -161,6 +214,8 @@ check_body (Verify *v, GsSegment *segment, const GsBlobEntry *entry, GError **er
 
       if (piece == NULL)
         return FALSE;
+      if (!go_on (v))
+        return TRUE; /* nobody asks any more */
     }
   return TRUE;
 }
@@ -221,10 +276,11 @@ verify_blob (const guint8 *key, guint length, GBytes *value, gpointer data)
   GsBlobEntry entry;
   RookBlobId id;
 
+  v->n++;
   if (length != 10 || !gs_blob_entry_decode (value, &entry))
     {
       report_key (v, key, length, "blobs");
-      return TRUE;
+      return go_on (v);
     }
   id = gs_get64_be (key + 2);
   add_live (v, &entry);
@@ -239,14 +295,14 @@ verify_blob (const guint8 *key, guint length, GBytes *value, gpointer data)
         add_ref (v, id);
     }
   check_blob (v, id, &entry);
-  return TRUE;
+  return go_on (v);
 }
 
 static gboolean
 damaged_blob (const guint8 *key, guint length, GBytes *value G_GNUC_UNUSED, gpointer data)
 {
   report_key (data, key, length, "blobs");
-  return TRUE;
+  return go_on (data);
 }
 
 static guint64
@@ -300,16 +356,15 @@ verify_all (Verify *v, GError **error)
   g_autoptr (GError) failed = NULL;
   guint64 before;
 
-  progress (v, 0, "first copy");
-  if (!verify_copy (v, 0, error))
+  if (!verify_copy (v, 0, error) || !verify_copy (v, 1, error))
     return FALSE;
-  progress (v, 10, "second copy");
-  if (!verify_copy (v, 1, error))
-    return FALSE;
-  progress (v, 20, "blobs");
+  if (!begin (v, "blobs", 20, 100, v->sums.counts[GS_TABLE_BLOBS]))
+    return stopped (error);
   before = durable_sequence (v->store);
   if (gs_scan (v->store, GS_TABLE_BLOBS, verify_blob, damaged_blob, v, &failed))
     {
+      if (v->stopped)
+        return stopped (error);
       if (before == durable_sequence (v->store))
         compare_counts (v);
     }
@@ -320,8 +375,7 @@ verify_all (Verify *v, GError **error)
       g_propagate_error (error, g_steal_pointer (&failed));
       return FALSE;
     }
-  progress (v, 100, "done");
-  return TRUE;
+  return begin (v, "done", 100, 100, 0) || stopped (error);
 }
 
 gboolean

@@ -137,6 +137,61 @@ test_upkeep_keeps_everything (Fixture *f)
   g_variant_unref (g_variant_ref_sink (rook_store_stats (f->store)));
 }
 
+/* Says no when it is asked the nth time. */
+typedef struct {
+  guint nth, n_calls;
+} Patience;
+
+static gboolean
+lose_patience (double percent, const char *text, gpointer data)
+{
+  Patience *patience = data;
+
+  g_assert_cmpfloat (percent, >=, 0);
+  g_assert_cmpfloat (percent, <=, 100);
+  g_assert_nonnull (text);
+  return ++patience->n_calls < patience->nth;
+}
+
+static void
+no_fault (const RookStoreFault *fault, gpointer data G_GNUC_UNUSED)
+{
+  g_error ("fault: %s", fault->text);
+}
+
+static void
+test_verify_stops_when_told (Fixture *f)
+{
+  Patience patience = { 1, 0 };
+  gboolean done = FALSE;
+  RookBatch *batch;
+  RookBlobId blob;
+
+  conformance_open (f);
+  batch = rook_batch_new (f->store);
+  conformance_put (batch, 1, "key", "value");
+  blob = conformance_blob (batch, NULL, NULL, "body");
+  conformance_commit (f, batch);
+  for (; !done; patience = (Patience){ patience.nth + 1, 0 })
+    {
+      g_autoptr (GError) error = NULL;
+
+      done = rook_store_verify (f->store, no_fault, NULL, lose_patience, &patience, &error);
+      if (g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNSUPPORTED))
+        return;
+      g_assert_cmpuint (patience.n_calls, >, 0);
+      g_assert_cmpuint (patience.n_calls, <=, patience.nth);
+      if (done)
+        g_assert_no_error (error);
+      else
+        g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CANCELLED);
+      g_assert_true (done == (patience.n_calls < patience.nth));
+    }
+  conformance_expect (f, 1, "key", "value");
+  conformance_expect_blob (f, blob, "body");
+  conformance_expect_clean (f);
+}
+
 void
 conformance_add_open_tests (const RookConformance *subject)
 {
@@ -149,4 +204,5 @@ conformance_add_open_tests (const RookConformance *subject)
   conformance_add (subject, "open/everything-survives", test_everything_survives);
   conformance_add (subject, "open/position-grows", test_position_grows);
   conformance_add (subject, "open/upkeep-keeps-everything", test_upkeep_keeps_everything);
+  conformance_add (subject, "open/verify-stops-when-told", test_verify_stops_when_told);
 }

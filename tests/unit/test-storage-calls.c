@@ -544,6 +544,36 @@ test_verify_counts_faults_apart (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (n_faults, ==, 2);
 }
 
+static gboolean
+stop_at_once (double percent G_GNUC_UNUSED, const char *text G_GNUC_UNUSED, gpointer data)
+{
+  ++*(guint *) data;
+  return FALSE;
+}
+
+/* A backend that goes on all the same is held to what was said. */
+static gboolean
+verify_deaf (gpointer self G_GNUC_UNUSED, RookStoreReport report G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED,
+             RookStoreProgress progress, gpointer progress_data, GError **error G_GNUC_UNUSED)
+{
+  for (guint i = 0; i < 3; i++)
+    g_assert_false (progress (i, "deaf", progress_data));
+  return TRUE;
+}
+
+static void
+test_verify_is_stopped_once (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+  guint n_calls = 0;
+
+  f->backend.verify = verify_deaf;
+  open_store (f);
+  g_assert_false (rook_store_verify (f->store, any_fault, NULL, stop_at_once, &n_calls, &error));
+  g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CANCELLED);
+  g_assert_cmpuint (n_calls, ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -566,5 +596,6 @@ main (int argc, char **argv)
   OPEN ("stage/is-consumed-even-by-a-failure", test_stage_is_consumed_by_a_failure);
   CLOSED ("backend/may-leave-out-what-is-nullable", test_backend_with_the_least);
   CLOSED ("verify/faults-are-no-failure", test_verify_counts_faults_apart);
+  CLOSED ("verify/who-said-stop-is-asked-no-more", test_verify_is_stopped_once);
   return g_test_run ();
 }

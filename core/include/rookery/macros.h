@@ -19,9 +19,10 @@ G_BEGIN_DECLS
  *   1.1  RookPluginDescriptor.protocols
  *   1.2  RookDeliveryRequest.protocol; RookPluginDescriptor.storages, .checkers, .jobs, .needs_store, .is_directory;
  *        rook_mail_is_available()
+ *   2.0  RookStoreProgress says whether to go on; ROOK_STORE_ERROR_CANCELLED
  */
-#define ROOK_ABI_MAJOR 1
-#define ROOK_ABI_MINOR 2
+#define ROOK_ABI_MAJOR 2
+#define ROOK_ABI_MINOR 0
 
 /* Whether the struct that @ptr points to, of a caller built against some older header, has @member. */
 #define ROOK_STRUCT_HAS(ptr, type, member) \

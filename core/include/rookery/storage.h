@@ -33,17 +33,18 @@ G_BEGIN_DECLS
 #define ROOK_STORE_ERROR (rook_store_error_quark ())
 ROOK_EXPORT GQuark rook_store_error_quark (void);
 typedef enum {
-  ROOK_STORE_ERROR_NOT_FOUND,  /* no such blob */
-  ROOK_STORE_ERROR_FULL,       /* no space: nothing of the batch was done */
-  ROOK_STORE_ERROR_IO,         /* the disk failed. Of a batch: nothing of it was done, nor will be */
-  ROOK_STORE_ERROR_UNKNOWN,    /* of a batch: the disk failed, and the next start will tell; without one it is void */
-  ROOK_STORE_ERROR_RECOVERING, /* the store refuses batches after a failure: nothing was done, try again later */
-  ROOK_STORE_ERROR_CORRUPT,    /* what was read is not what was written */
-  ROOK_STORE_ERROR_LOCKED,     /* another process has it */
-  ROOK_STORE_ERROR_IDENTITY,   /* empty, foreign or older where a known store should be */
-  ROOK_STORE_ERROR_VERSION,    /* written by a newer version */
-  ROOK_STORE_ERROR_CLOSED,     /* the store is closing: nothing was done */
-  ROOK_STORE_ERROR_UNSUPPORTED /* this backend has no such function, or not yet */
+  ROOK_STORE_ERROR_NOT_FOUND,   /* no such blob */
+  ROOK_STORE_ERROR_FULL,        /* no space: nothing of the batch was done */
+  ROOK_STORE_ERROR_IO,          /* the disk failed. Of a batch: nothing of it was done, nor will be */
+  ROOK_STORE_ERROR_UNKNOWN,     /* of a batch: the disk failed, and the next start will tell; without one it is void */
+  ROOK_STORE_ERROR_RECOVERING,  /* the store refuses batches after a failure: nothing was done, try again later */
+  ROOK_STORE_ERROR_CORRUPT,     /* what was read is not what was written */
+  ROOK_STORE_ERROR_LOCKED,      /* another process has it */
+  ROOK_STORE_ERROR_IDENTITY,    /* empty, foreign or older where a known store should be */
+  ROOK_STORE_ERROR_VERSION,     /* written by a newer version */
+  ROOK_STORE_ERROR_CLOSED,      /* the store is closing: nothing was done */
+  ROOK_STORE_ERROR_UNSUPPORTED, /* this backend has no such function, or not yet */
+  ROOK_STORE_ERROR_CANCELLED    /* who was told of its progress did not want it to go on */
 } RookStoreError;
 
 typedef struct RookStore RookStore; /* an open store: its backend's table of functions plus its own data */
@@ -67,7 +68,7 @@ typedef void (*RookStoreReadCallback) (GBytes *bytes, const GError *error, gpoin
 /* @position: the store's commit position after this batch; 0 on failure */
 typedef void (*RookStoreCommitCallback) (guint64 position, const GError *error, gpointer data);
 typedef gboolean (*RookStoreForeach) (RookTable table, GBytes *key, GBytes *value, gpointer data); /* FALSE: stop */
-typedef void (*RookStoreProgress) (double percent, const char *text, gpointer data);
+typedef gboolean (*RookStoreProgress) (double percent, const char *text, gpointer data);           /* FALSE: stop */
 
 /* A blob as it lies there, for rebuilding what named it. */
 typedef struct {
@@ -105,7 +106,7 @@ typedef struct {
   const char *store_id; /* (nullable) the id it must have, else IDENTITY; NULL: any */
   guint64 min_position; /* IDENTITY if its position is below: a directory that was rolled back */
   gboolean create;      /* a missing or empty place becomes a new store, with a random id (never if @store_id is set) */
-  RookStoreProgress progress; /* (nullable) of recovery; any thread */
+  RookStoreProgress progress; /* (nullable) of recovery; any thread. FALSE: the open fails with CANCELLED */
   gpointer progress_data;
   RookStoreNotify notify; /* (nullable) when the state changed; any thread, must not call the store */
   gpointer notify_data;
@@ -250,7 +251,8 @@ ROOK_EXPORT gboolean rook_store_checkpoint (RookStore *store, GError **error);
 /* One bounded slice of giving dead bytes back. @out_more: whether there is more to do. */
 ROOK_EXPORT gboolean rook_store_compact (RookStore *store, gboolean *out_more, GError **error);
 /* Reads everything; each fault is one call of @report. Returns: %FALSE if it could not be done, not if there are faults.
- * @progress: (nullable) */
+ * @progress: (nullable): called by the calling thread, at least once, and every 100 ms or so; once it has said %FALSE it is called
+ * no more, and the call ends with CANCELLED as soon as it can. */
 ROOK_EXPORT gboolean rook_store_verify (RookStore *store, RookStoreReport report, gpointer data,
                                         RookStoreProgress progress, gpointer progress_data, GError **error);
 ROOK_EXPORT GVariant *rook_store_stats (RookStore *store); /* a{sv}, floating. Any thread; does not block */
