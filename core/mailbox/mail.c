@@ -85,6 +85,7 @@ rook_mail_new (RookServer *server)
   rook_mail_add_jobs (mail);
   rook_mail_add_upkeep (mail);
   rook_mail_add_expire (mail);
+  rook_mail_add_verify (mail);
   if (rook_server_get_auth (server) != NULL)
     rook_auth_set_mailboxes (rook_server_get_auth (server), &for_auth, mail);
   return mail;

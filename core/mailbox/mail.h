@@ -174,6 +174,7 @@ void rook_mail_end_blocking (RookMail *mail);
 void rook_mail_add_jobs (RookMail *mail);
 void rook_mail_add_upkeep (RookMail *mail); /* upkeep.c: jobs and verbs of the stores */
 void rook_mail_add_expire (RookMail *mail); /* expire.c: the job that purges */
+void rook_mail_add_verify (RookMail *mail); /* verify.c: the verb */
 
 /* --- stores.c: opening ------------------------------------------------------------------------------------------------ */
 

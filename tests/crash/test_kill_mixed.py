@@ -272,7 +272,7 @@ def describe(session, found):
 
 
 class Upkeep(threading.Thread):
-    """Purges, checkpoints and compacts beside the sessions, one after the other, until the server is gone."""
+    """Purges, verifies, checkpoints and compacts beside the sessions, one after the other, until the server is gone."""
 
     def __init__(self, server):
         super().__init__(daemon=True)
@@ -281,7 +281,7 @@ class Upkeep(threading.Thread):
     def run(self):
         try:
             while True:
-                for request in (b"job run expire", b"store compact", b"store checkpoint"):
+                for request in (b"job run expire", b"mailbox verify", b"store compact", b"store checkpoint"):
                     control(self.server, request)
                     self.count += 1
         except OSError:
@@ -303,6 +303,7 @@ def kill_once(server, rng, trees):
         thread.join(30 * SLOW)
         assert thread.error is None, thread.error
     server.start()
+    assert server.ctl("mailbox", "verify").startswith("no faults in ")
     for number, session in enumerate(sessions):
         trees[number] = check_tree(server, session)
     return sum(session.count for session in sessions)
@@ -317,6 +318,7 @@ def test_everything_acknowledged_is_there_after_kill_in_the_midst_of_changes(mak
             changes += kill_once(server, rng, trees)
             kills += 1
         assert server.ctl("store", "verify") == ""
+        assert server.ctl("mailbox", "verify", "--full").startswith("no faults in ")
         server.stop()
     print(f"{kills} kills, {changes} changes")
     assert changes > kills

@@ -64,6 +64,7 @@ def test_damage_is_found_and_told(make_server):
     server = make_server()
     server.deliver(f"Subject: one\n\n{'here is what will be damaged ' * 50}\n")
     assert server.ctl("store", "verify") == ""
+    assert "with 1 messages" in server.ctl("mailbox", "verify", "--full", "user/alice")
     spoilt = 0
     for path in server.spool.rglob("mail.*"):
         data = bytearray(path.read_bytes())
@@ -76,6 +77,10 @@ def test_damage_is_found_and_told(make_server):
     done = server.ctl("store", "verify", check=False)
     assert done.returncode == 1 and "1 fault" in done.stderr and "default: " in done.stderr
     assert server.ctl("store", "verify", "state") == ""
+    done = server.ctl("mailbox", "verify", "--full", check=False)
+    assert done.returncode == 1 and "1 fault" in done.stderr
+    assert "user/alice uid 1: its body can't be read" in done.stderr
+    server.wait_log("mailbox.fault mailbox=user/alice uid=1 reason=")
     with ImapWire(server.port("imap")) as wire:  # who reads it is told so, and not that it was expunged
         wire.login()
         wire.ok("SELECT INBOX")

@@ -16,3 +16,6 @@ tests_unit_test_mailbox_calls_SOURCES = %D%/test-mailbox-calls.c %D%/mail-fixtur
 check_PROGRAMS += %D%/test-mailbox-failing
 tests_unit_test_mailbox_failing_SOURCES = %D%/test-mailbox-failing.c %D%/mail-fixture.c %D%/mail-fixture.h \
 	%D%/mail-script.c %D%/mail-script.h
+
+check_PROGRAMS += %D%/test-mailbox-verify
+tests_unit_test_mailbox_verify_SOURCES = %D%/test-mailbox-verify.c %D%/mail-fixture.c %D%/mail-fixture.h
