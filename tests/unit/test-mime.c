@@ -176,8 +176,9 @@ test_addresses_bounded (void)
   {
     g_autoptr (RookMime) mime = parse (text->str);
 
-    for (const char *at = rook_mime_get_envelope (mime); (at = strstr (at, "\"x\"")) != NULL; at++)
-      n++;
+    /* By hand: under a sanitizer each strstr() would look at all that is left. */
+    for (const char *at = rook_mime_get_envelope (mime); *at != '\0'; at++)
+      n += at[0] == '"' && at[1] == 'x' && at[2] == '"';
     g_assert_cmpuint (n, ==, ROOK_MIME_MAX_ADDRESSES - 1);
     g_assert_true (g_str_has_suffix (rook_mime_get_envelope (mime), ") NIL NIL NIL NIL)"));
   }
