@@ -95,6 +95,34 @@ def make_certificate(directory, name="localhost", names=("localhost", "127.0.0.1
     return certificate, key
 
 
+@functools.cache
+def made_once():
+    """A folder for what servers of this process begin with, and would each take a dozen processes to make."""
+    folder = Path(tempfile.mkdtemp(prefix="rook-made-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
+def first_certificate():
+    """Of every server: certificate and key, to copy."""
+    return make_certificate(made_once())
+
+
+@functools.cache
+def first_sasldb(users):
+    """The password file, to copy, of servers with these users."""
+    path = made_once() / f"sasldb2-{first_sasldb.cache_info().currsize}"
+    for user in users:
+        set_password(path, user, PASSWORD, REALM)
+    return path
+
+
+def set_password(sasldb, user, password, realm):
+    run_quietly("/usr/sbin/saslpasswd2", "-p", "-c", "-f", str(sasldb), "-u", realm, user, input=password.encode())
+    sasldb.chmod(0o600)
+
+
 def run_quietly(*command, **options):
     """Runs a tool that must succeed; what it said is in the error if it does not."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
@@ -266,9 +294,9 @@ class Server:
             return
         for path in (self.directory, self.state_directory, self.spool, self.directory / "conf.d"):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.certificate, self.key = make_certificate(self.directory)
-        for user in self.users:
-            self.add_user(user)
+        self.certificate, self.key = (Path(shutil.copy(one, self.directory)) for one in first_certificate())
+        if self.users:
+            shutil.copy(first_sasldb(tuple(self.users)), self.sasldb)
         self.configure(self.changes)
         self.log_path.touch()
         if os.geteuid() == 0:
@@ -291,9 +319,7 @@ class Server:
         write_config(self.config_path, self.settings)
 
     def add_user(self, user, password=PASSWORD, realm=REALM):
-        run_quietly("/usr/sbin/saslpasswd2", "-p", "-c", "-f", str(self.sasldb), "-u", realm, user,
-                    input=password.encode())
-        self.sasldb.chmod(0o600)
+        set_password(self.sasldb, user, password, realm)
         if os.geteuid() == 0:
             shutil.chown(self.sasldb, self.user)
 
