@@ -135,7 +135,7 @@ static const Service services[] = {
   { start_control, stop_control, NULL, check_control, NULL },
   { start_schedule, stop_schedule, rook_schedule_schemas, check_schedule, reconfigure_schedule },
   { start_event_bus, stop_event_bus, NULL, NULL, NULL },
-  { start_directory, stop_directory, NULL, NULL, reconfigure_directory },
+  { start_directory, stop_directory, rook_directory_schemas, NULL, reconfigure_directory },
   { start_auth, stop_auth, rook_auth_schemas, check_auth, reconfigure_auth },
   { start_net_as_root, stop_net, rook_net_schemas, check_net, reconfigure_net },
   { start_delivery, stop_delivery, rook_delivery_schemas, NULL, reconfigure_delivery },

@@ -4,11 +4,13 @@
  */
 #pragma once
 
+#include "rookery/config.h"
 #include "rookery/directory.h"
 #include "rookery/log.h"
 
 G_BEGIN_DECLS
 
+extern const RookConfigSchema rook_directory_schemas[];
 RookDirectoryService *rook_directory_new (RookServer *server);
 void rook_directory_free (RookDirectoryService *service);
 /* @config is in force now: "here" is the answer again once it has dropped whoever answered otherwise. Main worker. */

@@ -3,6 +3,9 @@
  * The directory as its callers see it: one is in force, each question is put to it once, and its answer is checked and
  * brought back to the worker that asked. A change that was prepared is committed by the directory that prepared it, even if
  * another has been put in force meanwhile.
+ *
+ * A directory that does not answer in time has said "not now". What it says afterwards is let fall, and a change that it then
+ * agrees to is aborted.
  */
 #include "daemon/server-private.h"
 #include "directory/directory-private.h"
@@ -17,6 +20,7 @@ typedef struct {
 
 struct RookDirectoryService {
   RookDirectoryOwners *owners; /* (owned) main worker */
+  gint timeout_ms;             /* atomic */
   RookMutex lock;              /* guards what follows */
   Source *in_force;            /* (owned) */
   gboolean taken;              /* by a plugin */
@@ -31,7 +35,12 @@ typedef struct {
 
 typedef enum { CALL_LOCATE, CALL_PREPARE, CALL_COMMIT } CallKind;
 
+/* One reference is the caller's, until it is told; one the directory's, until it has answered. */
 typedef struct {
+  gint references; /* atomic */
+  gint claimed;    /* atomic: it was answered, or not in time; whichever is first */
+  gboolean told;   /* own worker */
+  RookTimer timer;
   CallKind kind;
   RookDirectoryService *service; /* (unowned) */
   Source *source;                /* (owned) */
@@ -47,7 +56,35 @@ typedef struct {
   GError *error;         /* (nullable) */
   RookLocation location; /* its strings are owned */
   Token *token;          /* (nullable) */
+  gpointer late;         /* the directory's own token, if it agrees when nobody waits any more */
+  gboolean agreed_late;
 } Call;
+
+/* --- settings --------------------------------------------------------------------------------------------------------- */
+
+#define TIMEOUT_KEY "answer-timeout"
+#define TIMEOUT_DEFAULT_MS 30000
+
+static const RookConfigKey keys[] = {
+  { .name = TIMEOUT_KEY,
+    .type = ROOK_CONFIG_DURATION,
+    .default_value = "30s",
+    .min = 1000,
+    .max = 600000,
+    .unit = "s",
+    .help = "How long a plugin that provides the directory may take to say where a mailbox is, or to agree to a "
+            "change. Then "
+            "it counts as one that can't be asked now." },
+  { .name = NULL },
+};
+
+const RookConfigSchema rook_directory_schemas[] = {
+  { .struct_size = sizeof (RookConfigSchema),
+    .name = "directory",
+    .keys = keys,
+    .help = "Where mailboxes are, if a plugin knows of other servers." },
+  { .name = NULL },
+};
 
 GQuark
 rook_directory_error_quark (void)
@@ -118,8 +155,11 @@ put_in_force (RookDirectoryService *service, Source *source, gboolean taken)
 void
 rook_directory_reconfigure (RookDirectoryService *service, RookConfig *config)
 {
+  RookConfigGroup *group = rook_config_get_group (config, "directory", NULL);
   gboolean alone;
 
+  if (group != NULL)
+    g_atomic_int_set (&service->timeout_ms, (gint) rook_config_group_get_duration_ms (group, TIMEOUT_KEY));
   rook_directory_owners_keep_wanted (service->owners, config);
   alone = rook_directory_owners_is_empty (service->owners) && !rook_plugin_wants_directory (config);
   if (!service->taken)
@@ -143,6 +183,7 @@ rook_directory_new (RookServer *server)
   g_autofree char *path = g_build_filename (state, "directory", NULL);
 
   service->owners = rook_directory_owners_new (path, rook_server_get_log (server));
+  service->timeout_ms = TIMEOUT_DEFAULT_MS;
   rook_mutex_init (&service->lock);
   service->tokens = g_hash_table_new (NULL, NULL);
   rook_directory_reconfigure (service, config);
@@ -178,18 +219,26 @@ checked_error (const GError *error)
   return g_error_new_literal (ROOK_DIRECTORY_ERROR, ROOK_DIRECTORY_ERROR_UNAVAILABLE, error->message);
 }
 
+static void call_expired (gpointer data);
+
 static Call *
 call_new (CallKind kind, RookDirectoryService *service, Source *source, gpointer data)
 {
   Call *call = g_new0 (Call, 1);
 
-  *call = (Call){ .kind = kind, .service = service, .source = source, .worker = rook_worker_current (), .data = data };
+  *call = (Call){
+    .references = 2, .kind = kind, .service = service, .source = source, .worker = rook_worker_current (), .data = data
+  };
+  rook_timer_init (&call->timer, call->worker, call_expired, call);
+  rook_timer_start (&call->timer, (guint) g_atomic_int_get (&service->timeout_ms));
   return call;
 }
 
 static void
-call_free (Call *call)
+call_unref (Call *call)
 {
+  if (!g_atomic_int_dec_and_test (&call->references))
+    return;
   g_free ((char *) call->location.server);
   g_free ((char *) call->location.partition);
   g_free ((char *) call->location.acl);
@@ -209,6 +258,8 @@ call_back (gpointer data)
 {
   Call *call = data;
 
+  rook_timer_stop (&call->timer);
+  call->told = TRUE;
   switch (call->kind)
     {
     case CALL_LOCATE:
@@ -221,12 +272,58 @@ call_back (gpointer data)
       call->callback.commit (call->error, call->data);
       break;
     }
+  call_unref (call);
+}
+
+static gboolean
+call_claim (Call *call)
+{
+  return g_atomic_int_compare_and_exchange (&call->claimed, FALSE, TRUE);
+}
+
+static void
+call_expired (gpointer data)
+{
+  Call *call = data;
+
+  if (!call_claim (call)) /* the answer is on its way */
+    return;
+  call->error = g_error_new (ROOK_DIRECTORY_ERROR, ROOK_DIRECTORY_ERROR_UNAVAILABLE, "directory %s does not answer",
+                             call->source->directory->name);
+  call_back (call);
+}
+
+/* The directory has done its part. If the worker has ended, nobody is told any more. */
+static void
+call_done (gpointer data)
+{
+  Call *call = data;
+
+  if (!call->told)
+    call_unref (call);
+  call_unref (call);
 }
 
 static void
 call_end (Call *call)
 {
-  rook_worker_invoke (call->worker, call_back, call, (GDestroyNotify) call_free);
+  rook_worker_invoke (call->worker, call_back, call, call_done);
+}
+
+static void
+take_back (gpointer data)
+{
+  Call *call = data;
+
+  if (call->agreed_late)
+    call->source->directory->abort (call->source->self, call->late);
+}
+
+/* What is said when nobody waits any more: always from the worker, since the directory's own code is what says it. */
+static void
+call_end_late (Call *call)
+{
+  rook_worker_invoke (call->worker, take_back, call, (GDestroyNotify) call_unref);
 }
 
 static void
@@ -234,6 +331,11 @@ located (const RookLocation *location, const GError *error, gpointer data)
 {
   Call *call = data;
 
+  if (!call_claim (call))
+    {
+      call_end_late (call);
+      return;
+    }
   call->error = checked_error (error);
   if (error == NULL && (location == NULL || location->local == (location->server != NULL)))
     call->error =
@@ -281,11 +383,16 @@ prepared (gpointer token, const GError *error, gpointer data)
 {
   Call *call = data;
 
+  if (!call_claim (call))
+    {
+      call->agreed_late = error == NULL;
+      call->late = token;
+      call_end_late (call);
+      return;
+    }
   call->error = checked_error (error);
   if (error == NULL)
-    {
-      call->token = token_new (call->service, call->source, token);
-    }
+    call->token = token_new (call->service, call->source, token);
   call_end (call);
 }
 
@@ -312,6 +419,11 @@ committed (const GError *error, gpointer data)
 {
   Call *call = data;
 
+  if (!call_claim (call))
+    {
+      call_end_late (call);
+      return;
+    }
   call->error = checked_error (error);
   call_end (call);
 }

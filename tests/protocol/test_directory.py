@@ -75,6 +75,26 @@ def test_client_that_leaves_while_the_directory_is_asked_disturbs_nobody(server,
     wire.ok("NOOP")
 
 
+def test_directory_that_does_not_answer(server, wire):
+    server.reload({**server.base, "plugin directory-map": {}, "directory": {"answer-timeout": "1s"}})
+    wire.ok("CREATE silent")
+    wire.ok("CREATE wake")
+    for command in ("SELECT silent", "STATUS silent (MESSAGES)"):
+        assert wire.command(command) == ([], LOST)
+    with Wire(server.path("lmtp")) as lmtp:
+        lmtp.expect("220 .*")
+        lmtp.send("LHLO x")
+        while lmtp.line()[3:4] == b"-":
+            pass
+        lmtp.send("MAIL FROM:<a@example.org>")
+        lmtp.expect("250 .*")
+        lmtp.send("RCPT TO:<silent@example.org>")
+        lmtp.expect("451 .*")
+    wire.ok("SELECT wake")  # now it has answered all of them, and nobody is told twice
+    wire.ok("NOOP")
+    server.reload({**server.base, "plugin directory-map": {}})
+
+
 def test_directory_may_refuse_a_change(wire):
     assert wire.command("CREATE taken")[1].startswith(b"NO ")
     assert wire.command("SELECT taken")[1] == GONE

@@ -66,7 +66,7 @@ committed (const GError *error, gpointer data)
 
 /* --- a directory of the tests' ------------------------------------------------------------------------------------- */
 
-typedef enum { INSIDE, IN_POOL, IN_THREAD } Where; /* it answers */
+typedef enum { INSIDE, IN_POOL, IN_THREAD, LATER } Where; /* it answers */
 
 typedef struct {
   RookServer *server;
@@ -76,6 +76,11 @@ typedef struct {
   gpointer last_token;
   RookChange seen; /* of the last prepare, read when it answered */
   char *seen_name;
+  /* LATER: what it was asked and has not answered */
+  gpointer prepare; /* a Later */
+  RookLocateCallback locate;
+  RookCommitCallback commit;
+  gpointer data;
 } Elsewhere;
 
 static Elsewhere elsewhere;
@@ -124,6 +129,8 @@ elsewhere_prepare (G_GNUC_UNUSED gpointer self, const RookChange *change, RookPr
       g_assert_cmpint (pthread_create (&thread, NULL, run_thread, later), ==, 0);
       pthread_detach (thread);
     }
+  else if (elsewhere.where == LATER)
+    elsewhere.prepare = later;
   else
     say_prepared (later);
 }
@@ -136,6 +143,12 @@ elsewhere_locate (G_GNUC_UNUSED gpointer self, const char *name, RookLocateCallb
   RookLocation there = { .server = server, .partition = partition, .acl = acl };
   g_autoptr (GError) error = NULL;
 
+  if (elsewhere.where == LATER)
+    {
+      elsewhere.locate = callback;
+      elsewhere.data = data;
+      return;
+    }
   if (g_str_equal (name, "nowhere"))
     there.server = NULL;
   else if (g_str_equal (name, "both"))
@@ -155,7 +168,10 @@ elsewhere_commit (G_GNUC_UNUSED gpointer self, gpointer token, RookCommitCallbac
 {
   elsewhere.n_commits++;
   elsewhere.last_token = token;
-  callback (elsewhere.refusal, data);
+  elsewhere.commit = callback;
+  elsewhere.data = data;
+  if (elsewhere.where != LATER)
+    callback (elsewhere.refusal, data);
 }
 
 static void
@@ -208,11 +224,17 @@ typedef struct {
 } Fixture;
 
 static void
-set_up_alone (Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
+make_server (Fixture *fixture, const char *config)
 {
-  *fixture = (Fixture){ .server = rook_server_new_for_test (NULL), .answer = { .code = -1 } };
+  *fixture = (Fixture){ .server = rook_server_new_for_test (config), .answer = { .code = -1 } };
   fixture->service = rook_server_get_directory (fixture->server);
   elsewhere = (Elsewhere){ .server = fixture->server };
+}
+
+static void
+set_up_alone (Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
+{
+  make_server (fixture, NULL);
 }
 
 static void
@@ -229,6 +251,13 @@ static void
 set_up (Fixture *fixture, gconstpointer data)
 {
   set_up_alone (fixture, data);
+  add_plugin (fixture);
+}
+
+static void
+set_up_impatient (Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
+{
+  make_server (fixture, "[directory]\nanswer-timeout=1s\n");
   add_plugin (fixture);
 }
 
@@ -503,6 +532,52 @@ test_refusals (Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
   g_assert_cmpuint (elsewhere.n_aborts, ==, 0);
 }
 
+static void
+set_flag (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+}
+
+/* Everything that is due on this worker. */
+static void
+run_due (void)
+{
+  gboolean done = FALSE;
+
+  rook_worker_invoke (rook_worker_current (), set_flag, &done, NULL);
+  while (!done)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+/* One that does not answer in time has refused; what it says then nobody hears, and what it agrees to is aborted. */
+static void
+test_in_time (Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
+{
+  RookLocation here = { .local = TRUE };
+  gpointer token = prepare (fixture)->token;
+
+  elsewhere.where = LATER;
+  g_assert_cmpint (locate (fixture, "user/alice")->code, ==, ROOK_DIRECTORY_ERROR_UNAVAILABLE);
+  elsewhere.locate (&here, NULL, elsewhere.data);
+  run_due ();
+  g_assert_cmpuint (fixture->answer.n_answers, ==, 1);
+  g_assert_cmpint (commit (fixture, token)->code, ==, ROOK_DIRECTORY_ERROR_UNAVAILABLE);
+  elsewhere.commit (NULL, elsewhere.data);
+  run_due ();
+  g_assert_cmpuint (fixture->answer.n_answers, ==, 1);
+  for (guint i = 0; i < 2; i++)
+    {
+      if (i == 1)
+        refuse_with (g_error_new (ROOK_DIRECTORY_ERROR, ROOK_DIRECTORY_ERROR_CONFLICT, "taken"));
+      g_assert_cmpint (prepare (fixture)->code, ==, ROOK_DIRECTORY_ERROR_UNAVAILABLE);
+      say_prepared (elsewhere.prepare);
+      run_due ();
+      g_assert_cmpuint (fixture->answer.n_answers, ==, 1);
+      g_assert_cmpuint (elsewhere.n_aborts, ==, 1); /* of the first, which was agreed to */
+    }
+  g_assert_true (elsewhere.last_token == &elsewhere.n_prepares);
+}
+
 /* --- tokens --------------------------------------------------------------------------------------------------------- */
 
 #define EXPECT_REFUSAL(what) g_test_expect_message ("rookery", G_LOG_LEVEL_CRITICAL, "*" what "*failed*")
@@ -600,6 +675,7 @@ main (int argc, char **argv)
   ADD ("plugin/failed-before-it-registered-is-unavailable", set_up_alone, test_failed_early);
   ADD ("plugin/is-remembered-over-restarts", set_up, test_remembered);
   ADD ("answer/is-checked", set_up, test_checked);
+  ADD ("answer/comes-in-time-or-is-none", set_up_impatient, test_in_time);
   ADD ("answer/from-any-thread-on-the-callers-worker", set_up, test_any_thread);
   ADD ("answer/may-refuse", set_up, test_refusals);
   ADD ("change/is-copied", set_up, test_copied);

@@ -76,7 +76,8 @@ ROOK_EXPORT gboolean rook_plugin_add_directory (RookPlugin *self, const RookDire
                                                 GError **error);
 
 /* What callers use: checks arguments, dispatches, checks the answer (one that is none, or an error of another domain, is
- * UNAVAILABLE). The callback never comes before these return, and on the worker that called. */
+ * UNAVAILABLE, and so is none within `[directory] answer-timeout`; a change agreed to after that is aborted). The callback
+ * never comes before these return, and on the worker that called. */
 ROOK_EXPORT RookDirectoryService *rook_server_get_directory (RookServer *server);
 /* "local" by default, "unavailable" while the plugin that provides it does not run. */
 ROOK_EXPORT const char *rook_directory_get_name (RookDirectoryService *service);

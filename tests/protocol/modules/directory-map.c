@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A directory by which mailboxes whose name ends in "away" are on another server, "lost" are nobody knows where, and
- * "taken" can't be made; of those with "late" in their name it takes its time to say so. Built by test_directory.py.
+ * "taken" can't be made; of those with "late" in their name it takes its time to say so, and of those with "silent" it
+ * says nothing until it is asked about one with "wake". Built by test_directory.py.
  */
 #include "rookery/directory.h"
 
@@ -42,6 +43,39 @@ locate_late (gpointer self G_GNUC_UNUSED, const char *name, RookLocateCallback c
   pthread_detach (thread);
 }
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static GSList *silent; /* of Late */
+
+static void
+keep (const char *name, RookLocateCallback callback, gpointer data)
+{
+  Late *late = g_new (Late, 1);
+
+  *late = (Late){ g_strdup (name), callback, data };
+  pthread_mutex_lock (&lock);
+  silent = g_slist_prepend (silent, late);
+  pthread_mutex_unlock (&lock);
+}
+
+static void
+wake (void)
+{
+  GSList *all;
+
+  pthread_mutex_lock (&lock);
+  all = g_steal_pointer (&silent);
+  pthread_mutex_unlock (&lock);
+  for (GSList *item = all; item != NULL; item = item->next)
+    {
+      Late *late = item->data;
+
+      locate (NULL, late->name, late->callback, late->data);
+      g_free (late->name);
+      g_free (late);
+    }
+  g_slist_free (all);
+}
+
 static void
 locate (gpointer self, const char *name, RookLocateCallback callback, gpointer data)
 {
@@ -53,6 +87,13 @@ locate (gpointer self, const char *name, RookLocateCallback callback, gpointer d
       locate_late (self, name, callback, data);
       return;
     }
+  if (self != NULL && strstr (name, "silent") != NULL)
+    {
+      keep (name, callback, data);
+      return;
+    }
+  if (strstr (name, "wake") != NULL)
+    wake ();
   if (g_str_has_suffix (name, "away"))
     location = (RookLocation){ .server = "mail2.example", .partition = "fast" };
   else if (g_str_has_suffix (name, "lost"))
