@@ -9,10 +9,13 @@
 
 #include "mime/mime-private.h"
 
-#define MAGIC "RkM\001"
-/* size, parts, header pairs, envelope, body, bodystructure; the strings may hold any byte but NUL */
-#define PART_TYPE "(ttttuuuqayayay)"
-#define CACHE_TYPE "(ta" PART_TYPE "aayayayay)"
+#define MAGIC "RkM\002"
+/* The strings may hold any byte but NUL. */
+#define PART_TYPE "(ttttuuuqayayayay)"
+#define FIELD_TYPE "(uuay)" /* offset, length, name */
+/* size, parts, whether all fields follow, fields, header pairs, envelope, body, bodystructure */
+#define CACHE_TYPE "(ta" PART_TYPE "ba" FIELD_TYPE "aayayayay)"
+#define CACHE_FORMAT "(t@a" PART_TYPE "b@a" FIELD_TYPE "@aay@ay@ay@ay)"
 
 static GVariant *
 bytestring (const char *text)
@@ -25,9 +28,26 @@ part_variant (const RookMimeNode *node)
 {
   const RookMimePart *part = &node->part;
 
-  return g_variant_new ("(ttttuuuq@ay@ay@ay)", part->header_offset, part->header_length, part->body_offset,
+  return g_variant_new ("(ttttuuuq@ay@ay@ay@ay)", part->header_offset, part->header_length, part->body_offset,
                         part->body_length, part->body_lines, part->n_parts, node->end, node->depth,
-                        bytestring (part->type), bytestring (part->subtype), bytestring (part->encoding));
+                        bytestring (part->type), bytestring (part->subtype), bytestring (part->encoding),
+                        bytestring (part->charset != NULL ? part->charset : ""));
+}
+
+static GVariant *
+fields_variant (RookMime *mime)
+{
+  GVariantBuilder fields;
+
+  g_variant_builder_init (&fields, G_VARIANT_TYPE ("a" FIELD_TYPE));
+  for (guint i = 0; i < mime->fields->len; i++)
+    {
+      const RookMimeField *field = &g_array_index (mime->fields, RookMimeField, i);
+
+      g_variant_builder_add (&fields, "(uu@ay)", (guint32) field->offset, (guint32) field->length,
+                             bytestring (field->name));
+    }
+  return g_variant_builder_end (&fields);
 }
 
 GBytes *
@@ -45,9 +65,10 @@ rook_mime_to_cache (RookMime *mime)
   g_variant_builder_init (&headers, G_VARIANT_TYPE ("aay"));
   for (guint i = 0; i < mime->headers->len; i++)
     g_variant_builder_add_value (&headers, bytestring (g_ptr_array_index (mime->headers, i)));
-  variant = g_variant_ref_sink (g_variant_new (
-      "(t@a" PART_TYPE "@aay@ay@ay@ay)", mime->size, g_variant_builder_end (&parts), g_variant_builder_end (&headers),
-      bytestring (mime->envelope), bytestring (mime->body), bytestring (mime->bodystructure)));
+  variant = g_variant_ref_sink (g_variant_new (CACHE_FORMAT, mime->size, g_variant_builder_end (&parts),
+                                               mime->all_fields, fields_variant (mime),
+                                               g_variant_builder_end (&headers), bytestring (mime->envelope),
+                                               bytestring (mime->body), bytestring (mime->bodystructure)));
 #if G_BYTE_ORDER == G_BIG_ENDIAN
   {
     GVariant *swapped = g_variant_byteswap (variant);
@@ -69,14 +90,32 @@ read_part (RookMime *mime, GVariant *variant)
   g_autoptr (GVariant) type = g_variant_get_child_value (variant, 8);
   g_autoptr (GVariant) subtype = g_variant_get_child_value (variant, 9);
   g_autoptr (GVariant) encoding = g_variant_get_child_value (variant, 10);
+  g_autoptr (GVariant) charset = g_variant_get_child_value (variant, 11);
+  const char *named = g_variant_get_bytestring (charset);
 
-  g_variant_get (variant, "(ttttuuuq@ay@ay@ay)", &node.part.header_offset, &node.part.header_length,
+  g_variant_get (variant, "(ttttuuuq@ay@ay@ay@ay)", &node.part.header_offset, &node.part.header_length,
                  &node.part.body_offset, &node.part.body_length, &node.part.body_lines, &node.part.n_parts, &node.end,
-                 &node.depth, NULL, NULL, NULL);
+                 &node.depth, NULL, NULL, NULL, NULL);
   node.part.type = g_string_chunk_insert_const (mime->strings, g_variant_get_bytestring (type));
   node.part.subtype = g_string_chunk_insert_const (mime->strings, g_variant_get_bytestring (subtype));
   node.part.encoding = g_string_chunk_insert_const (mime->strings, g_variant_get_bytestring (encoding));
+  node.part.charset = *named != '\0' ? g_string_chunk_insert_const (mime->strings, named) : NULL;
   g_array_append_val (mime->nodes, node);
+}
+
+/* %FALSE: it does not lie where a field may be. */
+static gboolean
+read_field (RookMime *mime, GVariant *variant)
+{
+  g_autoptr (GVariant) name = NULL;
+  RookMimeField field;
+  guint32 offset, length;
+
+  g_variant_get (variant, "(uu@ay)", &offset, &length, &name);
+  field =
+      (RookMimeField){ g_string_chunk_insert_const (mime->strings, g_variant_get_bytestring (name)), offset, length };
+  g_array_append_val (mime->fields, field);
+  return field.offset + field.length <= mime->size;
 }
 
 static gboolean
@@ -116,17 +155,25 @@ check_parts (RookMime *mime)
 static gboolean
 read_all (RookMime *mime, GVariant *variant)
 {
-  g_autoptr (GVariant) parts = NULL, headers = NULL, envelope = NULL, body = NULL, bodystructure = NULL;
+  g_autoptr (GVariant) parts = NULL, fields = NULL, headers = NULL, envelope = NULL, body = NULL, bodystructure = NULL;
 
-  g_variant_get (variant, "(t@a" PART_TYPE "@aay@ay@ay@ay)", &mime->size, &parts, &headers, &envelope, &body,
+  g_variant_get (variant, CACHE_FORMAT, &mime->size, &parts, &mime->all_fields, &fields, &headers, &envelope, &body,
                  &bodystructure);
-  if (g_variant_n_children (parts) > ROOK_MIME_MAX_PARTS + 1 || g_variant_n_children (headers) > 1000)
+  if (g_variant_n_children (parts) > ROOK_MIME_MAX_PARTS + 1 || g_variant_n_children (headers) > 1000
+      || g_variant_n_children (fields) > ROOK_MIME_MAX_FIELDS)
     return FALSE;
   for (gsize i = 0; i < g_variant_n_children (parts); i++)
     {
       g_autoptr (GVariant) part = g_variant_get_child_value (parts, i);
 
       read_part (mime, part);
+    }
+  for (gsize i = 0; i < g_variant_n_children (fields); i++)
+    {
+      g_autoptr (GVariant) field = g_variant_get_child_value (fields, i);
+
+      if (!read_field (mime, field))
+        return FALSE;
     }
   for (gsize i = 0; i < g_variant_n_children (headers); i++)
     {

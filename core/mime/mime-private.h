@@ -12,6 +12,9 @@ G_BEGIN_DECLS
 #define ROOK_MIME_MAX_DEPTH 100
 #define ROOK_MIME_MAX_BOUNDARY 256     /* bytes; RFC 2046 allows 70 */
 #define ROOK_MIME_MAX_PARAMS 64        /* of one field: more are left out */
+#define ROOK_MIME_MAX_CHARSET 40       /* bytes of a charset's name */
+#define ROOK_MIME_MAX_FIELDS 1000      /* whose places are kept, or those of none */
+#define ROOK_MIME_MAX_FIELD_NAME 100   /* bytes */
 #define ROOK_MIME_MAX_ADDRESSES 100000 /* in each of ENVELOPE, BODY and BODYSTRUCTURE: more are left out */
 
 /* --- bytes that are not ours ------------------------------------------------------------------------------------ */
@@ -90,7 +93,9 @@ struct RookMime {
   GArray *nodes;         /* (owned) (element-type RookMimeNode) */
   GArray *children;      /* (owned) (element-type guint32) see RookMimeNode */
   guint addresses;       /* that may still be written, while it is being parsed */
-  GStringChunk *strings; /* (owned) type, subtype, encoding of the nodes */
+  GArray *fields;        /* (owned) (element-type RookMimeField) of the message's header */
+  gboolean all_fields;   /* none is missing there */
+  GStringChunk *strings; /* (owned) what nodes and fields point to */
   GBytes *message;       /* (owned) (nullable) NULL: read from a cache */
   GBytes *cache;         /* (owned) (nullable) what it was read from */
   GPtrArray *headers;    /* (owned) (element-type utf8) name, value, name, value ... the cached set, lower-case names */

@@ -23,6 +23,7 @@ rook_mime_alloc (void)
   g_atomic_int_set (&mime->ref, 1);
   mime->nodes = g_array_new (FALSE, TRUE, sizeof (RookMimeNode));
   mime->children = g_array_new (FALSE, FALSE, sizeof (guint32));
+  mime->fields = g_array_sized_new (FALSE, FALSE, sizeof (RookMimeField), 1); /* never without data */
   mime->strings = g_string_chunk_new (256);
   mime->headers = g_ptr_array_new_with_free_func (g_free);
   return mime;
@@ -42,6 +43,7 @@ rook_mime_unref (RookMime *mime)
     return;
   g_array_unref (mime->nodes);
   g_array_unref (mime->children);
+  g_array_unref (mime->fields);
   g_string_chunk_free (mime->strings);
   g_ptr_array_unref (mime->headers);
   g_clear_pointer (&mime->message, g_bytes_unref);
@@ -101,6 +103,32 @@ keep_headers (RookMime *mime, RookSpan header)
         }
 }
 
+static void
+keep_fields (RookMime *mime, RookSpan header)
+{
+  gsize position = 0;
+  RookField field;
+
+  while (rook_field_next (header, &position, &field))
+    {
+      char name[ROOK_MIME_MAX_FIELD_NAME + 1];
+      RookMimeField kept = { .offset = (guint64) (field.raw.data - header.data), .length = field.raw.length };
+
+      if (mime->fields->len == ROOK_MIME_MAX_FIELDS || field.name.length >= sizeof name || position > G_MAXUINT32
+          || memchr (field.name.data, '\0', field.name.length) != NULL)
+        {
+          g_array_set_size (mime->fields, 0);
+          return;
+        }
+      for (gsize i = 0; i < field.name.length; i++)
+        name[i] = g_ascii_tolower (field.name.data[i]);
+      name[field.name.length] = '\0';
+      kept.name = g_string_chunk_insert_const (mime->strings, name);
+      g_array_append_val (mime->fields, kept);
+    }
+  mime->all_fields = TRUE;
+}
+
 RookMime *
 rook_mime_parse (GBytes *message)
 {
@@ -113,6 +141,7 @@ rook_mime_parse (GBytes *message)
   rook_mime_parse_structure (mime, text);
   rook_mime_link_children (mime);
   keep_headers (mime, top_header (mime, text));
+  keep_fields (mime, top_header (mime, text));
   out = g_string_new (NULL);
   mime->addresses = ROOK_MIME_MAX_ADDRESSES;
   rook_mime_append_envelope (out, mime, top_header (mime, text));
@@ -239,7 +268,24 @@ rook_mime_get_child (RookMime *mime, const RookMimePart *part, guint n)
   return child != 0 ? &rook_mime_node (mime, child)->part : NULL;
 }
 
+const RookMimePart *
+rook_mime_next_part (RookMime *mime, const RookMimePart *part)
+{
+  guint index = part != NULL ? (guint) ((const RookMimeNode *) part - rook_mime_node (mime, 0)) + 1 : 0;
+
+  return index < mime->nodes->len ? &rook_mime_node (mime, index)->part : NULL;
+}
+
 /* --- fields ----------------------------------------------------------------------------------------------------- */
+
+const RookMimeField *
+rook_mime_get_fields (RookMime *mime, guint *out_n)
+{
+  if (!mime->all_fields)
+    return NULL;
+  *out_n = mime->fields->len;
+  return (const RookMimeField *) mime->fields->data;
+}
 
 static char *
 find_in_message (RookMime *mime, const char *name)

@@ -137,6 +137,15 @@ typedef struct {
   char *encoding;  /* (owned) (nullable) upper case */
 } PartHeader;
 
+/* (nullable) RFC 2231 would allow pieces and percent signs here too, which nobody writes for a charset. */
+static const char *
+find_charset (const PartHeader *header)
+{
+  const char *charset = header->type != NULL ? rook_value_get_param (header->type, "CHARSET") : NULL;
+
+  return charset != NULL && *charset != '\0' && strlen (charset) <= ROOK_MIME_MAX_CHARSET ? charset : NULL;
+}
+
 static void
 read_part_header (RookSpan header, PartHeader *out)
 {
@@ -268,6 +277,7 @@ parse_entity (Parser *p, guint depth, gboolean in_digest)
   RookMimePart *part;
   PartHeader header;
   gboolean complete;
+  const char *charset;
 
   g_array_append_val (p->mime->nodes, fresh);
   complete = read_header (p, index);
@@ -278,6 +288,9 @@ parse_entity (Parser *p, guint depth, gboolean in_digest)
   else
     name_part (p->mime, index, in_digest ? "MESSAGE" : "TEXT", in_digest ? "RFC822" : "PLAIN", NULL);
   part->encoding = g_string_chunk_insert_const (p->mime->strings, header.encoding != NULL ? header.encoding : "7BIT");
+  charset = find_charset (&header);
+  if (charset != NULL)
+    part->charset = g_string_chunk_insert_const (p->mime->strings, charset);
   if (complete)
     parse_body (p, index, depth, &header);
   else if (g_str_equal (part->type, "MULTIPART") || g_str_equal (part->type, "MESSAGE"))

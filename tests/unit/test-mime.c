@@ -501,6 +501,112 @@ test_cached_headers (void)
 }
 
 static void
+test_next_part (void)
+{
+  static const char *const subtypes[] = { "MIXED", "PLAIN", "RFC822", "ALTERNATIVE", "PLAIN", "HTML", "PNG" };
+  static const char *const charsets[] = { NULL, NULL, NULL, NULL, "utf-8", NULL, NULL };
+  g_autoptr (RookMime) mime = parse (MULTI);
+  g_autoptr (GBytes) cache = rook_mime_to_cache (mime);
+  g_autoptr (RookMime) back = rook_mime_from_cache (cache);
+  const RookMimePart *part = NULL, *cached = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (subtypes); i++)
+    {
+      part = rook_mime_next_part (mime, part);
+      cached = rook_mime_next_part (back, cached);
+      g_assert_cmpstr (part->subtype, ==, subtypes[i]);
+      g_assert_cmpstr (part->charset, ==, charsets[i]);
+      g_assert_cmpstr (cached->charset, ==, charsets[i]);
+    }
+  g_assert_null (rook_mime_next_part (mime, part));
+  g_assert_null (rook_mime_next_part (back, cached));
+}
+
+static void
+check_charset (const char *value, const char *expected)
+{
+  g_autofree char *text = g_strdup_printf ("Content-Type: text/plain; charset=%s\r\n\r\n", value);
+  g_autoptr (RookMime) mime = parse (text);
+
+  g_assert_cmpstr (rook_mime_find_part (mime, "")->charset, ==, expected);
+}
+
+static void
+test_charset_of_part (void)
+{
+  g_autofree char *longest = g_strnfill (40, 'c');
+  g_autofree char *longer = g_strnfill (41, 'c');
+
+  check_charset ("ISO-8859-1 (Latin)", "ISO-8859-1");
+  check_charset ("\"Utf-8\"", "Utf-8");
+  check_charset ("", NULL);
+  check_charset (longest, longest);
+  check_charset (longer, NULL);
+}
+
+static void
+check_fields (RookMime *mime, const char *message)
+{
+  static const char *const names[] = { "x-a", "subject", "to", "x-a" };
+  static const char *const texts[] = { "X-A: 1\r\n", "SUBJECT : a\r\n\tb\r\n", "To: x\n", "x-a:" };
+  const RookMimeField *fields;
+  guint n;
+
+  fields = rook_mime_get_fields (mime, &n);
+  g_assert_cmpuint (n, ==, G_N_ELEMENTS (names));
+  for (guint i = 0; i < n; i++)
+    {
+      g_assert_cmpstr (fields[i].name, ==, names[i]);
+      g_assert_cmpmem (message + fields[i].offset, fields[i].length, texts[i], strlen (texts[i]));
+    }
+}
+
+static void
+test_fields (void)
+{
+  const char *text = "X-A: 1\r\nSUBJECT : a\r\n\tb\r\nnonsense\r\nTo: x\nx-a:";
+  g_autoptr (RookMime) mime = parse (text);
+  g_autoptr (GBytes) cache = rook_mime_to_cache (mime);
+  g_autoptr (RookMime) back = rook_mime_from_cache (cache);
+  g_autoptr (RookMime) none = parse ("\r\nTo: x\r\n");
+  guint n = 1;
+
+  check_fields (mime, text);
+  check_fields (back, text);
+  g_assert_nonnull (rook_mime_get_fields (none, &n));
+  g_assert_cmpuint (n, ==, 0);
+}
+
+static void
+check_fields_kept (const char *text, gboolean kept)
+{
+  g_autoptr (RookMime) mime = parse (text);
+  g_autoptr (GBytes) cache = rook_mime_to_cache (mime);
+  g_autoptr (RookMime) back = rook_mime_from_cache (cache);
+  guint n;
+
+  g_assert_true ((rook_mime_get_fields (mime, &n) != NULL) == kept);
+  g_assert_true ((rook_mime_get_fields (back, &n) != NULL) == kept);
+}
+
+static void
+test_fields_bounded (void)
+{
+  g_autoptr (GString) many = g_string_new (NULL);
+  g_autofree char *name = g_strnfill (100, 'n');
+  g_autofree char *longest = g_strconcat ("a: b\r\n", name, ": c\r\n\r\n", NULL);
+  g_autofree char *longer = g_strconcat ("a: b\r\nn", name, ": c\r\n\r\n", NULL);
+
+  for (guint i = 0; i < 1000; i++)
+    g_string_append (many, "a: b\r\n");
+  check_fields_kept (many->str, TRUE);
+  g_string_append (many, "a: b\r\n");
+  check_fields_kept (many->str, FALSE);
+  check_fields_kept (longest, TRUE);
+  check_fields_kept (longer, FALSE);
+}
+
+static void
 parse_and_ask (gpointer data)
 {
   g_autoptr (RookMime) mime = parse (data);
@@ -543,6 +649,10 @@ main (int argc, char **argv)
   g_test_add_func ("/mime/parse/message-is-referenced-and-not-changed", test_message_is_referenced);
   g_test_add_func ("/mime/header/cached-set-and-no-other-after-from-cache", test_cached_headers);
   g_test_add_func ("/mime/header/filter", test_filter_header);
+  g_test_add_func ("/mime/parse/next-part-in-order", test_next_part);
+  g_test_add_func ("/mime/parse/charset-of-part", test_charset_of_part);
+  g_test_add_func ("/mime/header/fields-lie-where-they-say", test_fields);
+  g_test_add_func ("/mime/header/fields-beyond-the-limits", test_fields_bounded);
   g_test_add_func ("/mime/utf7/known", test_utf7_known);
   g_test_add_func ("/mime/utf7/refused", test_utf7_refused);
   g_test_add_func ("/mime/utf7/bijection", test_utf7_bijection);

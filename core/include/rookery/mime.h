@@ -22,7 +22,14 @@ typedef struct {
   guint32 n_parts;            /* of a multipart; of message/rfc822: 1, the message inside */
   const char *type, *subtype; /* upper case */
   const char *encoding;       /* upper case; "7BIT" by default */
+  const char *charset;        /* (nullable) as Content-Type says, if it does and in no more than 40 bytes */
 } RookMimePart;
+
+/* A field of a message's header (RFC 5322 2.2). */
+typedef struct {
+  const char *name;       /* lower case */
+  guint64 offset, length; /* bytes in the message, with folded lines and the line end */
+} RookMimeField;
 
 /* @message: referenced. Never fails: bytes that are no message are a text/plain body. */
 ROOK_EXPORT RookMime *rook_mime_parse (GBytes *message);
@@ -44,6 +51,14 @@ ROOK_EXPORT const RookMimePart *rook_mime_find_part (RookMime *mime, const char 
 /* Part @n (from 0) inside @part, which must be one of @mime's: of a multipart, or the message inside a message/rfc822.
  * %NULL: none such. A section names the part that holds a message ("2"); "2.HEADER" and "2.TEXT" are of its child 0. */
 ROOK_EXPORT const RookMimePart *rook_mime_get_child (RookMime *mime, const RookMimePart *part, guint n);
+/* The part behind @part in the message, whatever it is part of; %NULL: the first, which is the message. %NULL: @part was the
+ * last one. */
+ROOK_EXPORT const RookMimePart *rook_mime_next_part (RookMime *mime, const RookMimePart *part);
+
+/* The fields of the message's own header, in their order, known from a cache too: so HEADER.FIELDS and SEARCH HEADER read what
+ * they need of a message, or nothing. Valid as long as @mime. %NULL: there are more than 1,000, or one with a name of more than
+ * 100 bytes, and the header has to be read. */
+ROOK_EXPORT const RookMimeField *rook_mime_get_fields (RookMime *mime, guint *out_n);
 /* The first field @name of the message's header, unfolded, raw otherwise. (nullable) (transfer full). Only fields in the
  * cached set (Date, From, To, Cc, Subject, Message-ID, References, In-Reply-To, ...) are known after from_cache. */
 ROOK_EXPORT char *rook_mime_get_header (RookMime *mime, const char *name);
