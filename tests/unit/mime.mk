@@ -2,3 +2,7 @@
 
 check_PROGRAMS += %D%/test-mime
 check_PROGRAMS += %D%/test-mime-bombs
+check_PROGRAMS += %D%/test-mime-text
+
+TESTS += %D%/check-mime-text.sh
+EXTRA_DIST += %D%/check-mime-text.sh %D%/check-mime-text.py

@@ -13,6 +13,7 @@ rookinclude_HEADERS += \
 	%D%/mailbox.h \
 	%D%/metrics.h \
 	%D%/mime.h \
+	%D%/mime-text.h \
 	%D%/net.h \
 	%D%/plugin.h \
 	%D%/schedule.h \

@@ -20,9 +20,10 @@ G_BEGIN_DECLS
  *   1.2  RookDeliveryRequest.protocol; RookPluginDescriptor.storages, .checkers, .jobs, .needs_store, .is_directory;
  *        rook_mail_is_available()
  *   2.0  RookStoreProgress says whether to go on; ROOK_STORE_ERROR_CANCELLED
+ *   2.1  mime-text.h; RookMimePart.charset, rook_mime_next_part(), rook_mime_get_fields()
  */
 #define ROOK_ABI_MAJOR 2
-#define ROOK_ABI_MINOR 0
+#define ROOK_ABI_MINOR 1
 
 /* Whether the struct that @ptr points to, of a caller built against some older header, has @member. */
 #define ROOK_STRUCT_HAS(ptr, type, member) \
