@@ -49,7 +49,11 @@ char *rook_field_unfold (RookSpan value);
 typedef struct {
   char *name; /* upper case */
   char *value;
+  gboolean joined; /* of pieces (RFC 2231 3) */
 } RookParam;
+
+void rook_param_free (gpointer param);
+RookParam *rook_param_copy (const RookParam *param);
 
 /* "TOKEN[/TOKEN]; name=value; ..." */
 typedef struct {
@@ -58,10 +62,13 @@ typedef struct {
   GPtrArray *params; /* (element-type RookParam) */
 } RookValue;
 
+/* Pieces of parameters are put together, as far as there is a first one. */
 RookValue *rook_value_parse (RookSpan value, gboolean with_subtype);
 void rook_value_free (RookValue *value);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookValue, rook_value_free)
 const char *rook_value_get_param (const RookValue *value, const char *name); /* (nullable) @name in upper case */
+/* (param.c) */
+void rook_value_join_params (RookValue *value);
 /* Skips white space and comments from @i on. */
 gsize rook_skip_cfws (RookSpan text, gsize i);
 

@@ -38,7 +38,4 @@ RookConverter *rook_converter_new_for (RookCharsets *charsets, const RookCharset
 /* Line ends become spaces. */
 char *rook_text_to_line (GString *text); /* (transfer full) of @text too */
 
-/* @value's parameter @name (upper case), decoded as rook_mime_decode_param() says. (nullable) (transfer full) */
-char *rook_value_decode_param (RookCharsets *charsets, const RookValue *value, const char *name);
-
 G_END_DECLS

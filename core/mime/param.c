@@ -1,68 +1,143 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Parameters as people read them (RFC 2231 3 and 4): joined from their pieces, charset and percent signs undone.
+ * Parameters in pieces and in charsets (RFC 2231).
  *
- * What a parser reads of one field are 64 parameters, so pieces are looked for one by one.
+ * Pieces are put together when a field is read, since everything is better off with whole ones: a boundary, a charset, and
+ * BODYSTRUCTURE (RFC 2231 6). Charset and percent signs are undone for those who want text. Of one field at most 64
+ * parameters are read, so pieces are looked for one by one.
  */
 #include <string.h>
 
 #include "mime/mime-text-private.h"
 
-/* What stands behind the name in "name", "name*", "name*0", "name*0*". */
+/* --- pieces ----------------------------------------------------------------------------------------------------------- */
+
+/* What stands behind the name in "name*0" and "name*0*"; "name*" is no piece. */
 typedef struct {
-  gint number;       /* -1: none */
+  const RookParam *param;
+  gsize name_length; /* 0: no piece */
+  guint number;
   gboolean extended; /* a "*" at the end: percent signs, and a charset in the first */
-} Suffix;
+} Piece;
 
-static gboolean
-read_suffix (const char *text, Suffix *out)
+typedef struct {
+  Piece pieces[ROOK_MIME_MAX_PARAMS]; /* one for each parameter */
+  guint n;
+} Pieces;
+
+static void
+read_piece (const RookParam *param, Piece *out)
 {
-  *out = (Suffix){ .number = -1 };
-  if (*text != '*')
-    return *text == '\0';
-  text++;
-  if (g_ascii_isdigit (*text))
-    {
-      char *end;
-      guint64 number = g_ascii_strtoull (text, &end, 10);
+  const char *star = strchr (param->name, '*'), *at;
+  guint number = 0;
 
-      if (number >= ROOK_MIME_MAX_PARAMS || (text[0] == '0' && end > text + 1))
-        return FALSE;
-      out->number = (gint) number;
-      text = end;
-      if (*text == '\0')
-        return TRUE;
-      if (*text++ != '*')
-        return FALSE;
-    }
-  out->extended = TRUE;
-  return *text == '\0';
+  *out = (Piece){ .param = param };
+  if (star == NULL)
+    return;
+  for (at = star + 1; g_ascii_isdigit (*at) && number < ROOK_MIME_MAX_PARAMS; at++)
+    number = number * 10 + (guint) (*at - '0');
+  if (at == star + 1 || (star[1] == '0' && at > star + 2) || number >= ROOK_MIME_MAX_PARAMS)
+    return;
+  out->number = number;
+  out->extended = *at == '*';
+  if (at[out->extended] == '\0')
+    out->name_length = (gsize) (star - param->name);
 }
 
-/* The first piece of that number, extended if there are both. */
-static const RookParam *
-find_piece (const RookValue *value, const char *name, gint number, gboolean *out_extended)
+static gboolean
+is_same_name (const Piece *a, const Piece *b)
 {
-  const RookParam *found = NULL;
-  gsize length = strlen (name);
+  return a->name_length == b->name_length && strncmp (a->param->name, b->param->name, a->name_length) == 0;
+}
 
-  *out_extended = FALSE;
-  for (guint i = 0; i < value->params->len && !*out_extended; i++)
+/* Piece @number of what @like is one of: the first, or the first extended one. (nullable) */
+static const Piece *
+find_piece (const Pieces *all, const Piece *like, guint number)
+{
+  const Piece *found = NULL;
+
+  for (guint i = 0; i < all->n; i++)
     {
-      const RookParam *param = g_ptr_array_index (value->params, i);
-      Suffix suffix;
+      const Piece *piece = &all->pieces[i];
 
-      if (!g_str_has_prefix (param->name, name) || !read_suffix (param->name + length, &suffix)
-          || suffix.number != number || (found != NULL && !suffix.extended))
+      if (piece->number != number || !is_same_name (piece, like))
         continue;
-      found = param;
-      *out_extended = suffix.extended;
+      if (piece->extended)
+        return piece;
+      if (found == NULL)
+        found = piece;
     }
   return found;
 }
 
+/* As it would stand in an extended value. */
 static void
-append_percent (GString *out, const char *text)
+append_escaped (GString *out, const char *text)
+{
+  for (; *text != '\0'; text++)
+    if (g_ascii_isalnum (*text) || strchr ("-._~!", *text) != NULL)
+      g_string_append_c (out, *text);
+    else
+      g_string_append_printf (out, "%%%02X", (guint) (guchar) *text);
+}
+
+/* Puts the pieces together that @like is one of; they are extended if one of them is. */
+static RookParam *
+join_pieces (const Pieces *all, const Piece *like)
+{
+  GString *plain = g_string_new (NULL), *escaped = g_string_new (NULL);
+  gboolean extended = FALSE;
+  RookParam *joined = g_new0 (RookParam, 1);
+  const Piece *piece;
+
+  for (guint n = 0; (piece = find_piece (all, like, n)) != NULL; n++)
+    {
+      extended |= piece->extended;
+      if (n == 0 && !piece->extended)
+        g_string_append (escaped, "''"); /* no charset, no language */
+      g_string_append (plain, piece->param->value);
+      if (piece->extended)
+        g_string_append (escaped, piece->param->value);
+      else
+        append_escaped (escaped, piece->param->value);
+    }
+  joined->joined = TRUE;
+  joined->name = g_strdup_printf ("%.*s%s", (int) like->name_length, like->param->name, extended ? "*" : "");
+  joined->value = g_string_free (extended ? escaped : plain, FALSE);
+  g_string_free (extended ? plain : escaped, TRUE);
+  return joined;
+}
+
+/* Whether @piece is the first of its name that is met. */
+static gboolean
+is_first (const Pieces *all, const Piece *piece)
+{
+  for (const Piece *other = all->pieces; other < piece; other++)
+    if (is_same_name (other, piece))
+      return FALSE;
+  return TRUE;
+}
+
+void
+rook_value_join_params (RookValue *value)
+{
+  g_autoptr (GPtrArray) params = value->params;
+  Pieces all = { .n = params->len };
+
+  for (guint i = 0; i < all.n; i++)
+    read_piece (g_ptr_array_index (params, i), &all.pieces[i]);
+  value->params = g_ptr_array_new_with_free_func (rook_param_free);
+  for (const Piece *piece = all.pieces; piece < all.pieces + all.n; piece++)
+    if (piece->name_length == 0 || find_piece (&all, piece, 0) == NULL)
+      g_ptr_array_add (value->params, rook_param_copy (piece->param));
+    else if (is_first (&all, piece))
+      g_ptr_array_add (value->params, join_pieces (&all, piece));
+}
+
+/* --- text ------------------------------------------------------------------------------------------------------------- */
+
+static void
+append_unescaped (GString *out, const char *text)
 {
   for (; *text != '\0'; text++)
     if (text[0] == '%' && g_ascii_isxdigit (text[1]) && g_ascii_isxdigit (text[2]))
@@ -74,63 +149,39 @@ append_percent (GString *out, const char *text)
       g_string_append_c (out, *text);
 }
 
-/* "charset'language'" at the beginning: the charset. (nullable) (transfer full) */
+/* "charset'language'text", or text alone. */
 static char *
-take_charset (const char **text)
+decode_extended (RookCharsets *charsets, const char *text)
 {
-  const char *first = strchr (*text, '\''), *second = first != NULL ? strchr (first + 1, '\'') : NULL;
-  char *charset;
-
-  if (second == NULL)
-    return NULL;
-  charset = g_strndup (*text, (gsize) (first - *text));
-  *text = second + 1;
-  return charset;
-}
-
-/* From piece @number on: -1 is one by itself. */
-static char *
-decode_pieces (RookCharsets *charsets, const RookValue *value, const char *name, gint number)
-{
+  const char *first = strchr (text, '\''), *second = first != NULL ? strchr (first + 1, '\'') : NULL;
+  g_autofree char *charset = second != NULL ? g_strndup (text, (gsize) (first - text)) : NULL;
+  g_autofree char *decoded = NULL;
   g_autoptr (GString) bytes = g_string_new (NULL);
-  g_autofree char *charset = NULL;
-  gboolean extended, any = FALSE, first = TRUE;
-  const RookParam *piece;
 
-  while ((piece = find_piece (value, name, number, &extended)) != NULL)
-    {
-      const char *text = piece->value;
-
-      any |= extended;
-      if (extended && first)
-        charset = take_charset (&text);
-      if (extended)
-        append_percent (bytes, text);
-      else
-        g_string_append (bytes, text);
-      first = FALSE;
-      if (number++ < 0)
-        break;
-    }
-  if (first)
-    return NULL;
-  if (!any)
-    return rook_mime_decode_header (charsets, bytes->str, bytes->len);
-  {
-    g_autofree char *text = rook_charset_to_utf8 (charsets, charset, bytes->str, bytes->len);
-
-    return rook_text_to_line (g_string_new (text));
-  }
+  append_unescaped (bytes, second != NULL ? second + 1 : text);
+  decoded = rook_charset_to_utf8 (charsets, charset, bytes->str, bytes->len);
+  return rook_text_to_line (g_string_new (decoded));
 }
 
-char *
-rook_value_decode_param (RookCharsets *charsets, const RookValue *value, const char *name)
+/* What RFC 2231 wrote comes first: extended, then in pieces. (nullable) */
+static char *
+decode_param (RookCharsets *charsets, const RookValue *value, const char *name)
 {
-  gboolean extended;
-  const RookParam *whole = find_piece (value, name, -1, &extended);
-  char *text = whole != NULL && extended ? NULL : decode_pieces (charsets, value, name, 0);
+  const RookParam *found = NULL;
+  gsize length = strlen (name);
 
-  return text != NULL ? text : decode_pieces (charsets, value, name, -1);
+  for (guint i = 0; i < value->params->len; i++)
+    {
+      const RookParam *param = g_ptr_array_index (value->params, i);
+
+      if (strncmp (param->name, name, length) != 0)
+        continue;
+      if (g_str_equal (param->name + length, "*"))
+        return decode_extended (charsets, param->value);
+      if (param->name[length] == '\0' && (found == NULL || (param->joined && !found->joined)))
+        found = param;
+    }
+  return found != NULL ? rook_mime_decode_header (charsets, found->value, strlen (found->value)) : NULL;
 }
 
 char *
@@ -141,7 +192,7 @@ rook_mime_decode_param (RookCharsets *charsets, const char *value, gsize length,
 
   g_return_val_if_fail (charsets != NULL, NULL);
   parsed = rook_value_parse ((RookSpan){ value, length }, TRUE);
-  return rook_value_decode_param (charsets, parsed, upper);
+  return decode_param (charsets, parsed, upper);
 }
 
 char *

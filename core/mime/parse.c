@@ -137,13 +137,23 @@ typedef struct {
   char *encoding;  /* (owned) (nullable) upper case */
 } PartHeader;
 
-/* (nullable) RFC 2231 would allow pieces and percent signs here too, which nobody writes for a charset. */
+/* (nullable) RFC 2231 would allow percent signs here too, which nobody writes for a charset. */
 static const char *
 find_charset (const PartHeader *header)
 {
   const char *charset = header->type != NULL ? rook_value_get_param (header->type, "CHARSET") : NULL;
 
   return charset != NULL && *charset != '\0' && strlen (charset) <= ROOK_MIME_MAX_CHARSET ? charset : NULL;
+}
+
+/* Without white space behind it, which lines are compared without. (nullable) (transfer full) */
+static char *
+find_boundary (const PartHeader *header)
+{
+  const char *given = header->type != NULL ? rook_value_get_param (header->type, "BOUNDARY") : NULL;
+  g_autofree char *boundary = g_strchomp (g_strdup (given != NULL ? given : ""));
+
+  return *boundary != '\0' && strlen (boundary) <= ROOK_MIME_MAX_BOUNDARY ? g_steal_pointer (&boundary) : NULL;
 }
 
 static void
@@ -229,29 +239,31 @@ parse_body (Parser *p, guint index, guint depth, const PartHeader *header)
   const char *type = rook_mime_node (p->mime, index)->part.type;
   const char *subtype = rook_mime_node (p->mime, index)->part.subtype;
   gboolean room = depth + 1 < ROOK_MIME_MAX_DEPTH && p->mime->nodes->len < ROOK_MIME_MAX_PARTS;
-  const char *boundary = header->type != NULL ? rook_value_get_param (header->type, "BOUNDARY") : NULL;
+  g_autofree char *boundary = find_boundary (header);
 
   if (g_str_equal (type, "MULTIPART"))
     {
-      if (room && boundary != NULL && *boundary != '\0' && strlen (boundary) <= ROOK_MIME_MAX_BOUNDARY)
+      if (room && boundary != NULL)
         parse_multipart (p, index, depth, boundary, g_str_equal (subtype, "DIGEST"));
       else
         skip_to_boundary (p);
       if (rook_mime_node (p->mime, index)->part.n_parts == 0)
         name_part (p->mime, index, "TEXT", "PLAIN", NULL);
     }
-  else if (g_str_equal (type, "MESSAGE") && (g_str_equal (subtype, "RFC822") || g_str_equal (subtype, "GLOBAL"))
-           && room)
+  else if (g_str_equal (type, "MESSAGE") && g_str_equal (subtype, "RFC822"))
     {
-      rook_mime_node (p->mime, index)->part.n_parts = 1;
-      parse_entity (p, depth + 1, FALSE);
-    }
-  else
-    {
-      if (g_str_equal (type, "MESSAGE"))
-        name_part (p->mime, index, "APPLICATION", "OCTET-STREAM", NULL);
+      if (room && !g_str_equal (rook_mime_node (p->mime, index)->part.encoding, "BASE64"))
+        {
+          rook_mime_node (p->mime, index)->part.n_parts = 1;
+          parse_entity (p, depth + 1, FALSE);
+          return;
+        }
+      /* It may not be encoded (RFC 2046 5.2.1), so this is none; nor can BODYSTRUCTURE show one without its envelope. */
+      name_part (p->mime, index, "APPLICATION", "OCTET-STREAM", NULL);
       skip_to_boundary (p);
     }
+  else
+    skip_to_boundary (p);
 }
 
 static guint32

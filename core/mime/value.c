@@ -2,20 +2,31 @@
 /*
  * Values of MIME fields: Content-Type, Content-Disposition and their like (RFC 2045 5.1), comments skipped.
  *
- * Forgiving: what can't be read is left out. Parameters are given as they stand; RFC 2231 is not applied here.
+ * Forgiving: what can't be read is left out. Pieces of parameters are put together; charsets and percent signs of
+ * RFC 2231 stay.
  */
 #include <string.h>
 
 #include "mime/mime-private.h"
 
-static void
-param_free (gpointer data)
+void
+rook_param_free (gpointer data)
 {
   RookParam *param = data;
 
   g_free (param->name);
   g_free (param->value);
   g_free (param);
+}
+
+RookParam *
+rook_param_copy (const RookParam *param)
+{
+  RookParam *copy = g_new0 (RookParam, 1);
+
+  copy->name = g_strdup (param->name);
+  copy->value = g_strdup (param->value);
+  return copy;
 }
 
 void
@@ -147,8 +158,9 @@ rook_value_parse (RookSpan text, gboolean with_subtype)
 {
   RookValue *value = g_new0 (RookValue, 1);
   gsize i = rook_skip_cfws (text, 0);
+  gboolean pieces = FALSE;
 
-  value->params = g_ptr_array_new_with_free_func (param_free);
+  value->params = g_ptr_array_new_with_free_func (rook_param_free);
   value->type = read_upper_token (text, &i);
   i = rook_skip_cfws (text, i);
   if (with_subtype && i < text.length && text.data[i] == '/')
@@ -167,7 +179,10 @@ rook_value_parse (RookSpan text, gboolean with_subtype)
       param = read_param (text, &i);
       if (param != NULL)
         g_ptr_array_add (value->params, param);
+      pieces |= param != NULL && strchr (param->name, '*') != NULL;
     }
+  if (pieces)
+    rook_value_join_params (value);
   return value;
 }
 

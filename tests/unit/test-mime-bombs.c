@@ -220,6 +220,21 @@ make_charset_parts (guint n)
   return g_string_free_to_bytes (out);
 }
 
+/* As many parts as there may be, with as many pieces of a parameter. */
+static GBytes *
+make_piece_parts (guint n)
+{
+  GString *pieces = g_string_new ("Content-Type: a/b");
+  GString *out = g_string_new ("Content-Type: multipart/mixed; boundary=x\r\n\r\n");
+
+  for (guint i = 0; i < ROOK_MIME_MAX_PARAMS; i++)
+    g_string_append_printf (pieces, ";n*%u*=a", ROOK_MIME_MAX_PARAMS - 1 - i);
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (out, "--x\r\n%s\r\n\r\na\r\n", pieces->str);
+  g_string_free (pieces, TRUE);
+  return g_string_free_to_bytes (out);
+}
+
 #define TEXT(charset, encoding) \
   "Content-Type: text/plain; charset=" charset "\r\nContent-Transfer-Encoding: " encoding "\r\n\r\n"
 #define MULTIPART "Content-Type: multipart/mixed; boundary=x\r\n\r\n"
@@ -268,6 +283,7 @@ static const Bomb bombs[] = {
   { "words/split", "Subject: ", "=?utf-8?b?gg?= ", "\r\n\r\ntext\r\n", 1000000, 1, NULL },
   { "words/charsets", NULL, NULL, NULL, 500000, 1, make_charsets },
   { "params/same-piece", "Content-Disposition: a", "; filename*0*=a", "\r\n\r\ntext\r\n", 1000000, 1, NULL },
+  { "params/piece-parts", NULL, NULL, NULL, 9999, 10000, make_piece_parts },
   { "params/percent", "Content-Disposition: a; filename*=utf-8''", "%e2%82", "\r\n\r\ntext\r\n", 1500000, 1, NULL },
   { "text/base64-garbage", TEXT ("utf-8", "base64"), "!=a/\x80", "", 2000000, 1, NULL },
   { "text/base64", TEXT ("gb18030", "base64"), "/4H/", "", 2500000, 1, NULL },

@@ -266,6 +266,73 @@ test_digest_holds_messages (void)
 }
 
 static void
+check_body (const char *fields, const char *body, const char *expected)
+{
+  g_autofree char *text = g_strconcat (fields, "\r\n", body, NULL);
+  g_autoptr (RookMime) mime = parse (text);
+
+  g_assert_cmpstr (rook_mime_get_body (mime), ==, expected);
+}
+
+/* Messages that hold something else than a message are what they say they are (RFC 3501 9, media-basic). */
+static void
+test_other_messages (void)
+{
+  check_body ("Content-Type: message/delivery-status\r\n", "Reporting-MTA: dns; x\r\n\r\n",
+              "(\"MESSAGE\" \"DELIVERY-STATUS\" NIL NIL NIL \"7BIT\" 25)");
+  check_body ("Content-Type: message/external-body; access-type=URL\r\n", "x",
+              "(\"MESSAGE\" \"EXTERNAL-BODY\" (\"ACCESS-TYPE\" \"URL\") NIL NIL \"7BIT\" 1)");
+  /* IMAP4rev1 has an envelope for message/rfc822 alone. */
+  check_body ("Content-Type: message/global\r\n", "Subject: i\r\n\r\nx",
+              "(\"MESSAGE\" \"GLOBAL\" NIL NIL NIL \"7BIT\" 15)");
+  check_body ("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n", "U3ViamVjdDogaQ0KDQp4",
+              "(\"APPLICATION\" \"OCTET-STREAM\" NIL NIL NIL \"BASE64\" 20)");
+}
+
+/* RFC 2231 6: pieces are put together, and stay as they are where the first one is missing; clients do the rest. */
+static void
+test_params_in_pieces (void)
+{
+  static const char *const cases[][2] = {
+    { "name*1=b; name*0=a; x=y", "(\"NAME\" \"ab\" \"X\" \"y\")" },
+    { "name*0*=utf-8''%e2; x=y; name*1*=%82%ac; name*2=\"c'd\"", "(\"NAME*\" \"utf-8''%e2%82%acc%27d\" \"X\" \"y\")" },
+    { "name*0=\"a%\"; name*1*=%62", "(\"NAME*\" \"''a%25%62\")" },
+    { "name*=utf-8''%e2", "(\"NAME*\" \"utf-8''%e2\")" },
+    { "name*1=b; name*2*=c", "(\"NAME*1\" \"b\" \"NAME*2*\" \"c\")" },
+    { "name*0=a; name*2=c", "(\"NAME\" \"a\")" },
+    { "name=\"=?utf-8?q?=C3=BC?=\"", "(\"NAME\" \"=?utf-8?q?=C3=BC?=\")" },
+    { "name=\xc3\xbc", "(\"NAME\" {2}\r\n\xc3\xbc)" },
+    { "*0=x; na*me*0=z", "(\"*0\" \"x\" \"NA*ME*0\" \"z\")" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *fields = g_strdup_printf ("Content-Type: image/png; %s\r\n", cases[i][0]);
+      g_autofree char *expected = g_strdup_printf ("(\"IMAGE\" \"PNG\" %s NIL NIL \"7BIT\" 1)", cases[i][1]);
+
+      check_body (fields, "x", expected);
+    }
+}
+
+static void
+test_boundaries_that_are_written_oddly (void)
+{
+  static const char *const cases[] = { "boundary*1=c; boundary*0=\"b \"", "boundary=\"b c  \"",
+                                       "boundary=\"b c\" (d)" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *text =
+          g_strdup_printf ("Content-Type: multipart/mixed; %s\r\n\r\n--b c \r\n\r\nx\r\n--b c-- \r\n", cases[i]);
+      g_autoptr (RookMime) mime = parse (text);
+      g_autofree char *body = part_text (text, rook_mime_find_part (mime, "1"));
+
+      g_assert_cmpuint (rook_mime_find_part (mime, "")->n_parts, ==, 1);
+      g_assert_cmpstr (body, ==, "x");
+    }
+}
+
+static void
 test_depth_and_parts_bounded (void)
 {
   GString *deep = g_string_new (NULL), *wide = g_string_new ("Content-Type: multipart/mixed; boundary=w\r\n\r\n");
@@ -635,6 +702,7 @@ main (int argc, char **argv)
   g_test_add_func ("/mime/parse/boundary-of-outer-part-ends-inner", test_boundary_of_outer_part_ends_inner);
   g_test_add_func ("/mime/parse/equal-boundaries-nest", test_equal_boundaries_nest);
   g_test_add_func ("/mime/parse/digest-holds-messages", test_digest_holds_messages);
+  g_test_add_func ("/mime/parse/boundaries-written-oddly", test_boundaries_that_are_written_oddly);
   g_test_add_func ("/mime/parse/depth-and-parts-bounded", test_depth_and_parts_bounded);
   g_test_add_func ("/mime/parse/linear", test_linear);
   g_test_add_func ("/mime/parse/never-blocks", test_never_blocks);
@@ -643,6 +711,8 @@ main (int argc, char **argv)
   g_test_add_func ("/mime/envelope/addresses", test_addresses);
   g_test_add_func ("/mime/envelope/addresses-bounded", test_addresses_bounded);
   g_test_add_func ("/mime/body/structure", test_bodystructure);
+  g_test_add_func ("/mime/body/other-messages", test_other_messages);
+  g_test_add_func ("/mime/body/params-in-pieces", test_params_in_pieces);
   g_test_add_func ("/mime/cache/round-trip", test_cache_round_trip);
   g_test_add_func ("/mime/cache/damaged", test_cache_damaged);
   g_test_add_func ("/mime/header/first-unfolded", test_header);
