@@ -301,15 +301,28 @@ submit_append (Append *append, GError **error)
 }
 
 static void
+page_filled (const GError *error, gpointer data)
+{
+  if (error != NULL)
+    fail_later (error, data);
+  else
+    run_append (data);
+}
+
+static void
 run_append (Append *append)
 {
   g_autoptr (GError) error = NULL;
+  GArray *hollow;
   gboolean ok;
 
   rook_mutex_lock (&append->mailbox->lock);
-  ok = submit_append (append, &error);
+  hollow = rook_mailbox_find_hollow_last (append->mailbox);
+  ok = hollow == NULL && submit_append (append, &error);
   rook_mutex_unlock (&append->mailbox->lock);
-  if (!ok)
+  if (hollow != NULL)
+    rook_mailbox_fill (append->mailbox, hollow, page_filled, append);
+  else if (!ok)
     rook_mail_answer_later (fail_later, append, g_steal_pointer (&error));
 }
 

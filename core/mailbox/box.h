@@ -8,6 +8,10 @@
  * fails, all later ones fail too, and the pending head goes back to the durable one when the last has.
  *
  * Pages and uid arrays are shared between heads and views and copied when written: what is durable never changes.
+ *
+ * A page whose records are not in memory is hollow (record.h): the same object in both heads. Whoever needs its records has
+ * it filled (pages.c), without the lock, and looks again. It may become hollow once it is the same in both heads again, unless
+ * a view has it loaded or has not been told of its changes.
  */
 #pragma once
 
@@ -47,6 +51,8 @@ struct RookMailbox {
   guint in_flight;
   gboolean failed;        /* a batch failed: no new ones until the last in flight has */
   guint32 claimed;        /* the highest uid that was shown as \Recent */
+  guint hand;             /* the page that is looked at next when some are to become hollow */
+  GPtrArray *fills;       /* (element-type GArray) (unowned) numbers of pages that are to be filled */
   GPtrArray *views;       /* (element-type RookView) (unowned) */
   GHashTable *deliveries; /* duplicate keys in flight -> GPtrArray of those who wait */
   RookSeenTable seen;     /* of users who are not the owner */
@@ -57,7 +63,9 @@ struct RookMailbox {
 void rook_head_clear (RookHead *head);
 /* @head becomes what @other is, sharing everything. */
 void rook_head_assign (RookHead *head, const RookHead *other);
-/* The place of @uid's record, expunged or not. */
+/* The page that @uid lies in, if there is such a message. */
+gboolean rook_head_find_page (const RookHead *head, guint32 uid, guint *out_page);
+/* The place of @uid's record, expunged or not. %FALSE also if its page is hollow. */
 gboolean rook_head_find (const RookHead *head, guint32 uid, guint *out_page, guint *out_slot);
 static inline RookPage *
 rook_head_page (const RookHead *head, guint number)
@@ -71,6 +79,24 @@ rook_head_get (const RookHead *head, guint page, guint slot, RookRecord *out)
 }
 /* The record of @uid if it is there and not expunged. */
 gboolean rook_head_get_uid (const RookHead *head, guint32 uid, RookRecord *out, guint *out_page, guint *out_slot);
+
+/* --- pages that are not in memory (pages.c) --------------------------------------------------------------------------------- */
+
+/* With the lock held: of the pages in which @uids (sorted) lie, the numbers of the hollow ones. (nullable) %NULL: none is.
+ * (element-type guint) (transfer full) */
+GArray *rook_mailbox_find_hollow (RookMailbox *mailbox, const guint32 *uids, guint n);
+/* The same of the page that the next record goes into. */
+GArray *rook_mailbox_find_hollow_last (RookMailbox *mailbox);
+/* Brings the records of pages @numbers (transfer full) into memory. One that is damaged is passed over and told as an error
+ * (CORRUPT) at the end. @numbers: sorted, at least one. On this worker, never inside the call, without the lock. While
+ * @callback runs they are not made hollow again. */
+void rook_mailbox_fill (RookMailbox *mailbox, GArray *numbers, RookMailCallback callback, gpointer data);
+/* With the lock held: makes some pages hollow, if all mailboxes together have more in memory than they should. */
+void rook_mailbox_trim (RookMailbox *mailbox);
+/* Whether more of pages is in memory than mailbox/page-cache. */
+gboolean rook_mail_has_too_many_pages (RookMail *mail);
+/* If so: frees the one of the mailboxes that nobody has open that was used the longest ago. Takes RookMail.lock. */
+void rook_mail_free_coldest (RookMail *mail);
 
 /* --- opening (open.c, load.c) ------------------------------------------------------------------------------------------- */
 
@@ -110,7 +136,7 @@ struct RookCommit {
   RookBatch *batch;
   guint64 modseq;        /* of what it changes */
   gint64 now;            /* seconds since 1970 */
-  GArray *page_numbers;  /* what it touched; */
+  GArray *page_numbers;  /* (element-type guint) what it touched; */
   GPtrArray *pages;      /* the pages as of this commit, set when submitted */
   RookHead after;        /* header, uids, n_uids, n_keywords as of this commit; no pages */
   GPtrArray *events;     /* (element-type RookEvent) */
@@ -147,8 +173,13 @@ struct RookView {
   RookFunc changed; /* (nullable) */
   gpointer data;
   gboolean freed;
-  gboolean notified; /* guarded by the mailbox's lock */
-  RookUids *uids;    /* (owned) */
+  /* --- guarded by the mailbox's lock: */
+  gboolean notified;
+  gboolean has_loaded; /* pages from first_loaded to last_loaded are to stay in memory */
+  guint first_loaded, last_loaded;
+  guint64 kept_modseq; /* scanned_modseq: pages with later changes are to stay */
+  /* --- */
+  RookUids *uids; /* (owned) */
   guint n_uids;
   guint64 told_modseq;    /* what may be told as HIGHESTMODSEQ */
   guint64 scanned_modseq; /* flag changes up to here have been reported */
@@ -161,8 +192,12 @@ struct RookView {
 void rook_view_wake (RookView *view);
 RookView *rook_view_ref (RookView *view);
 void rook_view_unref (RookView *view);
-/* The view's record of sequence number @seq, expunged or not. Takes the lock. */
+/* The view's record of sequence number @seq, expunged or not, if its page is in memory. Takes the lock. */
 gboolean rook_view_get_record (RookView *view, guint32 seq, RookRecord *out);
+/* The same; if its page is not in memory that is seen to, and @callback comes, upon which this is to be asked again. */
+typedef enum { ROOK_FOUND, ROOK_FOUND_NOT, ROOK_FOUND_LATER } RookFound;
+RookFound rook_view_find_record (RookView *view, guint32 seq, RookRecord *out, RookMailCallback callback,
+                                 gpointer data);
 /* (nullable) (transfer full) why the view can't be used any more. Takes the lock. */
 GError *rook_view_find_gone_error (RookView *view);
 gboolean rook_view_is_recent (RookView *view, guint32 uid);

@@ -11,6 +11,7 @@ typedef struct {
   char *id;
   guint left;      /* pages */
   guint n_records; /* of what is left */
+  guint n_blocks;  /* of summaries */
 } Clearing;
 
 static void
@@ -53,6 +54,12 @@ clear_rest (Clearing *clearing)
   RookBatch *batch = rook_batch_new (clearing->store);
   g_autoptr (GBytes) key = rook_bytes_of_text (clearing->id);
 
+  for (guint i = 0; i < clearing->n_blocks; i++)
+    {
+      g_autoptr (GBytes) block = rook_page_key (clearing->id, i);
+
+      rook_batch_delete (batch, ROOK_PART_SUMMARIES, block);
+    }
   rook_batch_delete (batch, ROOK_PART_HEADERS, key);
   rook_batch_delete (batch, ROOK_PART_KEYWORDS, key);
   rook_batch_delete (batch, ROOK_PART_ENTRIES, key);
@@ -121,6 +128,7 @@ header_read (GBytes *value, const GError *error, gpointer data)
     {
       clearing->n_records = header.n_records;
       clearing->left = (header.n_records + ROOK_PAGE_RECORDS - 1) / ROOK_PAGE_RECORDS;
+      clearing->n_blocks = header.has_summaries ? rook_summary_count_blocks (clearing->left) : 0;
     }
   read_page (clearing);
 }

@@ -230,6 +230,7 @@ make_durable (RookCommit *commit)
   durable->uids = rook_uids_ref (commit->after.uids);
   for (guint i = 0; i < commit->seen->len; i++)
     rook_seen_table_put (commit->mailbox->seen.durable, g_ptr_array_index (commit->seen, i));
+  rook_mailbox_trim (commit->mailbox);
 }
 
 /* Nothing is in flight any more: what was pending is forgotten. */
@@ -310,6 +311,43 @@ commit_completed (guint64 position, const GError *error, gpointer data)
 }
 
 static void
+write_summary (RookCommit *commit, guint number)
+{
+  RookMailbox *mailbox = commit->mailbox;
+  guint8 bytes[ROOK_BLOCK_HEAD + ROOK_SUMMARY_SIZE];
+  gboolean begins_block;
+  g_autoptr (GBytes) key = NULL, patch = NULL;
+  gsize offset;
+  gint block;
+
+  rook_summary_locate (number, &block, &offset);
+  key = block < 0 ? rook_bytes_of_text (mailbox->id) : rook_page_key (mailbox->id, (guint32) block);
+  begins_block = block >= 0 && offset == ROOK_BLOCK_HEAD;
+  rook_summary_block_head (bytes);
+  rook_summary_encode (&rook_head_page (&mailbox->pending, number)->summary, bytes + ROOK_BLOCK_HEAD);
+  patch = begins_block ? g_bytes_new (bytes, sizeof bytes) : g_bytes_new (bytes + ROOK_BLOCK_HEAD, ROOK_SUMMARY_SIZE);
+  rook_batch_patch (commit->batch, block < 0 ? ROOK_PART_HEADERS : ROOK_PART_SUMMARIES, key, begins_block ? 0 : offset,
+                    patch);
+}
+
+/* Those of the pages it touched; all, if the mailbox was written before there were summaries. */
+static void
+write_summaries (RookCommit *commit)
+{
+  RookHead *pending = &commit->mailbox->pending;
+
+  if (pending->header.has_summaries)
+    {
+      for (guint i = 0; i < commit->page_numbers->len; i++)
+        write_summary (commit, g_array_index (commit->page_numbers, guint, i));
+      return;
+    }
+  for (guint number = 0; number < pending->pages->len; number++)
+    write_summary (commit, number);
+  pending->header.has_summaries = TRUE;
+}
+
+static void
 write_header (RookCommit *commit)
 {
   RookMailbox *mailbox = commit->mailbox;
@@ -352,6 +390,7 @@ rook_commit_submit (RookCommit *commit, RookCommitDone done, gpointer data)
   commit->data = data;
   commit->position = rook_mail_begin_position (mailbox->mail);
   write_seen (commit);
+  write_summaries (commit);
   write_header (commit);
   commit->pages = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_page_unref);
   for (guint i = 0; i < commit->page_numbers->len; i++)

@@ -7,12 +7,17 @@
 #include "mailbox/box.h"
 
 #define MAX_COPIES 50000 /* messages at once: what a batch holds */
+#define SLICE 1000       /* records collected under one lock */
 
 typedef struct {
   RookMailbox *source;    /* (owned) */
   RookMailbox *dest;      /* (owned) (nullable) until it is open */
   RookIdentity *identity; /* (owned) (nullable) */
   gboolean move;
+  guint32 *uids; /* asked for */
+  guint n_uids, next;
+  char *destination;
+  char *seen_user;   /* (nullable) whose set has \Seen at the source */
   GArray *records;   /* (element-type RookRecord) as they are at the source, flags as the asker sees them */
   GStrv keywords;    /* names of the source's bits */
   GPtrArray *bodies; /* (nullable) (element-type GBytes) read so far, if the stores differ */
@@ -33,6 +38,9 @@ copy_finish (Copy *copy, const GError *error)
   rook_mailbox_unref (copy->source);
   g_clear_pointer (&copy->dest, rook_mailbox_unref);
   g_clear_pointer (&copy->identity, rook_identity_unref);
+  g_free (copy->uids);
+  g_free (copy->destination);
+  g_free (copy->seen_user);
   g_array_unref (copy->records);
   g_strfreev (copy->keywords);
   g_clear_pointer (&copy->bodies, g_ptr_array_unref);
@@ -191,36 +199,77 @@ fill_commit (Copy *copy, RookCommit *commit, RookRights rights, const char *seen
   add_seen (copy, commit, seen_user, seen);
 }
 
+static void write_copies (Copy *copy);
+
 static void
-write_copies (Copy *copy)
+page_filled (const GError *error, gpointer data)
 {
-  RookRights rights = rook_mailbox_rights (copy->dest, copy->identity);
-  const char *seen_user = rook_mailbox_seen_user (copy->dest, copy->identity);
-  g_autofree char *source_name = rook_mailbox_dup_name (copy->source);
+  if (error != NULL)
+    copy_finish (data, error);
+  else
+    write_copies (data);
+}
+
+/* What of the asker decides about the copies: to be found out before the lock is taken. */
+typedef struct {
+  RookRights rights;
+  const char *seen_user; /* (nullable) */
+  char *source_name;
+} CopyTerms;
+
+/* With the lock of the destination held. %FALSE: nothing was submitted. @batch: (transfer full) */
+static gboolean
+submit_copies (Copy *copy, const CopyTerms *terms, RookBatch *batch, GError **error)
+{
+  RookCommit *commit = rook_commit_begin (copy->dest, batch, error);
+
+  if (commit == NULL)
+    return FALSE;
+  fill_commit (copy, commit, terms->rights, terms->seen_user);
+  add_event (copy, commit, terms->source_name);
+  rook_commit_submit (commit, copies_durable, copy);
+  return TRUE;
+}
+
+/* A batch with room for them all. %NULL: there is none. */
+static RookBatch *
+reserve_batch (Copy *copy, GError **error)
+{
   RookBatch *batch = rook_batch_new (copy->dest->store);
-  g_autoptr (GError) error = NULL, reason = NULL;
-  RookCommit *commit = NULL;
   guint64 room = 4096 + (guint64) copy->records->len * 2048;
+  g_autoptr (GError) reason = NULL;
 
   for (guint i = 0; copy->bodies != NULL && i < copy->bodies->len; i++)
     room += 2 * g_bytes_get_size (g_ptr_array_index (copy->bodies, i));
-  if (!rook_batch_reserve (batch, room, FALSE, &reason))
+  if (rook_batch_reserve (batch, room, FALSE, &reason))
+    return batch;
+  g_propagate_error (error, rook_mail_error_from_store (copy->dest->mail, reason));
+  rook_batch_free (batch);
+  return NULL;
+}
+
+static void
+write_copies (Copy *copy)
+{
+  CopyTerms terms = { rook_mailbox_rights (copy->dest, copy->identity),
+                      rook_mailbox_seen_user (copy->dest, copy->identity), rook_mailbox_dup_name (copy->source) };
+  g_autoptr (GError) error = NULL;
+  RookBatch *batch = reserve_batch (copy, &error);
+  GArray *hollow = NULL;
+  gboolean ok = FALSE;
+
+  if (batch != NULL)
     {
-      rook_batch_free (batch);
-      error = rook_mail_error_from_store (copy->dest->mail, reason);
-      rook_mail_answer_later (fail_later, copy, g_steal_pointer (&error));
-      return;
+      rook_mutex_lock (&copy->dest->lock);
+      hollow = rook_mailbox_find_hollow_last (copy->dest);
+      ok = hollow == NULL && submit_copies (copy, &terms, g_steal_pointer (&batch), &error);
+      rook_mutex_unlock (&copy->dest->lock);
     }
-  rook_mutex_lock (&copy->dest->lock);
-  commit = rook_commit_begin (copy->dest, batch, &error);
-  if (commit != NULL)
-    {
-      fill_commit (copy, commit, rights, seen_user);
-      add_event (copy, commit, source_name);
-      rook_commit_submit (commit, copies_durable, copy);
-    }
-  rook_mutex_unlock (&copy->dest->lock);
-  if (commit == NULL)
+  g_free (terms.source_name);
+  g_clear_pointer (&batch, rook_batch_free);
+  if (hollow != NULL)
+    rook_mailbox_fill (copy->dest, hollow, page_filled, copy);
+  else if (!ok)
     rook_mail_answer_later (fail_later, copy, g_steal_pointer (&error));
 }
 
@@ -283,32 +332,82 @@ dest_opened (RookMailbox *mailbox, const GError *error, gpointer data)
 
 /* --- at the source ---------------------------------------------------------------------------------------------- */
 
+/* With the lock held. */
 static void
-collect_records (Copy *copy, const guint32 *uids, guint n)
+collect_record (Copy *copy, guint32 uid, const RookSeenSet *seen)
+{
+  RookRecord record;
+  guint page, slot;
+
+  if (!rook_head_get_uid (&copy->source->durable, uid, &record, &page, &slot))
+    return;
+  if (copy->seen_user != NULL)
+    {
+      record.flags &= ~(guint32) ROOK_FLAG_SEEN;
+      if (seen != NULL && rook_seen_set_contains (seen, record.uid))
+        record.flags |= ROOK_FLAG_SEEN;
+    }
+  g_array_append_val (copy->records, record);
+}
+
+/* With the lock held. (nullable) numbers of pages that have to be filled first. */
+static GArray *
+collect_some (Copy *copy)
 {
   RookMailbox *source = copy->source;
-  const char *user = rook_mailbox_seen_user (source, copy->identity);
+  guint end = MIN (copy->next + SLICE, copy->n_uids);
+  GArray *hollow = rook_mailbox_find_hollow (source, copy->uids + copy->next, end - copy->next);
+  const RookSeenSet *seen;
+
+  if (hollow != NULL)
+    return hollow;
+  seen = copy->seen_user != NULL ? g_hash_table_lookup (source->seen.durable, copy->seen_user) : NULL;
+  for (; copy->next < end; copy->next++)
+    collect_record (copy, copy->uids[copy->next], seen);
+  return NULL;
+}
+
+/* The names of the source's keywords, once all records are there: bits that they have are among them. */
+static void
+collect_keywords (Copy *copy)
+{
+  RookMailbox *source = copy->source;
   g_autoptr (RookLocker) locker = rook_locker_new (&source->lock);
-  const RookSeenSet *seen = user != NULL ? g_hash_table_lookup (source->seen.durable, user) : NULL;
 
   copy->keywords = g_new0 (char *, source->durable.n_keywords + 1);
   for (guint k = 0; k < source->durable.n_keywords; k++)
     copy->keywords[k] = g_strdup (g_ptr_array_index (source->keywords, k));
-  for (guint i = 0; i < n; i++)
-    {
-      RookRecord record;
-      guint page, slot;
+}
 
-      if (!rook_head_get_uid (&source->durable, uids[i], &record, &page, &slot))
-        continue;
-      if (user != NULL)
-        {
-          record.flags &= ~(guint32) ROOK_FLAG_SEEN;
-          if (seen != NULL && rook_seen_set_contains (seen, record.uid))
-            record.flags |= ROOK_FLAG_SEEN;
-        }
-      g_array_append_val (copy->records, record);
+static void collect_records (Copy *copy);
+
+static void
+records_filled (const GError *error, gpointer data)
+{
+  if (error != NULL)
+    copy_finish (data, error);
+  else
+    collect_records (data);
+}
+
+static void
+collect_records (Copy *copy)
+{
+  GArray *hollow = NULL;
+
+  while (hollow == NULL && copy->next < copy->n_uids)
+    {
+      rook_mutex_lock (&copy->source->lock);
+      hollow = collect_some (copy);
+      rook_mutex_unlock (&copy->source->lock);
     }
+  if (hollow != NULL)
+    {
+      rook_mailbox_fill (copy->source, hollow, records_filled, copy);
+      return;
+    }
+  collect_keywords (copy);
+  rook_mail_open (copy->source->mail, copy->identity, copy->destination, dest_opened, copy);
 }
 
 void
@@ -335,7 +434,10 @@ rook_view_copy (RookView *view, const guint32 *uids, guint n_uids, const char *d
     refuse (copy, ROOK_MAIL_ERROR_LIMIT, "too many messages at once");
   else
     {
-      collect_records (copy, uids, n_uids);
-      rook_mail_open (view->mailbox->mail, view->identity, destination, dest_opened, copy);
+      copy->uids = g_memdup2 (uids, n_uids * sizeof (guint32));
+      copy->n_uids = n_uids;
+      copy->destination = g_strdup (destination);
+      copy->seen_user = g_strdup (rook_mailbox_seen_user (view->mailbox, view->identity));
+      collect_records (copy);
     }
 }

@@ -22,8 +22,9 @@ typedef struct {
   /* Of the mailbox that it is at: */
   RookMailbox *mailbox; /* (owned) (nullable) */
   guint page, n_in_slice;
-  gboolean is_last; /* it has been gone through, or can't be */
-  guint64 modseq;   /* as the walk began */
+  gboolean is_last;   /* it has been gone through, or can't be */
+  gboolean is_filled; /* pages of the slice that are hollow still are damaged: they are passed over */
+  guint64 modseq;     /* as the walk began */
   gint64 began, oldest;
 } Expire;
 
@@ -124,6 +125,30 @@ note_oldest (Expire *expire, RookHeader *header)
   header->oldest_expunged = oldest;
 }
 
+/* Whether there is anything in page @number for the job. */
+static gboolean
+is_of_interest (const RookHead *head, guint number)
+{
+  return rook_head_page (head, number)->summary.n_kept > 0;
+}
+
+/* With the lock held: what the next slice would look at and is not in memory. (nullable) */
+static GArray *
+find_hollow (Expire *expire)
+{
+  RookHead *head = &expire->mailbox->pending;
+  GArray *hollow = NULL;
+
+  for (guint number = expire->page; number < MIN (expire->page + SLICE_PAGES, head->pages->len); number++)
+    if (is_of_interest (head, number) && rook_page_is_hollow (rook_head_page (head, number)))
+      {
+        if (hollow == NULL)
+          hollow = g_array_new (FALSE, FALSE, sizeof (guint));
+        g_array_append_val (hollow, number);
+      }
+  return hollow;
+}
+
 /* With the lock held. (nullable) NULL: there is nothing to write, or it can't be. */
 static RookCommit *
 purge_pages (Expire *expire, guint end)
@@ -132,10 +157,15 @@ purge_pages (Expire *expire, guint end)
   RookCommit *commit = NULL;
 
   for (; expire->page < end; expire->page++)
-    for (guint slot = 0; slot < rook_head_page (head, expire->page)->n; slot++)
+    for (guint slot = 0; is_of_interest (head, expire->page) && slot < rook_head_page (head, expire->page)->n; slot++)
       {
         RookRecord record;
 
+        if (rook_page_is_hollow (rook_head_page (head, expire->page)))
+          {
+            expire->oldest = 1; /* they stay due, and are found again */
+            break;
+          }
         rook_head_get (head, expire->page, slot, &record);
         if (is_due (expire, &record))
           {
@@ -176,9 +206,21 @@ submit_slice (Expire *expire)
 }
 
 static void
+slice_filled (const GError *error, gpointer data)
+{
+  Expire *expire = data;
+
+  if (error != NULL)
+    note_error (expire, error);
+  expire->is_filled = TRUE;
+  run_slice (expire);
+}
+
+static void
 run_slice (gpointer data)
 {
   Expire *expire = data;
+  GArray *hollow;
   gboolean submitted;
 
   if (expire->is_last || must_stop (expire))
@@ -187,9 +229,13 @@ run_slice (gpointer data)
       return;
     }
   rook_mutex_lock (&expire->mailbox->lock);
-  submitted = submit_slice (expire);
+  hollow = expire->is_filled ? NULL : find_hollow (expire);
+  submitted = hollow == NULL && submit_slice (expire);
   rook_mutex_unlock (&expire->mailbox->lock);
-  if (!submitted)
+  expire->is_filled = FALSE;
+  if (hollow != NULL)
+    rook_mailbox_fill (expire->mailbox, hollow, slice_filled, expire);
+  else if (!submitted)
     rook_worker_invoke (rook_worker_current (), run_slice, expire, NULL);
 }
 

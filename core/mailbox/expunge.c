@@ -12,6 +12,7 @@ typedef struct {
   RookIdentity *identity; /* (owned) (nullable) */
   guint32 *uids;
   guint n_uids, next, outstanding;
+  gboolean is_filled; /* pages of the slice that are hollow still are damaged */
   gboolean only_deleted;
   RookEventType event;
   GError *error;
@@ -30,16 +31,32 @@ expunge_finish (Expunge *expunge)
   g_free (expunge);
 }
 
+/* The first, but that one is damage gives way to one that ends all. */
+static void
+note_error (Expunge *expunge, const GError *error)
+{
+  if (expunge->error != NULL && !g_error_matches (expunge->error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT))
+    return;
+  g_clear_error (&expunge->error);
+  expunge->error = g_error_copy (error);
+}
+
+static gboolean
+may_go_on (const Expunge *expunge)
+{
+  return expunge->error == NULL || g_error_matches (expunge->error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT);
+}
+
 static void
 slice_done (RookCommit *commit, const GError *error, gpointer data)
 {
   Expunge *expunge = data;
 
   (void) commit;
-  if (error != NULL && expunge->error == NULL)
-    expunge->error = g_error_copy (error);
+  if (error != NULL)
+    note_error (expunge, error);
   expunge->outstanding--;
-  if (expunge->outstanding == 0 && (expunge->error != NULL || expunge->next == expunge->n_uids))
+  if (expunge->outstanding == 0 && (!may_go_on (expunge) || expunge->next == expunge->n_uids))
     expunge_finish (expunge);
 }
 
@@ -47,13 +64,19 @@ static RookCommit *
 begin (Expunge *expunge)
 {
   RookBatch *batch = rook_batch_new (expunge->mailbox->store);
-  g_autoptr (GError) reason = NULL;
+  g_autoptr (GError) reason = NULL, error = NULL;
+  RookCommit *commit = NULL;
 
   if (rook_batch_reserve (batch, SLICE * 128 + 4096, TRUE, &reason))
-    return rook_commit_begin (expunge->mailbox, batch, &expunge->error);
-  expunge->error = rook_mail_error_from_store (expunge->mailbox->mail, reason);
-  rook_batch_free (batch);
-  return NULL;
+    commit = rook_commit_begin (expunge->mailbox, batch, &error);
+  else
+    {
+      error = rook_mail_error_from_store (expunge->mailbox->mail, reason);
+      rook_batch_free (batch);
+    }
+  if (error != NULL)
+    note_error (expunge, error);
+  return commit;
 }
 
 static void
@@ -106,15 +129,37 @@ expunge_some (Expunge *expunge)
     submit (expunge, commit, gone);
 }
 
+static void run_slice (gpointer data);
+
+/* What a damaged page has is left alone, and told at the end. */
+static void
+slice_filled (const GError *error, gpointer data)
+{
+  Expunge *expunge = data;
+
+  if (error != NULL)
+    note_error (expunge, error);
+  expunge->is_filled = TRUE;
+  run_slice (expunge);
+}
+
 static void
 run_slice (gpointer data)
 {
   Expunge *expunge = data;
+  guint n = MIN (SLICE, expunge->n_uids - expunge->next);
+  GArray *hollow = NULL;
 
   rook_mutex_lock (&expunge->mailbox->lock);
-  expunge_some (expunge);
+  if (!expunge->is_filled)
+    hollow = rook_mailbox_find_hollow (expunge->mailbox, expunge->uids + expunge->next, n);
+  if (hollow == NULL && may_go_on (expunge))
+    expunge_some (expunge);
   rook_mutex_unlock (&expunge->mailbox->lock);
-  if (expunge->error == NULL && expunge->next < expunge->n_uids)
+  expunge->is_filled = FALSE;
+  if (hollow != NULL)
+    rook_mailbox_fill (expunge->mailbox, hollow, slice_filled, expunge);
+  else if (may_go_on (expunge) && expunge->next < expunge->n_uids)
     rook_worker_invoke (rook_worker_current (), run_slice, expunge, NULL);
   else if (expunge->outstanding == 0)
     expunge_finish (expunge);
@@ -139,32 +184,100 @@ rook_mailbox_expunge (RookMailbox *mailbox, RookIdentity *identity, const guint3
 
 /* --- by a view -------------------------------------------------------------------------------------------------- */
 
-/* Of what @view knows: the uids with \Deleted. */
+typedef struct {
+  RookView *view;     /* (owned) */
+  gboolean is_filled; /* pages that are hollow still are damaged */
+  GError *error;      /* (nullable) they are */
+  RookMailCallback callback;
+  gpointer data;
+} ExpungeAll;
+
+static void
+all_done (const GError *error, gpointer data)
+{
+  ExpungeAll *all = data;
+
+  all->callback (error != NULL ? error : all->error, all->data);
+  rook_view_unref (all->view);
+  g_clear_error (&all->error);
+  g_free (all);
+}
+
+static void
+collect_of_page (const RookHead *head, guint number, guint32 last, GArray *found)
+{
+  for (guint slot = 0; slot < rook_head_page (head, number)->n; slot++)
+    {
+      RookRecord record;
+
+      rook_head_get (head, number, slot, &record);
+      if ((record.flags & (ROOK_FLAG_DELETED | ROOK_RECORD_EXPUNGED)) == ROOK_FLAG_DELETED && record.uid <= last)
+        g_array_append_val (found, record.uid);
+    }
+}
+
+/* Of what @view knows: the uids with \Deleted; to @hollow go the numbers of pages that have some and are not in memory. */
 static GArray *
-collect_deleted (RookView *view)
+collect_deleted (RookView *view, GArray *hollow)
 {
   GArray *found = g_array_new (FALSE, FALSE, sizeof (guint32));
   guint32 last = view->n_uids > 0 ? view->uids->data[view->n_uids - 1] : 0;
   g_autoptr (RookLocker) locker = rook_locker_new (&view->mailbox->lock);
   const RookHead *head = &view->mailbox->pending;
 
-  for (guint p = 0; head->header.deleted > found->len && p < head->pages->len; p++)
-    for (guint s = 0; s < rook_head_page (head, p)->n; s++)
-      {
-        RookRecord record;
+  for (guint p = 0; head->header.deleted > 0 && p < head->pages->len; p++)
+    {
+      const RookPage *page = rook_head_page (head, p);
 
-        rook_head_get (head, p, s, &record);
-        if ((record.flags & (ROOK_FLAG_DELETED | ROOK_RECORD_EXPUNGED)) == ROOK_FLAG_DELETED && record.uid <= last)
-          g_array_append_val (found, record.uid);
-      }
+      if (page->summary.n_deleted == 0)
+        continue;
+      if (rook_page_is_hollow (page))
+        g_array_append_val (hollow, p);
+      else
+        collect_of_page (head, p, last, found);
+    }
   return found;
+}
+
+static void run_all (ExpungeAll *all);
+
+static void
+all_filled (const GError *error, gpointer data)
+{
+  ExpungeAll *all = data;
+
+  all->is_filled = TRUE;
+  all->error = error != NULL ? g_error_copy (error) : NULL;
+  run_all (all);
+}
+
+static void
+run_all (ExpungeAll *all)
+{
+  RookMailbox *mailbox = all->view->mailbox;
+  g_autoptr (GArray) hollow = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_autoptr (GArray) uids = collect_deleted (all->view, hollow);
+
+  if (hollow->len > 0 && !all->is_filled)
+    rook_mailbox_fill (mailbox, g_steal_pointer (&hollow), all_filled, all);
+  else
+    rook_mailbox_expunge (mailbox, all->view->identity, (guint32 *) (gpointer) uids->data, uids->len, TRUE,
+                          ROOK_EVENT_MESSAGE_EXPUNGE, all_done, all);
+}
+
+static void
+expunge_all (RookView *view, RookMailCallback callback, gpointer data)
+{
+  ExpungeAll *all = g_new0 (ExpungeAll, 1);
+
+  *all = (ExpungeAll){ .view = rook_view_ref (view), .callback = callback, .data = data };
+  run_all (all);
 }
 
 void
 rook_view_expunge (RookView *view, const guint32 *uids, guint n_uids, RookMailCallback callback, gpointer data)
 {
   RookRights rights = rook_mailbox_rights (view->mailbox, view->identity);
-  g_autoptr (GArray) all = NULL;
 
   if (view->read_only)
     rook_mail_answer_later (callback, data,
@@ -172,15 +285,9 @@ rook_view_expunge (RookView *view, const guint32 *uids, guint n_uids, RookMailCa
   else if ((rights & ROOK_RIGHT_EXPUNGE) == 0)
     rook_mail_answer_later (callback, data,
                             g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied"));
+  else if (uids == NULL)
+    expunge_all (view, callback, data);
   else
-    {
-      if (uids == NULL)
-        {
-          all = collect_deleted (view);
-          uids = (guint32 *) (gpointer) all->data;
-          n_uids = all->len;
-        }
-      rook_mailbox_expunge (view->mailbox, view->identity, uids, n_uids, TRUE, ROOK_EVENT_MESSAGE_EXPUNGE, callback,
-                            data);
-    }
+    rook_mailbox_expunge (view->mailbox, view->identity, uids, n_uids, TRUE, ROOK_EVENT_MESSAGE_EXPUNGE, callback,
+                          data);
 }

@@ -318,20 +318,47 @@ submit_slice (Slice *slice)
 }
 
 static void
-run_slice (gpointer data)
+slice_filled (const GError *error, gpointer data)
 {
   Store *store = data;
+
+  if (error != NULL && store->error == NULL)
+    store->error = g_error_copy (error);
+  run_slice (store);
+}
+
+/* With the lock held. (nullable) numbers of pages that have to be filled first. */
+static GArray *
+change_some (Store *store)
+{
   guint end = MIN (store->next + SLICE, store->n_uids);
+  GArray *hollow = NULL;
   Slice slice;
 
+  if (store->error == NULL)
+    hollow = rook_mailbox_find_hollow (store->mailbox, store->uids + store->next, end - store->next);
+  if (hollow != NULL)
+    return hollow;
   slice_init (&slice, store);
-  rook_mutex_lock (&store->mailbox->lock);
   while (store->next < end && store->error == NULL && change_one (&slice, store->uids[store->next]))
     store->next++;
   submit_slice (&slice);
-  rook_mutex_unlock (&store->mailbox->lock);
   slice_clear (&slice);
-  if (store->error == NULL && store->next < store->n_uids)
+  return NULL;
+}
+
+static void
+run_slice (gpointer data)
+{
+  Store *store = data;
+  GArray *hollow;
+
+  rook_mutex_lock (&store->mailbox->lock);
+  hollow = change_some (store);
+  rook_mutex_unlock (&store->mailbox->lock);
+  if (hollow != NULL)
+    rook_mailbox_fill (store->mailbox, hollow, slice_filled, store);
+  else if (store->error == NULL && store->next < store->n_uids)
     rook_worker_invoke (rook_worker_current (), run_slice, store, NULL);
   else if (store->outstanding == 0)
     store_finish (store);

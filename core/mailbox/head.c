@@ -26,28 +26,32 @@ rook_head_assign (RookHead *head, const RookHead *other)
 }
 
 gboolean
-rook_head_find (const RookHead *head, guint32 uid, guint *out_page, guint *out_slot)
+rook_head_find_page (const RookHead *head, guint32 uid, guint *out_page)
 {
   guint low = 0, high = head->pages->len;
-  gint slot;
 
   while (low < high)
     {
       guint middle = low + (high - low) / 2;
 
-      if (rook_head_page (head, middle)->first_uid <= uid)
+      if (rook_head_page (head, middle)->summary.first_uid <= uid)
         low = middle + 1;
       else
         high = middle;
     }
-  if (low == 0)
-    return FALSE;
-  slot = rook_page_find (rook_head_page (head, low - 1), uid);
-  if (slot < 0)
-    return FALSE;
   *out_page = low - 1;
+  return low > 0;
+}
+
+gboolean
+rook_head_find (const RookHead *head, guint32 uid, guint *out_page, guint *out_slot)
+{
+  gint slot = -1;
+
+  if (rook_head_find_page (head, uid, out_page) && !rook_page_is_hollow (rook_head_page (head, *out_page)))
+    slot = rook_page_find (rook_head_page (head, *out_page), uid);
   *out_slot = (guint) slot;
-  return TRUE;
+  return slot >= 0;
 }
 
 gboolean

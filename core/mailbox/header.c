@@ -48,6 +48,7 @@ rook_header_init (RookHeader *header, guint32 uidvalidity)
                           .highest_modseq = 1,
                           .folder_modseq = 1,
                           .created_modseq = 1,
+                          .has_summaries = TRUE,
                           .sync_crc_annot = ROOK_CRC_ANNOT_START };
 }
 
@@ -55,7 +56,7 @@ void
 rook_header_encode (const RookHeader *header, guint8 *out)
 {
   memset (out, 0, ROOK_HEADER_SIZE);
-  rook_put16 (out + AT_VERSION, ROOK_HEADER_VERSION);
+  rook_put16 (out + AT_VERSION, header->has_summaries ? ROOK_HEADER_VERSION : 1);
   rook_put16 (out + AT_VERSION + 2, ROOK_HEADER_SIZE);
   rook_put32 (out + AT_UIDVALIDITY, header->uidvalidity);
   rook_put64 (out + AT_CREATED_MODSEQ, header->created_modseq);
@@ -89,8 +90,12 @@ rook_header_decode (GBytes *bytes, RookHeader *out)
 {
   gsize length;
   const guint8 *in = g_bytes_get_data (bytes, &length);
+  guint version;
 
-  if (length < ROOK_HEADER_SIZE || rook_get16 (in + AT_VERSION) != ROOK_HEADER_VERSION)
+  if (length < ROOK_HEADER_SIZE)
+    return FALSE;
+  version = rook_get16 (in + AT_VERSION);
+  if (version < 1 || version > ROOK_HEADER_VERSION)
     return FALSE;
   *out = (RookHeader){ .uidvalidity = rook_get32 (in + AT_UIDVALIDITY),
                        .created_modseq = rook_get64 (in + AT_CREATED_MODSEQ),
@@ -116,7 +121,8 @@ rook_header_decode (GBytes *bytes, RookHeader *out)
                        .sync_crc_annot = rook_get32 (in + AT_SYNC_CRC_ANNOT),
                        .sequence = rook_get64 (in + AT_SEQUENCE),
                        .change = rook_get64 (in + AT_CHANGE),
-                       .oldest_expunged = (gint64) rook_get64 (in + AT_OLDEST_EXPUNGED) };
+                       .oldest_expunged = (gint64) rook_get64 (in + AT_OLDEST_EXPUNGED),
+                       .has_summaries = version >= 2 };
   return out->uidvalidity != 0 && out->uidnext != 0;
 }
 

@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Loading: a mailbox's header, keywords and pages from its store into memory, a few reads at a time.
+ * Loading: a mailbox's header, keywords and the summaries of its pages from its store into memory, a few reads at a time.
+ * Pages stay where they are, and are hollow until somebody asks for their records, but for those whose summaries do not
+ * tell all: sparse ones, and all of a mailbox that was written before there were summaries.
  *
- * What the header says exists must be there: a page that is missing or does not read is damage, never "empty".
+ * What the header says exists must be there: a block or page that is missing or does not read is damage, never "empty".
  */
 #include "mailbox/box.h"
 
-#define MAX_READS 16 /* pages asked for at a time */
+#define MAX_READS 16 /* asked for at a time */
 
 typedef struct {
   RookMailbox *mailbox; /* (unowned) whoever asked holds it */
   RookLoadDone done;
   gpointer data;
   RookHead head;
-  guint n_pages, next, reading;
+  guint n_pages, n_blocks;
+  guint next_block, next_page, reading;
   GError *error; /* the first */
 } Load;
 
+/* A block's or a page's. */
 typedef struct {
   Load *load;
   guint number;
-} PageRead;
+} Read;
 
 static void
 set_corrupt (Load *load, const char *what)
@@ -44,6 +48,8 @@ rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *e
   rook_mutex_lock (&mailbox->lock);
   if (rook_head_find (&mailbox->durable, uid, &page, &slot))
     rook_head_get (&mailbox->durable, page, slot, &record);
+  else if (rook_uids_contain (mailbox->durable.uids, mailbox->durable.n_uids, uid))
+    record.flags = 0; /* its page is hollow, and it lives */
   rook_mutex_unlock (&mailbox->lock);
   if ((record.flags & ROOK_RECORD_PURGED) == 0)
     damage = g_error_new (ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "mailbox %s, uid %u: %s", mailbox->id, uid,
@@ -58,24 +64,35 @@ set_store_error (Load *load, const GError *error)
     load->error = rook_mail_error_from_store (load->mailbox->mail, error);
 }
 
+/* --- what all of it says together ------------------------------------------------------------------------------------- */
+
+static guint32
+uid_at (const RookPage *page, guint slot)
+{
+  return rook_page_is_hollow (page) ? page->summary.first_uid + slot : rook_page_uid (page, slot);
+}
+
 /* The uids of what is not expunged; checked against the header. */
 static void
 collect_uids (Load *load)
 {
   RookHead *head = &load->head;
+  guint32 last = 0;
 
   head->uids = rook_uids_new (head->header.exists + 64);
-  for (guint p = 0; load->error == NULL && p < head->pages->len; p++)
-    for (guint s = 0; s < rook_head_page (head, p)->n; s++)
-      {
-        RookRecord record;
+  for (guint p = 0; p < head->pages->len; p++)
+    {
+      const RookPage *page = rook_head_page (head, p);
 
-        rook_head_get (head, p, s, &record);
-        if ((record.flags & ROOK_RECORD_EXPUNGED) == 0)
-          rook_uids_append (&head->uids, head->n_uids++, record.uid);
-        if (record.uid >= head->header.uidnext)
-          set_corrupt (load, "a uid above uidnext");
-      }
+      if (page->summary.first_uid <= last)
+        set_corrupt (load, "pages are not in the order of their uids");
+      for (guint s = 0; s < page->n; s++)
+        if ((page->summary.live >> s & 1) != 0)
+          rook_uids_append (&head->uids, head->n_uids++, uid_at (page, s));
+      last = uid_at (page, page->n - 1);
+    }
+  if (last >= head->header.uidnext)
+    set_corrupt (load, "a uid above uidnext");
   if (head->n_uids != head->header.exists)
     set_corrupt (load, "the header's count is not that of its pages");
 }
@@ -104,39 +121,139 @@ finish (Load *load)
 
 static void read_more (Load *load);
 
-static void
-page_read (GBytes *value, const GError *error, gpointer data)
+static Read *
+read_new (Load *load, guint number)
 {
-  PageRead *read = data;
-  Load *load = read->load;
-  guint left = load->head.header.n_records - read->number * ROOK_PAGE_RECORDS;
-  RookPage *page = value != NULL ? rook_page_from_bytes (value, MIN (left, ROOK_PAGE_RECORDS)) : NULL;
+  Read *read = g_new (Read, 1);
 
-  if (error != NULL)
-    set_store_error (load, error);
-  else if (page == NULL)
-    set_corrupt (load, value == NULL ? "a page is missing" : "a page does not read");
-  g_ptr_array_index (load->head.pages, read->number) = page;
+  *read = (Read){ load, number };
+  load->reading++;
+  return read;
+}
+
+static void
+read_end (Read *read)
+{
+  Load *load = read->load;
+
   g_free (read);
   load->reading--;
   read_more (load);
 }
 
+/* --- pages that have to be read ----------------------------------------------------------------------------------------- */
+
+static guint
+n_records_of (const Load *load, guint page)
+{
+  return MIN (load->head.header.n_records - page * ROOK_PAGE_RECORDS, ROOK_PAGE_RECORDS);
+}
+
+static void
+page_read (GBytes *value, const GError *error, gpointer data)
+{
+  Read *read = data;
+  Load *load = read->load;
+  RookPage *known = rook_head_page (&load->head, read->number);
+  RookPage *page = value != NULL ? rook_page_from_bytes (value, n_records_of (load, read->number)) : NULL;
+
+  if (error != NULL)
+    set_store_error (load, error);
+  else if (page == NULL)
+    set_corrupt (load, value == NULL ? "a page is missing" : "a page does not read");
+  else if (known != NULL && !rook_summary_equal (&known->summary, &page->summary))
+    set_corrupt (load, "a page is not what its summary says");
+  if (page != NULL)
+    {
+      g_ptr_array_index (load->head.pages, read->number) = page;
+      g_clear_pointer (&known, rook_page_unref);
+    }
+  read_end (read);
+}
+
+static gboolean
+must_read (const Load *load, guint number)
+{
+  const RookPage *page = rook_head_page (&load->head, number);
+
+  return page == NULL || page->summary.is_sparse;
+}
+
+static void
+read_next_page (Load *load)
+{
+  guint number = load->next_page++;
+  g_autoptr (GBytes) key = NULL;
+
+  if (!must_read (load, number))
+    return;
+  key = rook_page_key (load->mailbox->id, number);
+  rook_store_get (load->mailbox->store, ROOK_PART_PAGES, key, page_read, read_new (load, number));
+}
+
+/* --- summaries ---------------------------------------------------------------------------------------------------------- */
+
+/* Makes pages of those summaries from @first on that lie in @value, which is the header's (@block -1) or a block's. */
+static void
+take_summaries (Load *load, GBytes *value, gint block, guint first)
+{
+  gsize length, offset;
+  const guint8 *bytes = g_bytes_get_data (value, &length);
+  gint lies_in;
+
+  for (guint page = first; page < load->n_pages && load->error == NULL; page++)
+    {
+      RookSummary summary;
+
+      rook_summary_locate (page, &lies_in, &offset);
+      if (lies_in != block)
+        break;
+      if (offset + ROOK_SUMMARY_SIZE > length
+          || !rook_summary_decode (bytes + offset, n_records_of (load, page), &summary))
+        set_corrupt (load, "a summary does not read");
+      else
+        g_ptr_array_index (load->head.pages, page) = rook_page_new_hollow (&summary, n_records_of (load, page));
+    }
+}
+
+static void
+block_read (GBytes *value, const GError *error, gpointer data)
+{
+  Read *read = data;
+  Load *load = read->load;
+
+  if (error != NULL)
+    set_store_error (load, error);
+  else if (value == NULL || !rook_summary_block_is_valid (value))
+    set_corrupt (load, value == NULL ? "a block of summaries is missing" : "a block of summaries does not read");
+  else
+    take_summaries (load, value, (gint) read->number, ROOK_HEADER_SUMMARIES + read->number * ROOK_BLOCK_SUMMARIES);
+  read_end (read);
+}
+
+static void
+read_next_block (Load *load)
+{
+  g_autoptr (GBytes) key = rook_page_key (load->mailbox->id, load->next_block);
+
+  rook_store_get (load->mailbox->store, ROOK_PART_SUMMARIES, key, block_read, read_new (load, load->next_block++));
+}
+
+/* First all blocks, which tell what pages are to be read, then those. */
 static void
 read_more (Load *load)
 {
-  while (load->error == NULL && load->next < load->n_pages && load->reading < MAX_READS)
-    {
-      g_autoptr (GBytes) key = rook_page_key (load->mailbox->id, load->next);
-      PageRead *read = g_new (PageRead, 1);
-
-      *read = (PageRead){ load, load->next++ };
-      load->reading++;
-      rook_store_get (load->mailbox->store, ROOK_PART_PAGES, key, page_read, read);
-    }
+  while (load->error == NULL && load->next_block < load->n_blocks && load->reading < MAX_READS)
+    read_next_block (load);
+  if (load->reading > 0 && load->next_page == 0)
+    return;
+  while (load->error == NULL && load->next_page < load->n_pages && load->reading < MAX_READS)
+    read_next_page (load);
   if (load->reading == 0)
     finish (load);
 }
+
+/* --- header and keywords ------------------------------------------------------------------------------------------------ */
 
 static void
 unref_page (gpointer page)
@@ -161,10 +278,19 @@ keywords_read (GBytes *value, const GError *error, gpointer data)
       for (guint i = 0; i < ROOK_MAX_KEYWORDS && names[i] != NULL && *names[i] != '\0'; i++)
         g_ptr_array_add (load->mailbox->keywords, g_strdup (names[i]));
     }
+  read_more (load);
+}
+
+static void
+begin_pages (Load *load, GBytes *header)
+{
   load->n_pages = (load->head.header.n_records + ROOK_PAGE_RECORDS - 1) / ROOK_PAGE_RECORDS;
   load->head.pages = g_ptr_array_new_with_free_func (unref_page);
   g_ptr_array_set_size (load->head.pages, (gint) load->n_pages);
-  read_more (load);
+  if (!load->head.header.has_summaries)
+    return;
+  load->n_blocks = rook_summary_count_blocks (load->n_pages);
+  take_summaries (load, header, -1, 0);
 }
 
 static void
@@ -177,6 +303,8 @@ header_read (GBytes *value, const GError *error, gpointer data)
     set_store_error (load, error);
   else if (value == NULL || !rook_header_decode (value, &load->head.header))
     set_corrupt (load, value == NULL ? "its header is missing" : "its header does not read");
+  else
+    begin_pages (load, value);
   if (load->error != NULL)
     finish (load);
   else

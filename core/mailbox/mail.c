@@ -74,6 +74,7 @@ rook_mail_new (RookServer *server)
   rook_mutex_init (&mail->lock);
   rook_cond_init (&mail->unblocked);
   mail->settings = rook_mail_settings_new (config);
+  mail->page_cache = (gsize) mail->settings->page_cache;
   mail->turns = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   mail->open = g_hash_table_new (g_str_hash, g_str_equal);
   mail->doubtful = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -213,6 +214,7 @@ rook_mail_reconfigure (RookMail *mail, RookConfig *config)
   rook_mutex_lock (&mail->lock);
   before = mail->settings;
   mail->settings = settings;
+  g_atomic_pointer_set (&mail->page_cache, (gsize) settings->page_cache);
   rook_mutex_unlock (&mail->lock);
   rook_mail_settings_unref (before);
   if (mail->opening != NULL)

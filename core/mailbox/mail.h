@@ -30,6 +30,7 @@ typedef struct {
   guint open_cache;       /* mailboxes kept in memory when nobody has them open */
   guint64 duplicate_life; /* ms */
   guint64 keep_expunged;  /* ms */
+  guint64 page_cache;     /* bytes */
 } RookMailSettings;
 RookMailSettings *rook_mail_settings_new (RookConfig *config);
 RookMailSettings *rook_mail_settings_ref (RookMailSettings *settings);
@@ -73,6 +74,7 @@ struct RookMail {
   /* --- */
   RookStore *state;     /* (owned) (nullable) NULL: unavailable; atomic, see rook_mail_get_state() */
   RookOpening *opening; /* (owned) (nullable) main worker: what a reload has opened and not published yet */
+  gsize page_cache;     /* atomic: the setting of that name */
   /* --- constant: */
   GPtrArray *partitions;                  /* (element-type RookPartition) */
   const RookStorageBackend *test_backend; /* (nullable) */

@@ -29,6 +29,7 @@ rook_mailbox_new (RookMail *mail, RookEntry *entry, RookPartition *partition)
   mailbox->entry = rook_entry_ref (entry);
   mailbox->keywords = g_ptr_array_new_with_free_func (g_free);
   mailbox->views = g_ptr_array_new ();
+  mailbox->fills = g_ptr_array_new ();
   mailbox->deliveries = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref,
                                                (GDestroyNotify) g_ptr_array_unref);
   rook_seen_table_init (&mailbox->seen);
@@ -47,6 +48,7 @@ rook_mailbox_free (RookMailbox *mailbox)
   rook_entry_unref (mailbox->entry);
   g_ptr_array_unref (mailbox->keywords);
   g_ptr_array_unref (mailbox->views);
+  g_ptr_array_unref (mailbox->fills);
   g_hash_table_unref (mailbox->deliveries);
   rook_seen_table_clear (&mailbox->seen);
   rook_mutex_clear (&mailbox->lock);
@@ -103,13 +105,28 @@ rook_mailbox_unref (RookMailbox *mailbox)
         {
           g_queue_push_tail_link (&mail->idle, &mailbox->idle_link);
           mailbox->is_idle = TRUE;
-          if (mail->idle.length > mail->settings->open_cache)
+          if (mail->idle.length > mail->settings->open_cache || rook_mail_has_too_many_pages (mail))
             {
               cold = g_queue_peek_head (&mail->idle);
               unlist (cold);
             }
         }
     }
+  rook_mutex_unlock (&mail->lock);
+  g_clear_pointer (&cold, rook_mailbox_free);
+}
+
+void
+rook_mail_free_coldest (RookMail *mail)
+{
+  RookMailbox *cold = NULL;
+
+  if (!rook_mail_has_too_many_pages (mail))
+    return;
+  rook_mutex_lock (&mail->lock);
+  cold = g_queue_peek_head (&mail->idle);
+  if (cold != NULL)
+    unlist (cold);
   rook_mutex_unlock (&mail->lock);
   g_clear_pointer (&cold, rook_mailbox_free);
 }
@@ -434,31 +451,47 @@ rook_mailbox_get_keyword (RookMailbox *mailbox, guint index)
   return index < mailbox->durable.n_keywords ? g_ptr_array_index (mailbox->keywords, index) : NULL;
 }
 
-/* The sequence number of the first message that is not seen; 0: none. Reads records only up to it. */
+/* Where the owner's first message lies that is not seen: its sequence number; 0: there is none. Summaries tell. */
 static guint
-find_unseen (RookMailbox *mailbox, const RookSeenSet *seen, guint *out_unseen)
+find_unseen (const RookHead *head)
 {
-  const RookHead *head = &mailbox->durable;
-  guint first = 0, unseen = 0, seq = 0;
+  guint before = 0;
 
-  for (guint p = 0; p < head->pages->len; p++)
-    for (guint s = 0; s < rook_head_page (head, p)->n; s++)
-      {
-        RookRecord record;
+  for (guint p = 0; head->header.unseen > 0 && p < head->pages->len; p++)
+    {
+      const RookSummary *summary = &rook_head_page (head, p)->summary;
 
-        rook_head_get (head, p, s, &record);
-        if ((record.flags & ROOK_RECORD_EXPUNGED) != 0)
-          continue;
-        seq++;
-        if (seen != NULL ? rook_seen_set_contains (seen, record.uid) : (record.flags & ROOK_FLAG_SEEN) != 0)
-          continue;
-        unseen++;
-        if (first == 0)
-          first = seq;
-        if (seen == NULL)
-          return first;
-      }
-  *out_unseen = unseen;
+      if (summary->unseen != 0)
+        {
+          guint64 below = (summary->unseen & -summary->unseen) - 1; /* the records before the first */
+
+          return before + (guint) __builtin_popcountll (summary->live & below) + 1;
+        }
+      before += (guint) __builtin_popcountll (summary->live);
+    }
+  return 0;
+}
+
+/* The same for a user with a set of seen uids: its gaps are looked for in the list of uids. *@out_unseen: how many there are. */
+static guint
+find_unseen_by (const RookHead *head, const RookSeenSet *seen, guint *out_unseen)
+{
+  guint first = 0, n_seen = 0, next = 0; /* next: where the first message lies that no range so far has */
+
+  for (guint i = 0; i + 1 < seen->ranges->len; i += 2)
+    {
+      guint begin = rook_uids_find (head->uids, head->n_uids, g_array_index (seen->ranges, guint32, i));
+      guint32 last = g_array_index (seen->ranges, guint32, i + 1);
+      guint end = last == G_MAXUINT32 ? head->n_uids : rook_uids_find (head->uids, head->n_uids, last + 1);
+
+      if (first == 0 && begin > next)
+        first = next + 1;
+      n_seen += end - begin;
+      next = end;
+    }
+  if (first == 0 && next < head->n_uids)
+    first = next + 1;
+  *out_unseen = head->n_uids - n_seen;
   return first;
 }
 
@@ -470,7 +503,7 @@ rook_mailbox_get_status (RookMailbox *mailbox, RookIdentity *identity, RookMailb
   const RookHead *head = &mailbox->durable;
   const RookSeenSet *seen = user != NULL ? g_hash_table_lookup (mailbox->seen.durable, user) : NULL;
   guint unseen = head->header.unseen;
-  guint first = seen != NULL || unseen > 0 ? find_unseen (mailbox, seen, &unseen) : 0;
+  guint first = seen != NULL ? find_unseen_by (head, seen, &unseen) : find_unseen (head);
 
   *out_status = (RookMailboxStatus){
     .uidvalidity = head->header.uidvalidity,

@@ -74,11 +74,27 @@ rook_record_decode (const guint8 *bytes, RookRecord *out)
 
 /* --- pages ------------------------------------------------------------------------------------------------------ */
 
+/* Of all pages there are: what a limit is for. */
+static gsize memory;
+
+static gsize
+page_size (guint capacity)
+{
+  return sizeof (RookPage) + (capacity > 0 ? ROOK_PAGE_HEAD + (gsize) capacity * ROOK_RECORD_SIZE : 0);
+}
+
+gsize
+rook_page_get_memory (void)
+{
+  return (gsize) g_atomic_pointer_get (&memory);
+}
+
 static RookPage *
 page_alloc (guint capacity)
 {
-  RookPage *page = g_malloc0 (sizeof (RookPage) + ROOK_PAGE_HEAD + (gsize) capacity * ROOK_RECORD_SIZE);
+  RookPage *page = g_malloc0 (page_size (capacity));
 
+  g_atomic_pointer_add (&memory, (gssize) page_size (capacity));
   g_atomic_int_set (&page->ref, 1);
   page->capacity = capacity;
   return page;
@@ -100,10 +116,19 @@ rook_page_copy (const RookPage *page, guint capacity)
   RookPage *copy = page_alloc (MAX (capacity, page->n));
 
   copy->n = page->n;
-  copy->first_uid = page->first_uid;
-  copy->max_modseq = page->max_modseq;
+  copy->summary = page->summary;
   memcpy (copy->data, page->data, ROOK_PAGE_HEAD + (gsize) page->n * ROOK_RECORD_SIZE);
   return copy;
+}
+
+RookPage *
+rook_page_new_hollow (const RookSummary *summary, guint n)
+{
+  RookPage *page = page_alloc (0);
+
+  page->n = n;
+  page->summary = *summary;
+  return page;
 }
 
 /* Ascending uids, as every search in the page takes for granted. */
@@ -138,9 +163,13 @@ rook_page_from_bytes (GBytes *bytes, guint n)
   memcpy (page->data, data, wanted);
   if (!page_is_ordered (page))
     return NULL;
-  page->first_uid = rook_get32 (rook_page_record (page, 0));
   for (guint i = 0; i < n; i++)
-    page->max_modseq = MAX (page->max_modseq, rook_get64 (rook_page_record (page, i) + AT_MODSEQ));
+    {
+      RookRecord record;
+
+      rook_record_decode (rook_page_record (page, i), &record);
+      rook_summary_note (&page->summary, i, NULL, &record);
+    }
   return g_steal_pointer (&page);
 }
 
@@ -154,19 +183,28 @@ rook_page_ref (RookPage *page)
 void
 rook_page_unref (RookPage *page)
 {
-  if (g_atomic_int_dec_and_test (&page->ref))
-    g_free (page);
+  if (!g_atomic_int_dec_and_test (&page->ref))
+    return;
+  g_atomic_pointer_add (&memory, -(gssize) page_size (page->capacity));
+  g_free (page);
+}
+
+guint32
+rook_page_uid (const RookPage *page, guint slot)
+{
+  return rook_get32 (rook_page_record (page, slot) + AT_UID);
 }
 
 void
 rook_page_set (RookPage *page, guint slot, const RookRecord *record)
 {
+  guint32 before = 0;
+
   g_assert (slot <= page->n && slot < page->capacity);
-  if (slot == page->n)
-    page->n++;
-  if (slot == 0)
-    page->first_uid = record->uid;
-  page->max_modseq = MAX (page->max_modseq, record->modseq);
+  if (slot < page->n)
+    before = rook_get32 (rook_page_record (page, slot) + AT_FLAGS);
+  rook_summary_note (&page->summary, slot, slot < page->n ? &before : NULL, record);
+  page->n = MAX (page->n, slot + 1);
   rook_record_encode (record, page->data + ROOK_PAGE_HEAD + (gsize) slot * ROOK_RECORD_SIZE);
 }
 

@@ -82,6 +82,14 @@ static const RookConfigKey mailbox_keys[] = {
     .max = 1000000,
     .change = ROOK_CONFIG_LIVE,
     .help = "How many mailboxes stay in memory when nobody has them open." },
+  { .name = "page-cache",
+    .type = ROOK_CONFIG_SIZE,
+    .default_value = "128M",
+    .max = G_MAXINT64,
+    .change = ROOK_CONFIG_LIVE,
+    .help = "How much memory the records of messages may take, over all mailboxes. More is taken only for what "
+            "sessions are "
+            "looking at or have not been told of." },
   { .name = "duplicate-lifetime",
     .type = ROOK_CONFIG_DURATION,
     .default_value = "3d",
@@ -144,6 +152,7 @@ rook_mail_settings_new (RookConfig *config)
   settings->max_message_size = rook_config_group_get_size (group, "max-message-size");
   settings->default_partition = g_strdup (rook_config_group_get_string (group, "default-partition"));
   settings->open_cache = (guint) rook_config_group_get_integer (group, "open-cache");
+  settings->page_cache = rook_config_group_get_size (group, "page-cache");
   settings->duplicate_life = rook_config_group_get_duration_ms (group, "duplicate-lifetime");
   settings->keep_expunged = rook_config_group_get_duration_ms (group, "keep-expunged");
   return settings;

@@ -61,6 +61,14 @@ rook_uids_find (const RookUids *uids, guint n, guint32 uid)
   return low;
 }
 
+gboolean
+rook_uids_contain (const RookUids *uids, guint n, guint32 uid)
+{
+  guint i = rook_uids_find (uids, n, uid);
+
+  return i < n && uids->data[i] == uid;
+}
+
 RookUids *
 rook_uids_without (const RookUids *uids, guint n, const guint32 *drop, guint n_drop, guint *out_n)
 {

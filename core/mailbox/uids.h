@@ -22,6 +22,7 @@ void rook_uids_unref (RookUids *uids);
 void rook_uids_append (RookUids **uids, guint n, guint32 uid);
 /* The index of the first that is >= @uid; @n if there is none. */
 guint rook_uids_find (const RookUids *uids, guint n, guint32 uid);
+gboolean rook_uids_contain (const RookUids *uids, guint n, guint32 uid);
 /* A new array without @drop (sorted). *@out_n: what is left. */
 RookUids *rook_uids_without (const RookUids *uids, guint n, const guint32 *drop, guint n_drop, guint *out_n);
 

@@ -8,21 +8,14 @@
 
 typedef struct {
   RookView *view; /* (owned) keeps the mailbox open */
-  guint32 uid;
+  guint32 seq, uid;
+  guint64 offset;
+  gsize length;
   RookViewReadCallback callback;
   gpointer data;
   GBytes *bytes; /* (owned) (nullable) */
   GError *error;
 } Reading;
-
-static Reading *
-reading_new (RookView *view, RookViewReadCallback callback, gpointer data)
-{
-  Reading *reading = g_new0 (Reading, 1);
-
-  *reading = (Reading){ .view = rook_view_ref (view), .callback = callback, .data = data };
-  return reading;
-}
 
 static void
 reading_free (gpointer data)
@@ -54,44 +47,72 @@ bytes_read (GBytes *bytes, const GError *error, gpointer data)
   reading_free (reading);
 }
 
-/* The record, or why there is none. */
-static GError *
-find_record (RookView *view, guint32 seq, RookRecord *out)
+/* Finds the record, or sets @error to why there is none. %FALSE: @callback comes. */
+static gboolean
+find_record (RookView *view, guint32 seq, RookRecord *out, GError **error, RookMailCallback callback, gpointer data)
 {
   GError *gone = rook_view_find_gone_error (view);
+  RookFound found = gone == NULL ? rook_view_find_record (view, seq, out, callback, data) : ROOK_FOUND_NOT;
 
-  if (gone != NULL)
-    return gone;
-  if (!rook_view_get_record (view, seq, out))
-    return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_EXPUNGED, "the message is gone");
-  return NULL;
+  if (found == ROOK_FOUND_NOT && gone == NULL)
+    gone = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_EXPUNGED, "the message is gone");
+  *error = gone;
+  return found != ROOK_FOUND_LATER;
 }
 
-void
-rook_view_read (RookView *view, guint32 seq, guint64 offset, gsize length, RookViewReadCallback callback, gpointer data)
+static void read_record (Reading *reading);
+
+static void
+read_filled (const GError *error, gpointer data)
 {
-  Reading *reading = reading_new (view, callback, data);
+  Reading *reading = data;
+
+  if (error == NULL)
+    {
+      read_record (reading);
+      return;
+    }
+  reading->callback (NULL, error, reading->data);
+  reading_free (reading);
+}
+
+static void
+read_record (Reading *reading)
+{
+  RookView *view = reading->view;
   RookRecord record;
 
-  reading->error = find_record (view, seq, &record);
+  if (!find_record (view, reading->seq, &record, &reading->error, read_filled, reading))
+    return;
   if (reading->error == NULL)
     {
       reading->uid = record.uid;
-      reading->bytes = rook_store_try_read (view->mailbox->store, record.blob, offset, length);
+      reading->bytes = rook_store_try_read (view->mailbox->store, record.blob, reading->offset, reading->length);
       if (reading->bytes == NULL)
         {
-          rook_store_read (view->mailbox->store, record.blob, offset, length, bytes_read, reading);
+          rook_store_read (view->mailbox->store, record.blob, reading->offset, reading->length, bytes_read, reading);
           return;
         }
     }
   rook_worker_invoke (view->worker, answer_reading, reading, reading_free);
 }
 
+void
+rook_view_read (RookView *view, guint32 seq, guint64 offset, gsize length, RookViewReadCallback callback, gpointer data)
+{
+  Reading *reading = g_new0 (Reading, 1);
+
+  *reading = (Reading){
+    .view = rook_view_ref (view), .seq = seq, .offset = offset, .length = length, .callback = callback, .data = data
+  };
+  read_record (reading);
+}
+
 /* --- structure -------------------------------------------------------------------------------------------------- */
 
 typedef struct {
   RookView *view; /* (owned) */
-  guint32 uid;
+  guint32 seq, uid;
   RookBlobId body;
   RookViewMimeCallback callback;
   gpointer data;
@@ -175,15 +196,31 @@ cache_read (GBytes *bytes, const GError *error, gpointer data)
   looking_free (looking);
 }
 
-void
-rook_view_get_mime (RookView *view, guint32 seq, RookViewMimeCallback callback, gpointer data)
+static void look (Looking *looking);
+
+static void
+look_filled (const GError *error, gpointer data)
 {
-  Looking *looking = g_new0 (Looking, 1);
+  Looking *looking = data;
+
+  if (error == NULL)
+    {
+      look (looking);
+      return;
+    }
+  looking->callback (NULL, error, looking->data);
+  looking_free (looking);
+}
+
+static void
+look (Looking *looking)
+{
+  RookView *view = looking->view;
   g_autoptr (GBytes) cached = NULL;
   RookRecord record;
 
-  *looking = (Looking){ .view = rook_view_ref (view), .callback = callback, .data = data };
-  looking->error = find_record (view, seq, &record);
+  if (!find_record (view, looking->seq, &record, &looking->error, look_filled, looking))
+    return;
   if (looking->error == NULL)
     {
       looking->uid = record.uid;
@@ -197,4 +234,13 @@ rook_view_get_mime (RookView *view, guint32 seq, RookViewMimeCallback callback, 
         }
     }
   rook_worker_invoke (view->worker, answer_looking, looking, looking_free);
+}
+
+void
+rook_view_get_mime (RookView *view, guint32 seq, RookViewMimeCallback callback, gpointer data)
+{
+  Looking *looking = g_new0 (Looking, 1);
+
+  *looking = (Looking){ .view = rook_view_ref (view), .seq = seq, .callback = callback, .data = data };
+  look (looking);
 }

@@ -11,7 +11,7 @@ typedef struct {
   RookUids *uids; /* (owned) */
   guint n_uids;
   guint64 modseq;
-  GPtrArray *pages; /* (element-type RookPage) those with changes this view has not seen */
+  GPtrArray *pages; /* (element-type RookPage) those with changes this view has not seen: never hollow */
 } Snapshot;
 
 static void
@@ -21,12 +21,13 @@ take_snapshot (RookView *view, Snapshot *out)
   const RookHead *head = &view->mailbox->durable;
 
   view->notified = FALSE;
+  view->has_loaded = FALSE;
   out->uids = rook_uids_ref (head->uids);
   out->n_uids = head->n_uids;
   out->modseq = head->header.highest_modseq;
   out->pages = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_page_unref);
   for (guint i = 0; i < head->pages->len && out->modseq > view->scanned_modseq; i++)
-    if (rook_head_page (head, i)->max_modseq > view->scanned_modseq)
+    if (rook_head_page (head, i)->summary.max_modseq > view->scanned_modseq)
       g_ptr_array_add (out->pages, rook_page_ref (rook_head_page (head, i)));
 }
 
@@ -173,6 +174,7 @@ rook_view_update (RookView *view, gboolean allow_expunge)
   rook_uids_unref (now.uids);
   g_ptr_array_unref (now.pages);
   rook_mutex_lock (&view->mailbox->lock);
+  view->kept_modseq = view->scanned_modseq;
   rook_view_claim_recent (view, rook_uids_find (view->uids, view->n_uids, old_last + 1));
   rook_mutex_unlock (&view->mailbox->lock);
   changes->exists = view->n_uids;

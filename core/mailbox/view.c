@@ -110,7 +110,7 @@ rook_view_new (RookMailbox *mailbox, RookIdentity *identity, gboolean read_only,
   rook_mutex_lock (&mailbox->lock);
   view->uids = rook_uids_ref (mailbox->durable.uids);
   view->n_uids = mailbox->durable.n_uids;
-  view->told_modseq = view->scanned_modseq = mailbox->durable.header.highest_modseq;
+  view->told_modseq = view->scanned_modseq = view->kept_modseq = mailbox->durable.header.highest_modseq;
   rook_view_claim_recent (view, 0);
   g_ptr_array_add (mailbox->views, view);
   if (mailbox->gone)
@@ -195,23 +195,46 @@ rook_view_find_uid (RookView *view, guint32 uid)
 
 /* --- records ---------------------------------------------------------------------------------------------------- */
 
+/* *@out_hollow: (nullable) what has to be filled first. */
+static gboolean
+get_record (RookView *view, guint32 seq, RookRecord *out, GArray **out_hollow)
+{
+  RookMailbox *mailbox = view->mailbox;
+  g_autoptr (RookLocker) locker = NULL;
+  guint page, slot;
+
+  *out_hollow = NULL;
+  if (seq < 1 || seq > view->n_uids)
+    return FALSE;
+  locker = rook_locker_new (&mailbox->lock);
+  if (!rook_head_find (&mailbox->durable, view->uids->data[seq - 1], &page, &slot))
+    {
+      *out_hollow = rook_mailbox_find_hollow (mailbox, &view->uids->data[seq - 1], 1);
+      return FALSE;
+    }
+  rook_head_get (&mailbox->durable, page, slot, out);
+  return (out->flags & ROOK_RECORD_PURGED) == 0;
+}
+
 gboolean
 rook_view_get_record (RookView *view, guint32 seq, RookRecord *out)
 {
-  guint page, slot;
-  guint32 uid;
+  g_autoptr (GArray) hollow = NULL;
 
-  if (seq < 1 || seq > view->n_uids)
-    return FALSE;
-  uid = view->uids->data[seq - 1];
-  {
-    g_autoptr (RookLocker) locker = rook_locker_new (&view->mailbox->lock);
+  return get_record (view, seq, out, &hollow);
+}
 
-    if (!rook_head_find (&view->mailbox->durable, uid, &page, &slot))
-      return FALSE;
-    rook_head_get (&view->mailbox->durable, page, slot, out);
-  }
-  return (out->flags & ROOK_RECORD_PURGED) == 0;
+RookFound
+rook_view_find_record (RookView *view, guint32 seq, RookRecord *out, RookMailCallback callback, gpointer data)
+{
+  GArray *hollow;
+
+  if (get_record (view, seq, out, &hollow))
+    return ROOK_FOUND;
+  if (hollow == NULL)
+    return ROOK_FOUND_NOT;
+  rook_mailbox_fill (view->mailbox, hollow, callback, data);
+  return ROOK_FOUND_LATER;
 }
 
 static RookFlags
@@ -253,11 +276,51 @@ rook_view_get_message (RookView *view, guint32 seq, RookMessage *out_message)
   return TRUE;
 }
 
-/* Pages of an open mailbox are all in memory as yet: there is nothing to wait for. */
+typedef struct {
+  RookView *view; /* (owned) */
+  RookMailCallback callback;
+  gpointer data;
+} ViewLoad;
+
+static void
+view_loaded (const GError *error, gpointer data)
+{
+  ViewLoad *load = data;
+  g_autoptr (GError) gone = rook_view_find_gone_error (load->view);
+
+  load->callback (gone != NULL ? gone : error, load->data);
+  rook_view_unref (load->view);
+  g_free (load);
+}
+
+/* With the lock held: pages of messages @first to @last stay in memory from now on. (nullable) those that are not there. */
+static GArray *
+hold_pages (RookView *view, guint32 first, guint32 last)
+{
+  RookMailbox *mailbox = view->mailbox;
+  const guint32 *uids = view->uids->data;
+
+  view->has_loaded = first >= 1 && first <= last && last <= view->n_uids
+                     && rook_head_find_page (&mailbox->durable, uids[first - 1], &view->first_loaded)
+                     && rook_head_find_page (&mailbox->durable, uids[last - 1], &view->last_loaded);
+  return view->has_loaded ? rook_mailbox_find_hollow (mailbox, uids + first - 1, last - first + 1) : NULL;
+}
+
 void
 rook_view_load (RookView *view, guint32 first, guint32 last, RookMailCallback callback, gpointer data)
 {
-  (void) first;
-  (void) last;
-  rook_mail_answer_later (callback, data, rook_view_find_gone_error (view));
+  ViewLoad *load;
+  GArray *hollow;
+
+  rook_mutex_lock (&view->mailbox->lock);
+  hollow = hold_pages (view, first, last);
+  rook_mutex_unlock (&view->mailbox->lock);
+  if (hollow == NULL)
+    {
+      rook_mail_answer_later (callback, data, rook_view_find_gone_error (view));
+      return;
+    }
+  load = g_new (ViewLoad, 1);
+  *load = (ViewLoad){ rook_view_ref (view), callback, data };
+  rook_mailbox_fill (view->mailbox, hollow, view_loaded, load);
 }

@@ -269,6 +269,7 @@ on_mime (RookMime *mime, const GError *error, gpointer data)
   run (session);
 }
 
+/* Where some of it is damaged the rest is there. */
 static void
 on_loaded (const GError *error, gpointer data)
 {
@@ -276,10 +277,14 @@ on_loaded (const GError *error, gpointer data)
 
   if (imap_session_is_gone (session))
     return;
+  if (error != NULL && !g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT))
+    {
+      imap_session_fail (session, error);
+      return;
+    }
   if (error != NULL)
-    imap_session_fail (session, error);
-  else
-    run (session);
+    note_failure (session->call.data, error);
+  run (session);
 }
 
 static Step

@@ -18,18 +18,37 @@ read_page (GBytes *bytes, guint n)
   if (page == NULL)
     return;
   copy = rook_page_copy (page, page->n);
-  g_assert (page->n == n && page->first_uid > 0);
+  g_assert (page->n == n && page->summary.first_uid > 0);
   for (guint i = 0; i < n; i++)
     {
       const guint8 *stored = rook_page_record (page, i), *again = rook_page_record (copy, i);
 
       rook_record_decode (stored, &record);
-      g_assert (rook_page_find (page, record.uid) == (gint) i && record.modseq <= page->max_modseq);
+      g_assert (rook_page_find (page, record.uid) == (gint) i && record.modseq <= page->summary.max_modseq);
       rook_page_set (copy, i, &record);
       /* but for what is not named */
       g_assert (memcmp (again, stored, 6) == 0 && memcmp (again + 8, stored + 8, 100) == 0);
       g_assert (memcmp (again + 112, stored + 112, ROOK_RECORD_SIZE - 112) == 0);
     }
+}
+
+/* What is taken for a summary is written as it was read, and fits what is behind it: changes keep it whole. */
+static void
+read_summary (GBytes *bytes, guint n)
+{
+  RookRecord record = { .uid = 7, .modseq = 9, .flags = ROOK_FLAG_DELETED };
+  RookSummary summary, back;
+  guint8 again[ROOK_SUMMARY_SIZE];
+
+  n = n % ROOK_PAGE_RECORDS;
+  if (g_bytes_get_size (bytes) < ROOK_SUMMARY_SIZE
+      || !rook_summary_decode (g_bytes_get_data (bytes, NULL), n, &summary))
+    return;
+  rook_summary_encode (&summary, again);
+  g_assert (memcmp (again, g_bytes_get_data (bytes, NULL), sizeof again) == 0);
+  rook_summary_note (&summary, n, NULL, &record);
+  rook_summary_encode (&summary, again);
+  g_assert (rook_summary_decode (again, n + 1, &back) && rook_summary_equal (&summary, &back));
 }
 
 static void
@@ -123,7 +142,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
   if (size < 2)
     return 0;
   bytes = g_bytes_new (data + 2, size - 2);
-  switch (data[0] % 5)
+  switch (data[0] % 6)
     {
     case 0:
       read_page (bytes, data[1]);
@@ -136,6 +155,9 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
       break;
     case 3:
       read_seen (bytes);
+      break;
+    case 4:
+      read_summary (bytes, data[1]);
       break;
     default:
       read_address (data + 2, size - 2);

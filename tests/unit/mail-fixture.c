@@ -352,6 +352,16 @@ status_of (Fixture *f, const char *name)
   return status;
 }
 
+void
+load_all (RookView *view)
+{
+  Fixture f = { .server = rook_view_get_mailbox (view)->mail->server };
+  g_auto (Answer) answer = { .f = &f };
+
+  rook_view_load (view, 1, rook_view_get_count (view), on_mail, &answer);
+  answer_wait (&answer);
+}
+
 char *
 view_text (RookView *view)
 {
@@ -362,6 +372,7 @@ view_text (RookView *view)
                   { ROOK_FLAG_ANSWERED, 'A' }, { ROOK_FLAG_DRAFT, 'T' },   { ROOK_FLAG_RECENT, 'r' } };
   GString *out = g_string_new (NULL);
 
+  load_all (view);
   for (guint seq = 1; seq <= rook_view_get_count (view); seq++)
     {
       RookMessage message;

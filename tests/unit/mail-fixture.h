@@ -70,6 +70,8 @@ void must_set_acl (Fixture *f, const char *name, const char *identifier, const c
 int try_rename (Fixture *f, RookIdentity *identity, const char *name, const char *new_name, const char *partition);
 /* As the server sees it. */
 RookMailboxStatus status_of (Fixture *f, const char *name);
+/* Brings all its records into memory. */
+void load_all (RookView *view);
 /* "1:Sr 2:D" : uid and flags of what the view has; S, D, F, A, T (draft), r (recent), x (expunged elsewhere). */
 char *view_text (RookView *view);
 /* The code of what a call answered; -1: success. */

@@ -334,6 +334,7 @@ describe_message (Run *r, RookView *view, RookView *bobs, guint32 seq, GString *
   g_autofree char *guid = NULL;
   GString *hex = g_string_new (NULL);
 
+  load_all (view);
   g_assert_true (rook_view_get_message (view, seq, &message));
   rook_view_read (view, seq, 0, G_MAXSIZE, on_read, body);
   g_assert_cmpint (run_wait (body), ==, -1);
@@ -349,6 +350,8 @@ describe_message (Run *r, RookView *view, RookView *bobs, guint32 seq, GString *
     if ((message.keywords[k / 64] >> (k % 64) & 1) != 0)
       g_string_append_printf (out, "+%s", rook_mailbox_get_keyword (rook_view_get_mailbox (view), k));
   g_string_append_printf (out, " %" G_GSIZE_FORMAT, g_bytes_get_size (body->bytes));
+  if (bobs != NULL)
+    load_all (bobs);
   if (bobs != NULL && rook_view_get_message (bobs, seq, &as_bob) && (as_bob.flags & ROOK_FLAG_SEEN) != 0)
     g_string_append (out, " bob:S");
 }

@@ -19,3 +19,6 @@ tests_unit_test_mailbox_failing_SOURCES = %D%/test-mailbox-failing.c %D%/mail-fi
 
 check_PROGRAMS += %D%/test-mailbox-verify
 tests_unit_test_mailbox_verify_SOURCES = %D%/test-mailbox-verify.c %D%/mail-fixture.c %D%/mail-fixture.h
+
+check_PROGRAMS += %D%/test-mailbox-pages
+tests_unit_test_mailbox_pages_SOURCES = %D%/test-mailbox-pages.c %D%/mail-fixture.c %D%/mail-fixture.h

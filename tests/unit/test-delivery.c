@@ -619,6 +619,7 @@ test_filter_changes_message (void)
   g_assert_cmpint (deliver (f, FULL, "alice"), ==, ROOK_DELIVERY_OK);
   mailbox = must_open (f, f->alice, "user/alice");
   view = must_view (mailbox, f->alice);
+  load_all (view);
   g_assert_true (rook_view_get_message (view, 1, &message));
   g_assert_cmpuint (message.size, ==, 9);
   g_assert_true ((message.flags & ROOK_FLAG_SEEN) != 0);

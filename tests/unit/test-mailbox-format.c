@@ -94,8 +94,8 @@ test_page (void)
   bytes = g_bytes_new (page->data, ROOK_PAGE_HEAD + 10 * ROOK_RECORD_SIZE);
   back = rook_page_from_bytes (bytes, 10);
   g_assert_nonnull (back);
-  g_assert_cmpuint (back->first_uid, ==, 10);
-  g_assert_cmpuint (back->max_modseq, ==, 109);
+  g_assert_cmpuint (back->summary.first_uid, ==, 10);
+  g_assert_cmpuint (back->summary.max_modseq, ==, 109);
   g_assert_null (rook_page_from_bytes (bytes, 11));
 }
 

@@ -246,9 +246,9 @@ ROOK_EXPORT guint32 rook_view_get_uid (RookView *view, guint32 seq); /* 1 <= seq
 ROOK_EXPORT guint32 rook_view_find_uid (RookView *view, guint32 uid);
 /* Brings the records of messages @first to @last into memory, where they stay until the next load or update of this view:
  * call it before rook_view_get_message() on them. Ranges of any size; long ones cost memory, so go in pieces of some
- * thousands. */
+ * thousands. CORRUPT: those that are not damaged are there all the same. */
 ROOK_EXPORT void rook_view_load (RookView *view, guint32 first, guint32 last, RookMailCallback callback, gpointer data);
-/* %FALSE: not loaded, or expunged elsewhere and no longer to be had. Memory only. */
+/* %FALSE: not loaded, damaged, or expunged elsewhere and no longer to be had. Memory only. */
 ROOK_EXPORT gboolean rook_view_get_message (RookView *view, guint32 seq, RookMessage *out_message);
 
 /* What a session must be told, in this order: expunged, then exists and recent, then fetch. */
