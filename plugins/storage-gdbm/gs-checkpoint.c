@@ -16,6 +16,7 @@ typedef struct {
   guint64 position, sequence; /* where the memory table was frozen */
   GsTable *frozen;            /* (unowned) the store's */
   GHashTable *missed;         /* (unowned) the store's */
+  GArray *items;              /* (element-type Item) what is to be brought */
   GError **error;
   gboolean ok;
 } Checkpoint;
@@ -104,21 +105,62 @@ bring (Checkpoint *c, const guint8 *key, guint length, const GsEntry *entry)
   c->ok = gs_writer_set (&c->writer, key, length, value, c->error);
 }
 
+/* One key to bring. */
+typedef struct {
+  guint32 place;
+  guint length;
+  const guint8 *key;    /* (unowned) */
+  const GsEntry *entry; /* (unowned) (nullable) NULL: what the source has */
+} Item;
+
 static void
-bring_changed (const GsEntry *entry, gpointer data)
+add_item (Checkpoint *c, const guint8 *key, guint length, const GsEntry *entry)
 {
-  bring (data, entry->key, entry->length, entry);
+  Item item = { gs_copy_place (key, length), length, key, entry };
+
+  g_array_append_val (c->items, item);
 }
 
 static void
-bring_missed (gpointer key, gpointer value G_GNUC_UNUSED, gpointer data)
+add_changed (const GsEntry *entry, gpointer data)
+{
+  add_item (data, entry->key, entry->length, entry);
+}
+
+static void
+add_missed (gpointer key, gpointer value G_GNUC_UNUSED, gpointer data)
 {
   Checkpoint *c = data;
   gsize length;
   const guint8 *bytes = g_bytes_get_data (key, &length);
 
   if (gs_table_lookup (c->frozen, bytes, (guint) length) == NULL)
-    bring (c, bytes, (guint) length, NULL);
+    add_item (c, bytes, (guint) length, NULL);
+}
+
+static gint
+compare_places (gconstpointer a, gconstpointer b)
+{
+  const Item *first = a, *second = b;
+
+  return (first->place > second->place) - (first->place < second->place);
+}
+
+/* Everything, in the order in which a copy keeps it: each part of the file is then read and written once, and not once a key. */
+static void
+bring_all (Checkpoint *c)
+{
+  c->items = g_array_new (FALSE, FALSE, sizeof (Item));
+  g_hash_table_foreach (c->missed, add_missed, c);
+  gs_table_foreach (c->frozen, add_changed, c);
+  g_array_sort (c->items, compare_places);
+  for (guint i = 0; i < c->items->len; i++)
+    {
+      const Item *item = &g_array_index (c->items, Item, i);
+
+      bring (c, item->key, item->length, item->entry);
+    }
+  g_clear_pointer (&c->items, g_array_unref);
 }
 
 /* Nobody changes the frozen table or the missed keys now: they are read without the lock. */
@@ -132,8 +174,7 @@ write_target (Checkpoint *c, GsCurrent *fresh)
   if (!gs_writer_open (&c->writer, c->store, c->target, info, c->error))
     return FALSE;
   c->ok = TRUE;
-  g_hash_table_foreach (c->missed, bring_missed, c);
-  gs_table_foreach (c->frozen, bring_changed, c);
+  bring_all (c);
   gs_reader_clear (&c->reader);
   if (c->ok)
     return gs_writer_finish (&c->writer, c->error);

@@ -61,6 +61,17 @@ open_copy (GsStore *store, guint index, int mode, GError **error)
   return dbf;
 }
 
+/* GDBM's hash of the key, whose highest bits are the number of its bucket. */
+guint32
+gs_copy_place (const guint8 *key, guint length)
+{
+  guint32 hash = 0x238f13afu * length;
+
+  for (guint i = 0; i < length; i++)
+    hash = (hash + ((guint32) (gint8) key[i] << (i * 5 % 24))) & G_MAXINT32;
+  return (1103515243u * hash + 12345u) & G_MAXINT32;
+}
+
 /* --- reading -------------------------------------------------------------------------------------------------------- */
 
 void
