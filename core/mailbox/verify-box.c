@@ -23,6 +23,7 @@ typedef struct {
   RookVerify *v;
   const RookVerifyPlace *place;
   GBytes *key;        /* of the header */
+  GBytes *stored;     /* (unowned) the header's value, with the summaries behind it */
   RookHeader header;  /* as stored */
   RookHeader counted; /* what the records add up to */
   GPtrArray *keywords;
@@ -108,7 +109,7 @@ check_record (Box *box, const RookRecord *record, guint32 last_uid)
 }
 
 static void
-check_page (Box *box, GBytes *value, guint number)
+check_page (Box *box, GBytes *value, guint number, RookSummary *out_summary)
 {
   guint n = MIN (box->header.n_records - number * ROOK_PAGE_RECORDS, ROOK_PAGE_RECORDS);
   gsize length;
@@ -128,8 +129,40 @@ check_page (Box *box, GBytes *value, guint number)
         check_record (box, &record, last);
         if ((record.flags & ROOK_RECORD_EXPUNGED) == 0)
           rook_header_count (&box->counted, &record, box->keywords, 1);
+        rook_summary_note (out_summary, i, NULL, &record);
         g_array_append_val (box->uids, record.uid);
       }
+}
+
+/* %FALSE: it could not be read. @summary: what the page's records add up to; none if the page does not read */
+static gboolean
+check_summary (Box *box, guint number, const RookSummary *summary)
+{
+  g_autoptr (GBytes) value = NULL;
+  guint8 bytes[ROOK_SUMMARY_SIZE];
+  gsize length, offset;
+  const guint8 *stored;
+  gint block;
+
+  if (!box->header.has_summaries || summary->first_uid == 0)
+    return TRUE;
+  rook_summary_locate (number, &block, &offset);
+  if (block < 0)
+    value = g_bytes_ref (box->stored);
+  else
+    {
+      g_autoptr (GBytes) key = rook_page_key (box->place->id, (guint32) block);
+
+      if (!get (box, ROOK_PART_SUMMARIES, key, &value))
+        return FALSE;
+    }
+  stored = value != NULL ? g_bytes_get_data (value, &length) : NULL;
+  rook_summary_encode (summary, bytes);
+  if (stored == NULL || (block >= 0 && !rook_summary_block_is_valid (value)) || offset + sizeof bytes > length)
+    find (box, 0, "the summary of page %u is missing", number);
+  else if (memcmp (stored + offset, bytes, sizeof bytes) != 0)
+    find (box, 0, "page %u is not what its summary says", number);
+  return TRUE;
 }
 
 static gboolean
@@ -140,15 +173,18 @@ check_pages (Box *box)
     {
       g_autoptr (GBytes) key = rook_page_key (box->place->id, i);
       g_autoptr (GBytes) value = NULL;
+      RookSummary summary = { 0 };
 
       if (!rook_verify_go_on (box->v) || !get (box, ROOK_PART_PAGES, key, &value))
         return FALSE;
       if (i < box->n_pages && value == NULL)
         find (box, 0, "page %u is missing", i);
       else if (i < box->n_pages)
-        check_page (box, value, i);
+        check_page (box, value, i, &summary);
       else if (value != NULL)
         find (box, 0, "there is a page %u more than its header says", i);
+      if (!check_summary (box, i, &summary))
+        return FALSE;
     }
   return TRUE;
 }
@@ -285,6 +321,7 @@ read_all (Box *box, GBytes *stored)
     }
   if (!get (box, ROOK_PART_KEYWORDS, box->key, &keywords) || !get (box, ROOK_PART_ENTRIES, box->key, &copy))
     return FALSE;
+  box->stored = stored;
   read_keywords (box, keywords);
   check_copy (box, copy);
   if (!check_pages (box))

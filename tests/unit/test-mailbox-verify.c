@@ -281,6 +281,8 @@ test_header (void)
     { 128, 4, 3, "user/alice 0: its header says sync-crc 3, " },
     { 132, 4, 3, "user/alice 0: its header says sync-crc-annot 3, " },
     { 152, 8, 0, "user/alice 6: it was expunged, and is never purged" },
+    { ROOK_HEADER_SIZE, 4, 2, "user/alice 0: page 0 is not what its summary says" },
+    { ROOK_HEADER_SIZE + ROOK_SUMMARY_SIZE + 16, 8, 0, "user/alice 0: page 1 is not what its summary says" },
   };
   Box box = make_box ();
   g_autoptr (GBytes) key = rook_bytes_of_text (rook_mailbox_get_id (box.mailbox));
