@@ -253,10 +253,12 @@ typedef struct {
   const char *message; /* a pattern */
 } Refusal;
 
+#define ABI G_STRINGIFY (ROOK_ABI_MAJOR)
+
 static const Refusal refusals[] = {
   { "empty", ROOK_PLUGIN_ERROR_LOAD, ": has no symbol rook_plugin_descriptor: *" },
-  { "bad-major", ROOK_PLUGIN_ERROR_ABI, ": built for plugin ABI 2.?, expected 1.?*" },
-  { "bad-minor", ROOK_PLUGIN_ERROR_ABI, ": built for plugin ABI 1.*, expected 1.*" },
+  { "bad-major", ROOK_PLUGIN_ERROR_ABI, ": built for plugin ABI ?.?, expected " ABI ".?*" },
+  { "bad-minor", ROOK_PLUGIN_ERROR_ABI, ": built for plugin ABI " ABI ".*, expected " ABI ".*" },
   { "bad-size", ROOK_PLUGIN_ERROR_ABI, ": its descriptor says it has 8 bytes, expected *" },
   { "bad-large", ROOK_PLUGIN_ERROR_ABI, ": its descriptor has 4096 bytes, more than *" },
   { "bad-init", ROOK_PLUGIN_ERROR_CONTRACT, ": its descriptor has no .init" },
