@@ -60,7 +60,7 @@ static const RookCharset charsets[] = {
   { .iconv = "UHC", .names = "cp949 euckr korean ksc5601 ksc56011987 ksc56011989 ksc56011992 uhc win949 windows949" },
   { .iconv = "ISO-2022-KR", .stateful = TRUE, .names = "iso2022kr" },
   { .iconv = "JOHAB", .names = "cp1361 johab ksc56011992johab" },
-  { .iconv = "UTF-7", .stateful = TRUE, .names = "cp65000 unicode11utf7 unicode20utf7 utf7" },
+  { .how = ROOK_CHARSET_UTF7, .stateful = TRUE, .names = "cp65000 unicode11utf7 unicode20utf7 utf7" },
   { .iconv = "UTF-16", .stateful = TRUE, .unit = 2, .names = "iso10646ucs2 ucs2 unicode utf16" },
   { .iconv = "UTF-16BE", .unit = 2, .names = "ucs2be utf16be" },
   { .iconv = "UTF-16LE", .unit = 2, .names = "ucs2le utf16le" },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Text in a charset to UTF-8, in pieces: UTF-8, ASCII and Latin-1 by ourselves, all else by iconv.
+ * Text in a charset to UTF-8, in pieces: UTF-8, UTF-7, ASCII and Latin-1 by ourselves, all else by iconv.
  *
  * Each byte is given to a converter a bounded number of times. Open iconv descriptors are kept in a RookCharsets: opening one
  * may load a module, so that a text which changes its charset with each word would cost a load each.
@@ -23,6 +23,7 @@ struct RookConverter {
   const RookCharset *charset; /* (nullable) NULL: guess */
   RookCharsetHow how;
   GIConv descriptor; /* NONE if not ICONV */
+  RookUtf7 utf7;
   char waiting[2 * MAX_WAITING];
   gsize n_waiting;
 };
@@ -80,6 +81,7 @@ rook_converter_new_for (RookCharsets *charsets, const RookCharset *charset)
   converter->charset = charset;
   converter->how = charset != NULL ? charset->how : ROOK_CHARSET_GUESS;
   converter->descriptor = NONE;
+  converter->utf7 = (RookUtf7){ .shifted = FALSE };
   converter->n_waiting = 0;
   if (converter->how == ROOK_CHARSET_ICONV)
     {
@@ -224,6 +226,9 @@ convert (RookConverter *converter, const char *data, gsize length, gboolean fina
       return convert_windows_1252 (data, length, out);
     case ROOK_CHARSET_ICONV:
       return convert_iconv (converter, data, length, final, out);
+    case ROOK_CHARSET_UTF7:
+      rook_utf7_feed (&converter->utf7, data, length, out);
+      return length;
     case ROOK_CHARSET_UTF8:
     case ROOK_CHARSET_GUESS:
       break;
@@ -276,6 +281,7 @@ rook_converter_finish (RookConverter *converter, GString *out)
 {
   convert (converter, converter->waiting, converter->n_waiting, TRUE, out);
   converter->n_waiting = 0;
+  rook_utf7_finish (&converter->utf7, out);
   if (converter->how == ROOK_CHARSET_ICONV)
     flush_iconv (converter, out);
 }

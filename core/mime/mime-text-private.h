@@ -16,6 +16,7 @@ typedef enum {
   ROOK_CHARSET_ICONV,
   ROOK_CHARSET_UTF8,
   ROOK_CHARSET_WINDOWS_1252,
+  ROOK_CHARSET_UTF7,
   ROOK_CHARSET_GUESS, /* UTF-8 where it is that, else windows-1252 */
 } RookCharsetHow;
 
@@ -34,6 +35,20 @@ const RookCharset *rook_charset_nth (guint n); /* (nullable) */
 
 /* @charset: %NULL is GUESS. */
 RookConverter *rook_converter_new_for (RookCharsets *charsets, const RookCharset *charset);
+
+/* (charset-utf7.c) */
+typedef struct {
+  gboolean shifted; /* behind "+" */
+  gboolean empty;   /* nothing came since */
+  guint32 bits;
+  guint n_bits;
+  guint high; /* a surrogate that waits for its other half */
+} RookUtf7;
+
+void rook_utf7_feed (RookUtf7 *self, const char *data, gsize length, GString *out);
+void rook_utf7_finish (RookUtf7 *self, GString *out);
+
+gint rook_base64_value (guchar c); /* -1: none */
 
 /* Line ends become spaces. */
 char *rook_text_to_line (GString *text); /* (transfer full) of @text too */

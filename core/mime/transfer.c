@@ -43,8 +43,8 @@ rook_transfer_free (RookTransfer *transfer)
 
 /* --- base64 ------------------------------------------------------------------------------------------------------- */
 
-static gint
-base64_value (guchar c)
+gint
+rook_base64_value (guchar c)
 {
   if (c >= 'A' && c <= 'Z')
     return c - 'A';
@@ -60,7 +60,7 @@ feed_base64 (RookTransfer *transfer, const char *data, gsize length, GString *ou
 {
   for (gsize i = 0; i < length; i++)
     {
-      gint value = base64_value ((guchar) data[i]);
+      gint value = rook_base64_value ((guchar) data[i]);
 
       if (data[i] == '=') /* what the last four were short of; more may follow */
         transfer->n_bits = 0;

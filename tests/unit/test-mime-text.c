@@ -110,6 +110,16 @@ test_charset_aliases (void)
 }
 
 static void
+test_charset_utf7 (void)
+{
+  assert_text ("utf-7", "Hi Mom -+Jjo--!", "Hi Mom -☺-!"); /* RFC 2152 */
+  assert_text ("utf-7", "+ZeVnLIqe", "日本語");
+  assert_text ("utf-7", "Item 3 is +AKM-1.", "Item 3 is £1.");
+  assert_text ("utf-7", "+2D3eAA-+-+AGE-.+", "😀+a." FFFD);
+  assert_text ("utf-7", "+2D0-x+3gA-y+IfffDkQ \xff", FFFD "x" FFFD "y⇷" FFFD " " FFFD);
+}
+
+static void
 test_charset_supersets (void)
 {
   assert_text ("gb2312", "\x81\x40", "丂");                   /* of GBK */
@@ -889,6 +899,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/mime/charset/converted", test_charset_converted);
   g_test_add_func ("/mime/charset/aliases-of-mailers", test_charset_aliases);
+  g_test_add_func ("/mime/charset/utf-7", test_charset_utf7);
   g_test_add_func ("/mime/charset/supersets", test_charset_supersets);
   g_test_add_func ("/mime/charset/only-names-of-the-table", test_charset_table_alone);
   g_test_add_func ("/mime/charset/unknown-is-utf-8-or-windows-1252", test_charset_unknown);
