@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Clearing away what a deleted mailbox held: a page at a time, each a batch of its own, from the last to the first, so
- * that a crash leaves a shorter mailbox that the next start goes on with. The header goes last.
+ * that a crash leaves a shorter mailbox that the next start goes on with. The header goes last; then the tombstone is told
+ * that nothing is left.
  */
 #include "mailbox/change.h"
 
 typedef struct {
   RookMail *mail; /* (unowned) */
   RookStore *store;
-  char *id;
-  guint left;      /* pages */
-  guint n_records; /* of what is left */
-  guint n_blocks;  /* of summaries */
+  RookEntry *tombstone; /* (owned) */
+  const char *id;       /* its */
+  guint left;           /* pages */
+  guint n_records;      /* of what is left */
+  guint n_blocks;       /* of summaries */
 } Clearing;
 
 static void
 clearing_free (Clearing *clearing)
 {
-  g_free (clearing->id);
+  rook_entry_unref (clearing->tombstone);
   g_free (clearing);
 }
 
@@ -41,11 +43,43 @@ may_go_on (Clearing *clearing, const GError *error)
 static void read_page (Clearing *clearing);
 
 static void
+tombstone_told (guint64 position, const GError *error, gpointer data)
+{
+  Clearing *clearing = data;
+
+  (void) position;
+  if (!may_go_on (clearing, error))
+    return;
+  rook_mutex_lock (&clearing->mail->lock);
+  rook_names_put (clearing->mail, clearing->tombstone);
+  rook_mutex_unlock (&clearing->mail->lock);
+  clearing_free (clearing);
+}
+
+/* Tombstones do not change otherwise: nobody else writes this entry. */
+static void
 all_cleared (guint64 position, const GError *error, gpointer data)
 {
+  Clearing *clearing = data;
+  RookStore *state = rook_mail_get_state (clearing->mail);
+  g_autoptr (GBytes) key = NULL, value = NULL;
+  RookEntry *cleared;
+  RookBatch *batch;
+
   (void) position;
-  if (may_go_on (data, error))
-    clearing_free (data);
+  if (!may_go_on (clearing, error))
+    return;
+  cleared = rook_entry_new (clearing->tombstone);
+  cleared->cleared = TRUE;
+  rook_entry_derive (cleared);
+  rook_entry_unref (clearing->tombstone);
+  clearing->tombstone = cleared;
+  clearing->id = cleared->id;
+  key = rook_bytes_of_text (cleared->id);
+  value = rook_entry_encode (cleared);
+  batch = rook_batch_new (state);
+  rook_batch_put (batch, ROOK_STATE_MAILBOXES, key, value);
+  rook_store_commit (state, batch, tombstone_told, clearing);
 }
 
 static void
@@ -156,7 +190,7 @@ rook_mail_clear_contents (RookMail *mail, RookEntry *tombstone)
   if (store == NULL)
     return; /* the next start does it */
   clearing = g_new0 (Clearing, 1);
-  *clearing = (Clearing){ .mail = mail, .store = store, .id = g_strdup (tombstone->id) };
+  *clearing = (Clearing){ .mail = mail, .store = store, .tombstone = rook_entry_ref (tombstone), .id = tombstone->id };
   batch = rook_batch_new (store);
   rook_batch_put (batch, ROOK_PART_ENTRIES, key, copy);
   rook_store_commit (store, batch, barrier_passed, clearing);

@@ -23,6 +23,7 @@ enum {
   TAG_CHANGED = 9,
   TAG_DELETED = 10,
   TAG_CHANGE = 11,
+  TAG_CLEARED = 12,
 };
 
 RookEntry *
@@ -133,6 +134,8 @@ rook_entry_encode (const RookEntry *entry)
   rook_tags_add_number (out, TAG_CHANGED, (guint64) entry->changed);
   if (entry->deleted)
     rook_tags_add_number (out, TAG_DELETED, 1);
+  if (entry->cleared)
+    rook_tags_add_number (out, TAG_CLEARED, 1);
   rook_tags_add_number (out, TAG_CHANGE, entry->change);
   return g_byte_array_free_to_bytes (out);
 }
@@ -181,6 +184,9 @@ read_tag (RookEntry *entry, RookTagReader *reader, GPtrArray *history)
       break;
     case TAG_CHANGE:
       entry->change = rook_tag_reader_get_number (reader);
+      break;
+    case TAG_CLEARED:
+      entry->cleared = TRUE;
       break;
     default:
       break;

@@ -22,6 +22,7 @@ typedef struct {
   gint64 created, changed; /* seconds since 1970 */
   guint64 change;          /* position of the last change, for durable subscribers */
   gboolean deleted;        /* a tombstone */
+  gboolean cleared;        /* and nothing of its contents is left on the partition */
   char *owner;             /* (nullable) derived from the name */
   gboolean for_others;     /* derived: somebody but the owner may have rights */
 } RookEntry;

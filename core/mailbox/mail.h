@@ -189,7 +189,7 @@ struct RookOpening {
   RookNames *names;   /* (owned) (nullable) what the state store says */
   RookStore **stores; /* (owned) by the partition's place: NULL: in use already, or not to be had */
   /* What recover.c finds. */
-  guint64 highest;
+  guint64 highest; /* no position above was given before */
   GPtrArray *buried; /* (element-type RookEntry) (owned) */
   /* Of a reload. */
   GError *error; /* (owned) (nullable) */
@@ -199,9 +199,10 @@ struct RookOpening {
 
 /* --- recover.c -------------------------------------------------------------------------------------------------------- */
 
-/* Looks through the headers of the partitions that were opened, for the highest position and what was deleted and is not
- * cleared away. Blocks. */
-void rook_opening_look_through (RookOpening *opening);
+/* The highest position in what was opened: looks through whole partitions. Blocks. */
+guint64 rook_opening_find_highest (RookOpening *opening);
+/* What was deleted and is not cleared away. Takes the lock. */
+void rook_opening_find_buried (RookOpening *opening);
 /* Goes on clearing away, and tells the event bus that it can ask: the stores are published. */
 void rook_opening_go_on (RookOpening *opening);
 

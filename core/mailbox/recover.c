@@ -1,38 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * After opening: one look through the headers of every partition, and the answer to "what changed since".
+ * After opening: which deleted mailboxes have still to be cleared away, and the answer to "what changed since".
  *
- * A header whose mailbox the state store has buried is cleared away now. One that the state store does not know is left
- * where it is and logged: nothing is destroyed on the strength of not knowing.
+ * Nothing of this looks through a partition before the server serves: the names, which are in memory, tell what was deleted and
+ * is not cleared; and positions go on behind those that the state store has reserved (stores.c). Mailboxes that the state store
+ * does not know are left where they are, for `rookctl mailbox verify` to tell: nothing is destroyed on the strength of not knowing.
  */
 #include "mailbox/box.h"
 #include "mailbox/change.h"
 
 typedef struct {
   RookMail *mail;
-  RookNames *names; /* (nullable) those that are not published yet */
   guint64 highest;
   guint64 since;
-  GPtrArray *buried;  /* (nullable) (element-type RookEntry) */
   GPtrArray *changed; /* (nullable) (element-type utf8) */
   GHashTable *known;  /* (nullable) of changed: its ids (unowned) */
-  guint unknown, damaged;
 } Looking;
-
-static void
-look_at_entry (Looking *looking, const char *id)
-{
-  g_autoptr (RookEntry) entry = NULL;
-
-  if (looking->names == NULL)
-    entry = rook_mail_ref_entry_by_id (looking->mail, id);
-  else if (g_hash_table_contains (looking->names->by_id, id))
-    entry = rook_entry_ref (g_hash_table_lookup (looking->names->by_id, id));
-  if (entry == NULL)
-    looking->unknown++;
-  else if (entry->deleted)
-    g_ptr_array_add (looking->buried, g_steal_pointer (&entry));
-}
 
 static void
 add_changed (Looking *looking, const char *id)
@@ -57,15 +40,10 @@ look_at_header (RookTable table, GBytes *key, GBytes *value, gpointer data)
 
   (void) table;
   if (!rook_header_decode (value, &header))
-    {
-      looking->damaged++;
-      return TRUE;
-    }
+    return TRUE;
   looking->highest = MAX (looking->highest, header.change);
   if (looking->changed != NULL && header.change > looking->since)
     add_changed (looking, id);
-  else if (looking->buried != NULL)
-    look_at_entry (looking, id);
   return TRUE;
 }
 
@@ -141,22 +119,50 @@ changed_since (RookPosition position, gpointer data)
   return (char **) g_ptr_array_free (looking.changed, FALSE);
 }
 
-void
-rook_opening_look_through (RookOpening *opening)
+guint64
+rook_opening_find_highest (RookOpening *opening)
 {
   RookMail *mail = opening->mail;
-  Looking looking = { .mail = mail, .names = opening->names, .buried = opening->buried };
+  Looking looking = { .mail = mail };
 
   for (guint i = 0; i < mail->partitions->len; i++)
     if (opening->stores[i] != NULL)
       look_through (&looking, opening->stores[i]);
   if (opening->names != NULL)
     look_at_names (&looking, opening->names);
-  if (looking.unknown + looking.damaged > 0)
-    rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_WARNING, "mailbox.unknown-headers",
-                      "%u mailboxes on partitions are unknown to the state store, %u headers do not read",
-                      looking.unknown, looking.damaged);
-  opening->highest = looking.highest;
+  return looking.highest;
+}
+
+/* Whether @opening brings the partition that @entry lies on. */
+static gboolean
+is_on_new_partition (RookOpening *opening, const RookEntry *entry)
+{
+  for (guint i = 0; i < opening->mail->partitions->len; i++)
+    {
+      const RookPartition *partition = g_ptr_array_index (opening->mail->partitions, i);
+
+      if (g_str_equal (partition->name, entry->partition))
+        return opening->stores[i] != NULL;
+    }
+  return FALSE;
+}
+
+void
+rook_opening_find_buried (RookOpening *opening)
+{
+  RookMail *mail = opening->mail;
+  g_autoptr (RookLocker) locker = opening->names == NULL ? rook_locker_new (&mail->lock) : NULL;
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, (opening->names != NULL ? opening->names : mail->names)->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      RookEntry *entry = value;
+
+      if (entry->deleted && !entry->cleared && is_on_new_partition (opening, entry))
+        g_ptr_array_add (opening->buried, rook_entry_ref (entry));
+    }
 }
 
 void

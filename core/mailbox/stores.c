@@ -15,6 +15,8 @@
 
 #define META_FORMAT "format"
 #define META_PARTITION_PREFIX "partition/"
+#define META_POSITIONS "positions" /* 8 bytes: no higher one was given */
+#define POSITIONS_RESERVED (G_GUINT64_CONSTANT (1) << 40)
 #define STATE_FORMAT 1
 
 GBytes *
@@ -296,6 +298,41 @@ read_names (RookOpening *opening, GError **error)
   return TRUE;
 }
 
+/* --- positions ------------------------------------------------------------------------------------------------------ */
+
+/* Whether all that may hold positions is there. */
+static gboolean
+has_all_partitions (const RookOpening *opening)
+{
+  for (guint i = 0; i < opening->mail->partitions->len; i++)
+    if (opening->stores[i] == NULL
+        && rook_partition_get_store (g_ptr_array_index (opening->mail->partitions, i)) == NULL)
+      return FALSE;
+  return TRUE;
+}
+
+/* Each start reserves more positions than a server gives in its life, so that the next need not look for the highest. Where
+ * none were reserved (a state store of an older version), and until all partitions are there, they are looked through. */
+static gboolean
+reserve_positions (RookOpening *opening, GError **error)
+{
+  RookStore *state = opening->state != NULL ? opening->state : rook_mail_get_state (opening->mail);
+  g_autoptr (GBytes) key = rook_bytes_of_text (META_POSITIONS), value = NULL, next = NULL;
+  guint8 bytes[8];
+
+  if (!rook_store_get_wait (state, ROOK_STATE_META, key, &value, error))
+    return FALSE;
+  if (value != NULL && g_bytes_get_size (value) == sizeof bytes)
+    opening->highest = opening->state != NULL ? rook_get64 (g_bytes_get_data (value, NULL)) : 0;
+  else
+    opening->highest = rook_opening_find_highest (opening);
+  if (value != NULL ? opening->state == NULL : !has_all_partitions (opening))
+    return TRUE;
+  rook_put64 (bytes, opening->highest + POSITIONS_RESERVED);
+  next = g_bytes_new (bytes, sizeof bytes);
+  return put_meta (state, META_POSITIONS, next, error);
+}
+
 /* --- all of them -------------------------------------------------------------------------------------------------- */
 
 static RookOpening *
@@ -338,7 +375,9 @@ open_all (RookOpening *opening, GError **error)
     return FALSE;
   if (!open_partitions (opening, error))
     return FALSE;
-  rook_opening_look_through (opening);
+  if (!reserve_positions (opening, error))
+    return FALSE;
+  rook_opening_find_buried (opening);
   return TRUE;
 }
 

@@ -5,6 +5,9 @@
 #include "storage-gdbm/gs-compact.h"
 #include "storage-gdbm/gs-store.h"
 
+/* Records that are still written to a copy when the store is closed. */
+#define LAST_CHECKPOINT 20000
+
 const GsSettings gs_default_settings = {
   .log_size = 8 * 1024 * 1024,
   .segment_size = 64 * 1024 * 1024,
@@ -39,6 +42,8 @@ gs_new_blob_id (GsStore *store)
     g_error ("a store has given all the blob ids of one opening");
   return (guint64) store->opening << 32 | n;
 }
+
+#define LAST_CHECKPOINT 20000 /* records that are still written to a copy when the store is closed */
 
 /* --- beginning and end ---------------------------------------------------------------------------------------------------- */
 
@@ -178,7 +183,8 @@ backend_open (gpointer backend, RookServer *server, RookStore *handle, const Roo
   return store;
 }
 
-/* A checkpoint at the end makes the next start a quick one; without it nothing is lost. */
+/* A checkpoint at the end makes the next start a quick one; without it nothing is lost, and where it would take long the next
+ * start reads the log instead. */
 static void
 backend_close (gpointer self)
 {
@@ -188,7 +194,7 @@ backend_close (gpointer self)
   gs_upkeep_stop (store);
   gs_committer_stop (store);
   gs_readers_stop (store);
-  if (!gs_checkpoint (store, &error))
+  if (gs_checkpoint_count (store) <= LAST_CHECKPOINT && !gs_checkpoint (store, &error))
     gs_log_notice (store, ROOK_LOG_WARNING, "store.checkpoint", "no checkpoint at the end: %s", error->message);
   store_free (store);
 }

@@ -146,6 +146,18 @@ compare_places (gconstpointer a, gconstpointer b)
   return (first->place > second->place) - (first->place < second->place);
 }
 
+/* The store's end waits for nobody: what is not in a copy is in the log. */
+static gboolean
+may_go_on (Checkpoint *c)
+{
+  if (c->ok && g_atomic_int_get (&c->store->hurry))
+    {
+      c->ok = FALSE;
+      g_set_error_literal (c->error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CANCELLED, "the store is being closed");
+    }
+  return c->ok;
+}
+
 /* Everything, in the order in which a copy keeps it: each part of the file is then read and written once, and not once a key. */
 static void
 bring_all (Checkpoint *c)
@@ -154,7 +166,7 @@ bring_all (Checkpoint *c)
   g_hash_table_foreach (c->missed, add_missed, c);
   gs_table_foreach (c->frozen, add_changed, c);
   g_array_sort (c->items, compare_places);
-  for (guint i = 0; i < c->items->len; i++)
+  for (guint i = 0; i < c->items->len && may_go_on (c); i++)
     {
       const Item *item = &g_array_index (c->items, Item, i);
 
@@ -247,6 +259,14 @@ make (Checkpoint *c, GsCurrent *fresh)
   fresh->current = c->target;
   fresh->opening = c->store->opening;
   return write_current (c->store, fresh, c->error);
+}
+
+guint
+gs_checkpoint_count (GsStore *store)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&store->lock);
+
+  return gs_table_size (store->live) + g_hash_table_size (store->missed);
 }
 
 gboolean

@@ -10,7 +10,8 @@
 #define GROUP_BATCHES 4096
 #define GROUP_BYTES (32 * 1024 * 1024)
 #define RETRY_US (G_USEC_PER_SEC)
-#define SLOW_US (100 * 1000) /* how long a full memory table holds a group up */
+#define SLOW_US (100 * 1000)    /* how long a full memory table holds a group up, for each */
+#define SLOW_BYTES (128 * 1024) /* that it has added to it */
 
 void
 gs_commit (GsStore *store, RookBatch *batch)
@@ -169,13 +170,17 @@ commit_group (GsStore *store, GQueue *batches, GQueue *moves)
 
 /* --- the thread ------------------------------------------------------------------------------------------------------------ */
 
-/* A checkpoint is wanted when much has changed; and if it can't follow, writers are slowed, not failed. */
+/* A checkpoint is wanted when much has changed; and if it can't follow, writers are slowed, not failed: each group by what it
+ * has added. */
 static void
-watch_memory (GsStore *store)
+watch_memory (GsStore *store, gsize before)
 {
-  gint64 until = g_get_monotonic_time () + SLOW_US;
+  gsize added;
+  gint64 until;
 
   rook_mutex_lock (&store->lock);
+  added = gs_table_bytes (store->live) > before ? gs_table_bytes (store->live) - before : 0;
+  until = g_get_monotonic_time () + SLOW_US * (1 + (gint64) (added / SLOW_BYTES));
   if (gs_table_bytes (store->live) > store->settings.memory_size || store->log_bytes > store->settings.log_limit)
     {
       store->upkeep_wanted = TRUE;
@@ -231,10 +236,19 @@ has_work (GsStore *store)
   return !g_queue_is_empty (&store->queue) || !g_queue_is_empty (&store->moves);
 }
 
+static gsize
+table_bytes (GsStore *store)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&store->lock);
+
+  return gs_table_bytes (store->live);
+}
+
 static void *
 committer_thread (void *data)
 {
   GsStore *store = data;
+  gsize before;
 
   rook_mutex_lock (&store->queue_lock);
   while (has_work (store) || !store->stopping)
@@ -253,8 +267,9 @@ committer_thread (void *data)
         }
       gather (store, &batches, &moves);
       rook_mutex_unlock (&store->queue_lock);
+      before = table_bytes (store);
       commit_group (store, &batches, &moves);
-      watch_memory (store);
+      watch_memory (store, before);
       rook_mutex_lock (&store->queue_lock);
     }
   rook_mutex_unlock (&store->queue_lock);

@@ -177,6 +177,7 @@ struct GsStore {
   gboolean spare_wanted;
   gboolean compact_wanted;
   gboolean upkeep_stop;
+  gint hurry;       /* atomic: a checkpoint under way is given up */
   gboolean damaged; /* recovery found damage: nothing is thrown away */
   guint64 reserved; /* bytes */
   guint64 space;    /* that batches may use, as of space_time */
@@ -312,6 +313,8 @@ void gs_commit (GsStore *store, RookBatch *batch);
 
 /* gs-checkpoint.c, gs-upkeep.c */
 gboolean gs_checkpoint (GsStore *store, GError **error);
+/* How many records the next has to bring, about. */
+guint gs_checkpoint_count (GsStore *store);
 void gs_upkeep_start (GsStore *store);
 void gs_upkeep_stop (GsStore *store);
 void gs_upkeep_want (GsStore *store);

@@ -44,7 +44,8 @@ keep_up (GsStore *store)
 
   if (gs_checkpoint (store, &error))
     return TRUE;
-  gs_log_notice (store, ROOK_LOG_ERROR, "store.checkpoint", "a checkpoint failed: %s", error->message);
+  if (!g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CANCELLED))
+    gs_log_notice (store, ROOK_LOG_ERROR, "store.checkpoint", "a checkpoint failed: %s", error->message);
   return FALSE;
 }
 
@@ -150,5 +151,7 @@ gs_upkeep_stop (GsStore *store)
   store->upkeep_stop = TRUE;
   rook_cond_broadcast (&store->cond);
   rook_mutex_unlock (&store->lock);
+  g_atomic_int_set (&store->hurry, TRUE);
   pthread_join (store->upkeep, NULL);
+  g_atomic_int_set (&store->hurry, FALSE);
 }
