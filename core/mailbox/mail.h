@@ -189,7 +189,7 @@ struct RookOpening {
   RookNames *names;   /* (owned) (nullable) what the state store says */
   RookStore **stores; /* (owned) by the partition's place: NULL: in use already, or not to be had */
   /* What recover.c finds. */
-  guint64 highest; /* no position above was given before */
+  guint64 highest;   /* no position above was given before */
   GPtrArray *buried; /* (element-type RookEntry) (owned) */
   /* Of a reload. */
   GError *error; /* (owned) (nullable) */

@@ -153,3 +153,11 @@ def test_further_lines_say_again_what_the_script_says(script):
     with script.open() as first, script.open() as second:
         first.login("user0001")
         assert not second.command("LOGIN user0001 pass")[1].startswith(b"OK")
+
+
+def test_large_fills_and_opens():
+    done = subprocess.run([str(SOURCE / "bench" / "large"), "--warm", "2000", "1"], env=environment(), timeout=300 * SLOW,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^start [\d.]+ s  cold [\d.]+ ms  warm [\d.]+ ms  change [\d.]+ ms  private memory \d+ MB$", done.stdout, re.M)
+    assert "2000 messages" in done.stderr
