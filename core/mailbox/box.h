@@ -82,9 +82,9 @@ gboolean rook_head_get_uid (const RookHead *head, guint32 uid, RookRecord *out, 
 
 /* --- pages that are not in memory (pages.c) --------------------------------------------------------------------------------- */
 
-/* With the lock held: of the pages in which @uids (sorted) lie, the numbers of the hollow ones. (nullable) %NULL: none is.
- * (element-type guint) (transfer full) */
-GArray *rook_mailbox_find_hollow (RookMailbox *mailbox, const guint32 *uids, guint n);
+/* With the lock held: of the pages in which @uids (sorted) from index @begin up to @end lie, the numbers of the hollow ones.
+ * (nullable) %NULL: none is. (element-type guint) (transfer full) */
+GArray *rook_mailbox_find_hollow (RookMailbox *mailbox, const guint32 *uids, guint begin, guint end);
 /* The same of the page that the next record goes into. */
 GArray *rook_mailbox_find_hollow_last (RookMailbox *mailbox);
 /* Brings the records of pages @numbers (transfer full) into memory. One that is damaged is passed over and told as an error
@@ -95,7 +95,8 @@ void rook_mailbox_fill (RookMailbox *mailbox, GArray *numbers, RookMailCallback 
 void rook_mailbox_trim (RookMailbox *mailbox);
 /* Whether more of pages is in memory than mailbox/page-cache. */
 gboolean rook_mail_has_too_many_pages (RookMail *mail);
-/* If so: frees the one of the mailboxes that nobody has open that was used the longest ago. Takes RookMail.lock. */
+/* If so: frees the one of the mailboxes that nobody has open that was used the longest ago; if there is none, trims one of the
+ * others. Takes RookMail.lock. */
 void rook_mail_free_coldest (RookMail *mail);
 
 /* --- opening (open.c, load.c) ------------------------------------------------------------------------------------------- */

@@ -356,7 +356,7 @@ collect_some (Copy *copy)
 {
   RookMailbox *source = copy->source;
   guint end = MIN (copy->next + SLICE, copy->n_uids);
-  GArray *hollow = rook_mailbox_find_hollow (source, copy->uids + copy->next, end - copy->next);
+  GArray *hollow = rook_mailbox_find_hollow (source, copy->uids, copy->next, end);
   const RookSeenSet *seen;
 
   if (hollow != NULL)

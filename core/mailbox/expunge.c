@@ -6,12 +6,14 @@
 #include "mailbox/box.h"
 
 #define SLICE 256
+#define SPAN 256 /* pages that are gone through at a time for what is to be expunged */
 
 typedef struct {
   RookMailbox *mailbox;   /* (owned) */
   RookIdentity *identity; /* (owned) (nullable) */
   guint32 *uids;
   guint n_uids, next, outstanding;
+  gboolean coming;    /* the next slice is: a commit that ends does not end it all */
   gboolean is_filled; /* pages of the slice that are hollow still are damaged */
   gboolean only_deleted;
   RookEventType event;
@@ -56,7 +58,7 @@ slice_done (RookCommit *commit, const GError *error, gpointer data)
   if (error != NULL)
     note_error (expunge, error);
   expunge->outstanding--;
-  if (expunge->outstanding == 0 && (!may_go_on (expunge) || expunge->next == expunge->n_uids))
+  if (expunge->outstanding == 0 && !expunge->coming && (!may_go_on (expunge) || expunge->next == expunge->n_uids))
     expunge_finish (expunge);
 }
 
@@ -147,19 +149,20 @@ static void
 run_slice (gpointer data)
 {
   Expunge *expunge = data;
-  guint n = MIN (SLICE, expunge->n_uids - expunge->next);
+  guint end = MIN (expunge->next + SLICE, expunge->n_uids);
   GArray *hollow = NULL;
 
   rook_mutex_lock (&expunge->mailbox->lock);
-  if (!expunge->is_filled)
-    hollow = rook_mailbox_find_hollow (expunge->mailbox, expunge->uids + expunge->next, n);
+  if (!expunge->is_filled && may_go_on (expunge))
+    hollow = rook_mailbox_find_hollow (expunge->mailbox, expunge->uids, expunge->next, end);
   if (hollow == NULL && may_go_on (expunge))
     expunge_some (expunge);
   rook_mutex_unlock (&expunge->mailbox->lock);
   expunge->is_filled = FALSE;
+  expunge->coming = hollow != NULL || (may_go_on (expunge) && expunge->next < expunge->n_uids);
   if (hollow != NULL)
     rook_mailbox_fill (expunge->mailbox, hollow, slice_filled, expunge);
-  else if (may_go_on (expunge) && expunge->next < expunge->n_uids)
+  else if (expunge->coming)
     rook_worker_invoke (rook_worker_current (), run_slice, expunge, NULL);
   else if (expunge->outstanding == 0)
     expunge_finish (expunge);
@@ -184,24 +187,14 @@ rook_mailbox_expunge (RookMailbox *mailbox, RookIdentity *identity, const guint3
 
 /* --- by a view -------------------------------------------------------------------------------------------------- */
 
+/* Goes through the pages, some at a time: what is looked for need not be in memory all at once. */
 typedef struct {
-  RookView *view;     /* (owned) */
-  gboolean is_filled; /* pages that are hollow still are damaged */
-  GError *error;      /* (nullable) they are */
+  RookView *view; /* (owned) */
+  guint page;     /* where the present span begins */
+  GError *error;  /* (nullable) some pages are damaged */
   RookMailCallback callback;
   gpointer data;
 } ExpungeAll;
-
-static void
-all_done (const GError *error, gpointer data)
-{
-  ExpungeAll *all = data;
-
-  all->callback (error != NULL ? error : all->error, all->data);
-  rook_view_unref (all->view);
-  g_clear_error (&all->error);
-  g_free (all);
-}
 
 static void
 collect_of_page (const RookHead *head, guint number, guint32 last, GArray *found)
@@ -216,16 +209,19 @@ collect_of_page (const RookHead *head, guint number, guint32 last, GArray *found
     }
 }
 
-/* Of what @view knows: the uids with \Deleted; to @hollow go the numbers of pages that have some and are not in memory. */
-static GArray *
-collect_deleted (RookView *view, GArray *hollow)
+/* Of the present span, and of what the view knows: the uids with \Deleted. To @hollow go the numbers of pages that have some and
+ * are not in memory. %FALSE: there is no such span. */
+static gboolean
+collect_deleted (ExpungeAll *all, GArray *found, GArray *hollow)
 {
-  GArray *found = g_array_new (FALSE, FALSE, sizeof (guint32));
+  RookView *view = all->view;
   guint32 last = view->n_uids > 0 ? view->uids->data[view->n_uids - 1] : 0;
   g_autoptr (RookLocker) locker = rook_locker_new (&view->mailbox->lock);
   const RookHead *head = &view->mailbox->pending;
 
-  for (guint p = 0; head->header.deleted > 0 && p < head->pages->len; p++)
+  while (all->page < head->pages->len && rook_head_page (head, all->page)->summary.n_deleted == 0)
+    all->page++;
+  for (guint p = all->page; p < MIN (head->pages->len, all->page + SPAN); p++)
     {
       const RookPage *page = rook_head_page (head, p);
 
@@ -236,33 +232,80 @@ collect_deleted (RookView *view, GArray *hollow)
       else
         collect_of_page (head, p, last, found);
     }
-  return found;
+  return all->page < head->pages->len;
 }
 
-static void run_all (ExpungeAll *all);
+static void
+all_finish (ExpungeAll *all, const GError *error)
+{
+  all->callback (error != NULL ? error : all->error, all->data);
+  rook_view_unref (all->view);
+  g_clear_error (&all->error);
+  g_free (all);
+}
+
+static void begin_span (ExpungeAll *all);
 
 static void
-all_filled (const GError *error, gpointer data)
+span_done (const GError *error, gpointer data)
 {
   ExpungeAll *all = data;
 
-  all->is_filled = TRUE;
-  all->error = error != NULL ? g_error_copy (error) : NULL;
-  run_all (all);
+  if (error != NULL && !g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT))
+    {
+      all_finish (all, error);
+      return;
+    }
+  if (error != NULL && all->error == NULL)
+    all->error = g_error_copy (error);
+  all->page += SPAN;
+  begin_span (all);
 }
 
 static void
-run_all (ExpungeAll *all)
+expunge_found (ExpungeAll *all, GArray *found)
 {
-  RookMailbox *mailbox = all->view->mailbox;
-  g_autoptr (GArray) hollow = g_array_new (FALSE, FALSE, sizeof (guint));
-  g_autoptr (GArray) uids = collect_deleted (all->view, hollow);
+  rook_mailbox_expunge (all->view->mailbox, all->view->identity, (guint32 *) (gpointer) found->data, found->len, TRUE,
+                        ROOK_EVENT_MESSAGE_EXPUNGE, span_done, all);
+}
 
-  if (hollow->len > 0 && !all->is_filled)
-    rook_mailbox_fill (mailbox, g_steal_pointer (&hollow), all_filled, all);
+/* What is hollow now is damaged, and passed over. */
+static void
+span_filled (const GError *error, gpointer data)
+{
+  ExpungeAll *all = data;
+  g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (guint32));
+  g_autoptr (GArray) damaged = g_array_new (FALSE, FALSE, sizeof (guint));
+
+  if (error != NULL && !g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT))
+    {
+      all_finish (all, error);
+      return;
+    }
+  if (error != NULL && all->error == NULL)
+    all->error = g_error_copy (error);
+  collect_deleted (all, found, damaged);
+  expunge_found (all, found);
+}
+
+static void
+end_later (const GError *error, gpointer data)
+{
+  all_finish (data, error);
+}
+
+static void
+begin_span (ExpungeAll *all)
+{
+  g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (guint32));
+  g_autoptr (GArray) hollow = g_array_new (FALSE, FALSE, sizeof (guint));
+
+  if (!collect_deleted (all, found, hollow))
+    rook_mail_answer_later (end_later, all, NULL);
+  else if (hollow->len > 0)
+    rook_mailbox_fill (all->view->mailbox, g_steal_pointer (&hollow), span_filled, all);
   else
-    rook_mailbox_expunge (mailbox, all->view->identity, (guint32 *) (gpointer) uids->data, uids->len, TRUE,
-                          ROOK_EVENT_MESSAGE_EXPUNGE, all_done, all);
+    expunge_found (all, found);
 }
 
 static void
@@ -271,7 +314,7 @@ expunge_all (RookView *view, RookMailCallback callback, gpointer data)
   ExpungeAll *all = g_new0 (ExpungeAll, 1);
 
   *all = (ExpungeAll){ .view = rook_view_ref (view), .callback = callback, .data = data };
-  run_all (all);
+  begin_span (all);
 }
 
 void

@@ -17,6 +17,7 @@ typedef struct {
   RookView *view;         /* (owned) (nullable) to be kept silent */
   guint32 *uids;
   guint n_uids, next;
+  gboolean coming; /* the next slice is: a commit that ends does not end it all */
   RookStoreMode mode;
   RookFlags flags, may; /* asked for; what the asker may change */
   gboolean may_keywords;
@@ -71,7 +72,7 @@ slice_done (RookCommit *commit, const GError *error, gpointer data)
   if (error != NULL && store->view != NULL)
     g_hash_table_remove_all (store->view->silenced);
   store->outstanding--;
-  if (store->outstanding == 0 && (store->error != NULL || store->next == store->n_uids))
+  if (store->outstanding == 0 && !store->coming && (store->error != NULL || store->next == store->n_uids))
     store_finish (store);
 }
 
@@ -336,7 +337,7 @@ change_some (Store *store)
   Slice slice;
 
   if (store->error == NULL)
-    hollow = rook_mailbox_find_hollow (store->mailbox, store->uids + store->next, end - store->next);
+    hollow = rook_mailbox_find_hollow (store->mailbox, store->uids, store->next, end);
   if (hollow != NULL)
     return hollow;
   slice_init (&slice, store);
@@ -356,9 +357,10 @@ run_slice (gpointer data)
   rook_mutex_lock (&store->mailbox->lock);
   hollow = change_some (store);
   rook_mutex_unlock (&store->mailbox->lock);
+  store->coming = hollow != NULL || (store->error == NULL && store->next < store->n_uids);
   if (hollow != NULL)
     rook_mailbox_fill (store->mailbox, hollow, slice_filled, store);
-  else if (store->error == NULL && store->next < store->n_uids)
+  else if (store->coming)
     rook_worker_invoke (rook_worker_current (), run_slice, store, NULL);
   else if (store->outstanding == 0)
     store_finish (store);

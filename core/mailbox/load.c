@@ -86,6 +86,8 @@ collect_uids (Load *load)
 
       if (page->summary.first_uid <= last)
         set_corrupt (load, "pages are not in the order of their uids");
+      if (page->summary.max_modseq > head->header.highest_modseq)
+        set_corrupt (load, "a page is newer than its mailbox");
       for (guint s = 0; s < page->n; s++)
         if ((page->summary.live >> s & 1) != 0)
           rook_uids_append (&head->uids, head->n_uids++, uid_at (page, s));
@@ -243,6 +245,8 @@ read_next_block (Load *load)
 static void
 read_more (Load *load)
 {
+  if (load->error == NULL && rook_mail_is_closing (load->mailbox->mail))
+    load->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE, "the server is closing");
   while (load->error == NULL && load->next_block < load->n_blocks && load->reading < MAX_READS)
     read_next_block (load);
   if (load->reading > 0 && load->next_page == 0)

@@ -68,6 +68,7 @@ struct RookMail {
   GHashTable *open;     /* id -> RookMailbox */
   GHashTable *doubtful; /* ids of those that may have been deleted, see rook_mail_doubt() */
   GQueue idle;          /* of RookMailbox: open, used by nobody, the coldest first */
+  guint trim_hand;      /* which of the open ones gives up pages next, if none is idle */
   gboolean closing;
   guint n_blocking;   /* threads that are reading a store at length */
   RookCond unblocked; /* none are */

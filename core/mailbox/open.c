@@ -116,10 +116,24 @@ rook_mailbox_unref (RookMailbox *mailbox)
   g_clear_pointer (&cold, rook_mailbox_free);
 }
 
+/* With RookMail.lock held: each time another of those that are open. (nullable) (transfer full) */
+static RookMailbox *
+ref_next (RookMail *mail)
+{
+  guint at = 0, wanted = mail->trim_hand++ % MAX (1, g_hash_table_size (mail->open));
+  GHashTableIter iter;
+  gpointer value = NULL;
+
+  g_hash_table_iter_init (&iter, mail->open);
+  while (g_hash_table_iter_next (&iter, NULL, &value) && at++ < wanted)
+    continue;
+  return value != NULL && ((RookMailbox *) value)->waiting == NULL ? take_ref (value) : NULL;
+}
+
 void
 rook_mail_free_coldest (RookMail *mail)
 {
-  RookMailbox *cold = NULL;
+  RookMailbox *cold, *other = NULL;
 
   if (!rook_mail_has_too_many_pages (mail))
     return;
@@ -127,8 +141,16 @@ rook_mail_free_coldest (RookMail *mail)
   cold = g_queue_peek_head (&mail->idle);
   if (cold != NULL)
     unlist (cold);
+  else
+    other = ref_next (mail);
   rook_mutex_unlock (&mail->lock);
   g_clear_pointer (&cold, rook_mailbox_free);
+  if (other == NULL)
+    return;
+  rook_mutex_lock (&other->lock);
+  rook_mailbox_trim (other);
+  rook_mutex_unlock (&other->lock);
+  rook_mailbox_unref (other);
 }
 
 RookMailbox *

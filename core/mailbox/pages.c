@@ -46,11 +46,45 @@ fill_done (Fill *fill)
 
 /* --- one page --------------------------------------------------------------------------------------------------------- */
 
+/* Whether there is any use in going on: a damaged page leaves the others, a store in trouble does not. */
+static gboolean
+may_go_on (const Fill *fill)
+{
+  return fill->error == NULL || g_error_matches (fill->error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT);
+}
+
+/* Takes @error, which ends all: damage that was noted before gives way to it. */
+static void
+end_with (Fill *fill, GError *error)
+{
+  if (may_go_on (fill))
+    {
+      g_clear_error (&fill->error);
+      fill->error = g_steal_pointer (&error);
+    }
+  g_clear_error (&error);
+}
+
+/* (nullable) what the pages of a mailbox that is gone are is not damage */
+static GError *
+find_gone (RookMailbox *mailbox)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mailbox->lock);
+
+  return mailbox->gone ? rook_mailbox_make_gone_error (mailbox) : NULL;
+}
+
 static void
 note_damage (Fill *fill, const PageRead *read, const char *what)
 {
+  GError *gone = find_gone (fill->mailbox);
   g_autofree char *page = g_strdup_printf ("%u", read->number);
 
+  if (gone != NULL)
+    {
+      end_with (fill, gone);
+      return;
+    }
   rook_log_event (rook_server_get_log (fill->mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "id",
                   fill->mailbox->id, "partition", fill->mailbox->partition->name, "page", page, "reason", what, NULL);
   if (fill->error == NULL)
@@ -103,8 +137,8 @@ page_read (GBytes *value, const GError *error, gpointer data)
   Fill *fill = read->fill;
   g_autoptr (RookPage) page = value != NULL ? rook_page_from_bytes (value, read->n_records) : NULL;
 
-  if (error != NULL && fill->error == NULL && !g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
-    fill->error = rook_mail_error_from_store (fill->mailbox->mail, error);
+  if (error != NULL && !g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    end_with (fill, rook_mail_error_from_store (fill->mailbox->mail, error));
   else if (error != NULL)
     note_damage (fill, read, error->message);
   else if (value == NULL)
@@ -138,16 +172,11 @@ read_page (PageRead *read)
 
 /* --- many ------------------------------------------------------------------------------------------------------------- */
 
-/* Whether there is any use in going on: a damaged page leaves the others, a store in trouble does not. */
-static gboolean
-may_go_on (const Fill *fill)
-{
-  return fill->error == NULL || g_error_matches (fill->error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT);
-}
-
 static void
 fill_more (Fill *fill)
 {
+  if (fill->next < fill->numbers->len && rook_mail_is_closing (fill->mailbox->mail))
+    end_with (fill, g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE, "the server is closing"));
   while (fill->next < fill->numbers->len && fill->reading < MAX_READS && may_go_on (fill))
     {
       PageRead *read = g_new (PageRead, 1);
@@ -181,13 +210,13 @@ rook_mailbox_fill (RookMailbox *mailbox, GArray *numbers, RookMailCallback callb
 }
 
 GArray *
-rook_mailbox_find_hollow (RookMailbox *mailbox, const guint32 *uids, guint n)
+rook_mailbox_find_hollow (RookMailbox *mailbox, const guint32 *uids, guint begin, guint end)
 {
   const RookHead *head = &mailbox->durable;
   GArray *hollow = NULL;
   guint number, last = G_MAXUINT;
 
-  for (guint i = 0; i < n; i++)
+  for (guint i = begin; i < end; i++)
     {
       if (!rook_head_find_page (head, uids[i], &number) || number == last)
         continue;

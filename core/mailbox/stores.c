@@ -15,8 +15,8 @@
 
 #define META_FORMAT "format"
 #define META_PARTITION_PREFIX "partition/"
-#define META_POSITIONS "positions" /* 8 bytes: no higher one was given */
-#define POSITIONS_RESERVED (G_GUINT64_CONSTANT (1) << 40)
+#define META_POSITIONS "positions"                        /* 8 bytes: no higher one was given */
+#define POSITIONS_RESERVED (G_GUINT64_CONSTANT (1) << 46) /* they follow the clock's microseconds: two years */
 #define STATE_FORMAT 1
 
 GBytes *
@@ -328,7 +328,7 @@ reserve_positions (RookOpening *opening, GError **error)
     opening->highest = rook_opening_find_highest (opening);
   if (value != NULL ? opening->state == NULL : !has_all_partitions (opening))
     return TRUE;
-  rook_put64 (bytes, opening->highest + POSITIONS_RESERVED);
+  rook_put64 (bytes, MAX (opening->highest, (guint64) g_get_real_time ()) + POSITIONS_RESERVED);
   next = g_bytes_new (bytes, sizeof bytes);
   return put_meta (state, META_POSITIONS, next, error);
 }

@@ -196,10 +196,15 @@ tell_orphan (RookVerify *v, const char *partition, const char *id)
       g_strdup_printf ("partition %s has a mailbox %s that the state store does not have there", partition, id);
   RookHeader header;
 
+  /* Of a tombstone what is asked first counts: it is told that all is cleared after that was done. */
+  entry = rook_mail_ref_entry_by_id (v->mail, id);
+  if (entry != NULL && entry->deleted && !entry->cleared)
+    return;
   if (!rook_verify_get (v, NULL, ROOK_PART_HEADERS, key, &value) || value == NULL)
     return;
-  entry = rook_mail_ref_entry_by_id (v->mail, id);
-  if (entry != NULL && (entry->deleted || g_str_equal (entry->partition, partition)))
+  if (entry == NULL)
+    entry = rook_mail_ref_entry_by_id (v->mail, id);
+  if (entry != NULL && !entry->deleted && g_str_equal (entry->partition, partition))
     return;
   if (rook_header_decode (value, &header) && header.n_records == 0)
     {

@@ -209,7 +209,7 @@ get_record (RookView *view, guint32 seq, RookRecord *out, GArray **out_hollow)
   locker = rook_locker_new (&mailbox->lock);
   if (!rook_head_find (&mailbox->durable, view->uids->data[seq - 1], &page, &slot))
     {
-      *out_hollow = rook_mailbox_find_hollow (mailbox, &view->uids->data[seq - 1], 1);
+      *out_hollow = rook_mailbox_find_hollow (mailbox, view->uids->data, seq - 1, seq);
       return FALSE;
     }
   rook_head_get (&mailbox->durable, page, slot, out);
@@ -303,7 +303,7 @@ hold_pages (RookView *view, guint32 first, guint32 last)
   view->has_loaded = first >= 1 && first <= last && last <= view->n_uids
                      && rook_head_find_page (&mailbox->durable, uids[first - 1], &view->first_loaded)
                      && rook_head_find_page (&mailbox->durable, uids[last - 1], &view->last_loaded);
-  return view->has_loaded ? rook_mailbox_find_hollow (mailbox, uids + first - 1, last - first + 1) : NULL;
+  return view->has_loaded ? rook_mailbox_find_hollow (mailbox, uids, first - 1, last) : NULL;
 }
 
 void

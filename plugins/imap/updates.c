@@ -125,7 +125,8 @@ on_loaded (const GError *error, gpointer data)
 {
   g_autoptr (RookImapSession) self = data;
 
-  if (imap_session_is_gone (self) || error != NULL)
+  if (imap_session_is_gone (self)
+      || (error != NULL && !g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT)))
     end (self); /* what can't be loaded can't be told; the client sees it when it asks */
   else
     tell_fetches (self);

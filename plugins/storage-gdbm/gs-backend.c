@@ -43,7 +43,6 @@ gs_new_blob_id (GsStore *store)
   return (guint64) store->opening << 32 | n;
 }
 
-#define LAST_CHECKPOINT 20000 /* records that are still written to a copy when the store is closed */
 
 /* --- beginning and end ---------------------------------------------------------------------------------------------------- */
 

@@ -46,6 +46,7 @@ freeze (GsStore *store, Checkpoint *c)
   store->frozen = store->live;
   store->live = gs_table_new ();
   store->log_bytes = 0;
+  rook_cond_broadcast (&store->cond); /* writers may go on */
   c->frozen = store->frozen;
   c->missed = store->missed;
   while (store->pins[c->target] > 0)
@@ -261,12 +262,18 @@ make (Checkpoint *c, GsCurrent *fresh)
   return write_current (c->store, fresh, c->error);
 }
 
-guint
+guint64
 gs_checkpoint_count (GsStore *store)
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&store->lock);
 
-  return gs_table_size (store->live) + g_hash_table_size (store->missed);
+  const GsCopyInfo *source = &store->current.copies[store->current.current];
+  guint64 n = gs_table_size (store->live) + g_hash_table_size (store->missed);
+
+  if (!store->current.copies[1 - store->current.current].clean) /* it is made of the other: all records are brought */
+    for (guint i = 0; i < G_N_ELEMENTS (source->counts); i++)
+      n += source->counts[i];
+  return n;
 }
 
 gboolean

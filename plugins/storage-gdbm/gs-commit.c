@@ -11,7 +11,7 @@
 #define GROUP_BYTES (32 * 1024 * 1024)
 #define RETRY_US (G_USEC_PER_SEC)
 #define SLOW_US (100 * 1000)    /* how long a full memory table holds a group up, for each */
-#define SLOW_BYTES (128 * 1024) /* that it has added to it */
+#define SLOW_BYTES (128 * 1024) /* of the log that it has written */
 
 void
 gs_commit (GsStore *store, RookBatch *batch)
@@ -138,7 +138,8 @@ complete (GsStore *store, GQueue *batches, GQueue *moves, guint64 position)
   rook_mutex_unlock (&store->queue_lock);
 }
 
-static void
+/* Returns: the bytes of log it has written. */
+static gsize
 commit_group (GsStore *store, GQueue *batches, GQueue *moves)
 {
   g_autoptr (GsGroup) group = gs_group_new (store);
@@ -151,7 +152,7 @@ commit_group (GsStore *store, GQueue *batches, GQueue *moves)
       gs_group_abandon_segments (group);
       fail_batches (store, batches, error);
       fail_moves (store, moves);
-      return;
+      return 0;
     }
   if (!gs_log_write (store, gs_group_payload (group), gs_group_n_batches (group), position + 1, &sync_us, &error))
     {
@@ -161,32 +162,30 @@ commit_group (GsStore *store, GQueue *batches, GQueue *moves)
       else
         fail_batches (store, batches, error);
       fail_moves (store, moves);
-      return;
+      return 0;
     }
   gs_group_apply (group);
   measure (store, group, start_us, sync_us);
   complete (store, batches, moves, position);
+  return gs_group_payload (group)->len;
 }
 
 /* --- the thread ------------------------------------------------------------------------------------------------------------ */
 
 /* A checkpoint is wanted when much has changed; and if it can't follow, writers are slowed, not failed: each group by what it
- * has added. */
+ * has written. */
 static void
-watch_memory (GsStore *store, gsize before)
+watch_memory (GsStore *store, gsize written)
 {
-  gsize added;
-  gint64 until;
+  gint64 until = g_get_monotonic_time () + SLOW_US * (1 + (gint64) (written / SLOW_BYTES));
 
   rook_mutex_lock (&store->lock);
-  added = gs_table_bytes (store->live) > before ? gs_table_bytes (store->live) - before : 0;
-  until = g_get_monotonic_time () + SLOW_US * (1 + (gint64) (added / SLOW_BYTES));
   if (gs_table_bytes (store->live) > store->settings.memory_size || store->log_bytes > store->settings.log_limit)
     {
       store->upkeep_wanted = TRUE;
       rook_cond_broadcast (&store->cond);
     }
-  while (gs_table_bytes (store->live) > 2 * store->settings.memory_size
+  while (!store->upkeep_stop && gs_table_bytes (store->live) > 2 * store->settings.memory_size
          && rook_cond_wait_until (&store->cond, &store->lock, until))
     continue;
   rook_mutex_unlock (&store->lock);
@@ -236,19 +235,10 @@ has_work (GsStore *store)
   return !g_queue_is_empty (&store->queue) || !g_queue_is_empty (&store->moves);
 }
 
-static gsize
-table_bytes (GsStore *store)
-{
-  g_autoptr (RookLocker) locker = rook_locker_new (&store->lock);
-
-  return gs_table_bytes (store->live);
-}
-
 static void *
 committer_thread (void *data)
 {
   GsStore *store = data;
-  gsize before;
 
   rook_mutex_lock (&store->queue_lock);
   while (has_work (store) || !store->stopping)
@@ -267,9 +257,7 @@ committer_thread (void *data)
         }
       gather (store, &batches, &moves);
       rook_mutex_unlock (&store->queue_lock);
-      before = table_bytes (store);
-      commit_group (store, &batches, &moves);
-      watch_memory (store, before);
+      watch_memory (store, commit_group (store, &batches, &moves));
       rook_mutex_lock (&store->queue_lock);
     }
   rook_mutex_unlock (&store->queue_lock);

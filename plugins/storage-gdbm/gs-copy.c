@@ -221,6 +221,11 @@ copy_bytes (GsStore *store, int from, int to, GError **error)
     {
       gsize step = (gsize) MIN (CLONE_STEP, size - at);
 
+      if (g_atomic_int_get (&store->hurry))
+        {
+          g_set_error_literal (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CANCELLED, "the store is being closed");
+          return FALSE;
+        }
       if (!gs_io_pread (store->io, from, buffer, step, at, "a table", error)
           || !gs_io_pwrite (store->io, to, buffer, step, at, "a table", error))
         return FALSE;

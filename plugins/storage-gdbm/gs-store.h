@@ -314,7 +314,7 @@ void gs_commit (GsStore *store, RookBatch *batch);
 /* gs-checkpoint.c, gs-upkeep.c */
 gboolean gs_checkpoint (GsStore *store, GError **error);
 /* How many records the next has to bring, about. */
-guint gs_checkpoint_count (GsStore *store);
+guint64 gs_checkpoint_count (GsStore *store);
 void gs_upkeep_start (GsStore *store);
 void gs_upkeep_stop (GsStore *store);
 void gs_upkeep_want (GsStore *store);

@@ -4,6 +4,8 @@
  */
 #include "mail-fixture.h"
 
+#include "mailbox/codec.h"
+
 static guint64
 position_of_append (Fixture *f)
 {
@@ -31,6 +33,28 @@ test_positions_rise_over_starts (void)
       g_assert_cmpuint (second, >, first);
       last = second;
       fixture_restart (f);
+    }
+}
+
+/* What is reserved lies above what is given, also by the first start of all. */
+static void
+test_reserved_positions_are_above_all_given (void)
+{
+  g_autoptr (Fixture) f = fixture_new (NULL);
+  RookStore *state = rook_memory_disk_get_store (fixture_disk (f, "mailboxes"));
+  g_autoptr (GBytes) key = rook_bytes_of_text ("positions");
+
+  for (guint start = 0; start < 2; start++)
+    {
+      guint64 given = position_of_append (f);
+      g_autoptr (GBytes) value = NULL;
+      g_autoptr (GError) error = NULL;
+
+      g_assert_true (rook_store_get_wait (state, ROOK_STATE_META, key, &value, &error));
+      g_assert_cmpuint (g_bytes_get_size (value), ==, 8);
+      g_assert_cmpuint (rook_get64 (g_bytes_get_data (value, NULL)), >, given + (G_GUINT64_CONSTANT (1) << 45));
+      fixture_restart (f);
+      state = rook_memory_disk_get_store (fixture_disk (f, "mailboxes"));
     }
 }
 
@@ -151,6 +175,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 #define ADD(path, func) g_test_add_func ("/mailbox/recover/" path, func)
   ADD ("positions-rise-over-starts", test_positions_rise_over_starts);
+  ADD ("reserved-positions-are-above-all-given", test_reserved_positions_are_above_all_given);
   ADD ("positions-of-an-older-store", test_positions_of_an_older_store);
   ADD ("tombstone-knows-that-nothing-is-left", test_tombstone_knows_that_nothing_is_left);
   ADD ("clearing-goes-on-at-the-next-start", test_clearing_goes_on_at_the_next_start);
