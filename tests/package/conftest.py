@@ -20,6 +20,11 @@ collect_ignore = ["test_fresh.py"]
 FOLDER = Path(os.environ.get("ROOKERY_PACKAGE_DIR", SOURCE / "build" / "package")).resolve()
 NEXT_VERSION = "99.0-1"
 
+# Changes nothing of the packages but what leads a debugger to its symbols, which are not made; and configure and libtool
+# are run by a shell that takes half the time of bash.
+QUICKER = {"DEB_BUILD_OPTIONS": f"nocheck noautodbgsym parallel={os.cpu_count()}", "DEB_CFLAGS_STRIP": "-g",
+           "CONFIG_SHELL": shutil.which("dash") or "/bin/sh"}
+
 # In every root made here, so that one tarball does for all.
 BASE_PACKAGES = "ca-certificates,systemd,systemd-sysv,dbus"
 
@@ -51,8 +56,7 @@ def debs():
     source = FOLDER / "source" / "rookery"
     shutil.rmtree(source.parent, ignore_errors=True)
     copy_checkout(source)
-    options = f"nocheck parallel={os.cpu_count()}"
-    run_quietly("dpkg-buildpackage", "-us", "-uc", "-b", cwd=source, env={**os.environ, "DEB_BUILD_OPTIONS": options})
+    run_quietly("dpkg-buildpackage", "-us", "-uc", "-b", cwd=source, env={**os.environ, **QUICKER})
     return source.parent
 
 
@@ -80,16 +84,14 @@ def next_debs(debs):
 
 @pytest.fixture(scope="session")
 def base():
-    """The tarball of a minimal Debian with systemd; made by debootstrap once, and kept."""
+    """The tarball of a minimal Debian with systemd; made by mmdebstrap once, and kept."""
     tarball = FOLDER / "base-systemd.tar"
     if not tarball.exists():
-        fresh = FOLDER / "base"
-        shutil.rmtree(fresh, ignore_errors=True)
         FOLDER.mkdir(parents=True, exist_ok=True)
-        run_quietly("debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "bookworm", str(fresh), mirror())
-        run_quietly("tar", "-C", str(fresh), "-cf", str(tarball) + ".new", ".")
-        os.rename(str(tarball) + ".new", tarball)
-        shutil.rmtree(fresh)
+        unfinished = FOLDER / "new-base.tar"
+        run_quietly("mmdebstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "--dpkgopt=force-unsafe-io",
+                    "--skip=cleanup/apt/lists", "bookworm", str(unfinished), mirror())
+        unfinished.rename(tarball)
     return tarball
 
 
