@@ -3,6 +3,7 @@
  * Parses SEARCH programs: one table of keys, one function for each kind of argument.
  */
 #include "imap/search-private.h"
+#include "rookery/mime-text.h"
 
 #include <string.h>
 
@@ -234,20 +235,17 @@ static gboolean
 parse_charset (ImapParser *parser, char **out_charset, GError **error)
 {
   g_autofree char *charset = NULL;
-  GIConv converter;
 
   if (!imap_parse_try_word (parser, "CHARSET"))
     return TRUE;
   if (!imap_parse_space (parser, error) || !imap_parse_astring (parser, &charset, error)
       || !imap_parse_space (parser, error))
     return FALSE;
-  converter = g_iconv_open ("UTF-8", charset);
-  if (converter == (GIConv) -1)
+  if (!rook_charset_is_known (charset))
     {
       g_set_error_literal (error, IMAP_PARSE_ERROR, IMAP_PARSE_ERROR_CHARSET, "Unknown charset");
       return FALSE;
     }
-  g_iconv_close (converter);
   *out_charset = g_steal_pointer (&charset);
   return TRUE;
 }

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "imap/names.h"
+#include "rookery/mime-text.h"
+
+#define REPLACEMENT "\357\277\275" /* U+FFFD: what a charset does not have */
 
 /* Whatever is no UTF-8 is taken for Latin-1, so that it can be compared at all. */
 static char *
@@ -24,95 +27,16 @@ fold_bytes (const char *data, gsize length)
 char *
 imap_search_fold (const char *text, const char *charset)
 {
+  g_autoptr (RookCharsets) charsets = NULL;
   g_autofree char *converted = NULL;
 
   if (charset == NULL || g_ascii_strcasecmp (charset, "UTF-8") == 0)
     return g_utf8_validate (text, -1, NULL) ? g_utf8_casefold (text, -1) : NULL;
-  converted = g_convert (text, -1, "UTF-8", charset, NULL, NULL, NULL);
-  return converted != NULL ? g_utf8_casefold (converted, -1) : NULL;
-}
-
-/* --- encoded words ------------------------------------------------------------------------------------------------------ */
-
-static GByteArray *
-decode_q (const char *text, gsize length)
-{
-  GByteArray *bytes = g_byte_array_sized_new ((guint) length);
-
-  for (gsize i = 0; i < length; i++)
-    {
-      guint8 c = (guint8) text[i];
-
-      if (c == '_')
-        c = ' ';
-      else if (c == '=' && i + 2 < length && g_ascii_isxdigit (text[i + 1]) && g_ascii_isxdigit (text[i + 2]))
-        {
-          c = (guint8) (g_ascii_xdigit_value (text[i + 1]) * 16 + g_ascii_xdigit_value (text[i + 2]));
-          i += 2;
-        }
-      g_byte_array_append (bytes, &c, 1);
-    }
-  return bytes;
-}
-
-static GByteArray *
-decode_b (const char *text, gsize length)
-{
-  g_autofree char *copy = g_strndup (text, length);
-  gsize decoded = 0;
-  guchar *data = length >= 2 ? g_base64_decode (copy, &decoded) : NULL;
-
-  return data != NULL ? g_byte_array_new_take (data, decoded) : g_byte_array_new ();
-}
-
-/* "=?charset?B?text?=" at @pos. (transfer full) (nullable); @out_end: behind it */
-static char *
-decode_word (const char *pos, const char **out_end)
-{
-  const char *charset = pos + 2, *encoding = strchr (charset, '?'), *text, *end;
-  g_autofree char *name = NULL;
-  g_autoptr (GByteArray) bytes = NULL;
-
-  if (encoding == NULL || encoding[1] == '\0' || encoding[2] != '?')
+  if (!rook_charset_is_known (charset))
     return NULL;
-  text = encoding + 3;
-  end = strstr (text, "?=");
-  if (end == NULL)
-    return NULL;
-  if (g_ascii_toupper (encoding[1]) == 'B')
-    bytes = decode_b (text, (gsize) (end - text));
-  else if (g_ascii_toupper (encoding[1]) == 'Q')
-    bytes = decode_q (text, (gsize) (end - text));
-  else
-    return NULL;
-  *out_end = end + 2;
-  name = g_strndup (charset, strcspn (charset, "*?")); /* RFC 2231 allows a language behind "*" */
-  return g_convert ((const char *) bytes->data, bytes->len, "UTF-8", name, NULL, NULL, NULL);
-}
-
-static char *
-decode_header (const char *value)
-{
-  GString *out = g_string_new (NULL);
-  const char *word_end = NULL;
-
-  while (*value != '\0')
-    {
-      const char *end;
-      g_autofree char *word = strncmp (value, "=?", 2) == 0 ? decode_word (value, &end) : NULL;
-
-      if (word == NULL)
-        {
-          g_string_append_c (out, *value++);
-          continue;
-        }
-      /* Space between two encoded words is none (RFC 2047 6.2). */
-      if (word_end != NULL && strspn (word_end, " \t\r\n") == (gsize) (value - word_end))
-        g_string_truncate (out, out->len - (gsize) (value - word_end));
-      g_string_append (out, word);
-      value = word_end = end;
-    }
-  return g_string_free (out, FALSE);
+  charsets = rook_charsets_new ();
+  converted = rook_charset_to_utf8 (charsets, charset, text, strlen (text));
+  return strstr (converted, REPLACEMENT) == NULL ? g_utf8_casefold (converted, -1) : NULL;
 }
 
 /* --- comparing ---------------------------------------------------------------------------------------------------------- */
@@ -120,7 +44,8 @@ decode_header (const char *value)
 gboolean
 imap_search_in_header (const char *value, const char *needle)
 {
-  g_autofree char *decoded = decode_header (value);
+  g_autoptr (RookCharsets) charsets = rook_charsets_new ();
+  g_autofree char *decoded = rook_mime_decode_header (charsets, value, strlen (value));
 
   return imap_search_in_bytes (decoded, strlen (decoded), needle);
 }

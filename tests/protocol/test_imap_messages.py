@@ -389,7 +389,15 @@ def test_search_in_charsets(library):
 
     assert search("UTF-8", "ÄPFEL".encode())[0] == [b"* SEARCH 2"]
     assert search("ISO-8859-1", "CAFÉ".encode("latin-1"))[0] == [b"* SEARCH 3"]
-    assert search("X-NONE", b"x")[1].startswith(b"NO [BADCHARSET")
+    assert search("US-ASCII", b"meeting")[0] == [b"* SEARCH 1"]
+    for charset in ("X-NONE", "../../tmp/x", "UTF-8//TRANSLIT"):
+        assert search(charset, b"x")[1].startswith(b"NO [BADCHARSET"), charset
+
+
+def test_search_in_a_header_of_words_that_only_begin(box):
+    fill(box, b"Subject: needle " + b"=?" * 500000 + b"\r\n\r\nbody\r\n", simple(2))
+    assert box.ok("SEARCH SUBJECT needle") == [b"* SEARCH 1"]
+    assert box.ok("SEARCH SUBJECT nowhere") == [b"* SEARCH"]
 
 
 @pytest.mark.parametrize("program", ["", "FOO", "NOT", "OR SEEN", "(SEEN", "LARGER x", "ON 31-Feb-2020", "HEADER X",
