@@ -373,6 +373,10 @@ seen_read (GBytes *value, const GError *error, gpointer data)
     {
       RookSeenSet *set = value != NULL ? rook_seen_set_decode (opening->user, value) : NULL;
 
+      if (set == NULL && value != NULL)
+        rook_log_event (rook_server_get_log (mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "id",
+                        mailbox->id, "partition", mailbox->partition->name, "user", opening->user, "reason",
+                        "what the user has seen does not read, and is taken for nothing", NULL);
       if (set == NULL)
         set = rook_seen_set_new (opening->user);
       rook_mutex_lock (&mailbox->lock);
