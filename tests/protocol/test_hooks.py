@@ -50,6 +50,8 @@ class Hooks:
         return re.findall(r'job\.output job=hook message=(?:"((?:[^"\\]|\\.)*)"|(\S+))', self.server.log_path.read_text())
 
     def lines(self):
+        """Once its end is in the log, whose thread writes behind what rookctl is answered."""
+        wait_until(lambda: re.search(r"job\.(done|failed) job=hook", self.server.log_path.read_text()))
         return [quoted or plain for quoted, plain in self.printed()]
 
     def wait_pid(self, name):
