@@ -136,7 +136,6 @@ test_charset_table_alone (void)
   static const char *const hostile[] = {
     "../../../tmp/utf-8", "/utf-8", "utf-8//TRANSLIT", "utf-8/", "IBM1364", "TSCII", "UTF-8,IGNORE"
   };
-  g_autoptr (RookCharsets) charsets = rook_charsets_new ();
   g_autofree char *endless = g_strnfill (100000, 'u');
 
   for (guint i = 0; i < G_N_ELEMENTS (hostile); i++)
