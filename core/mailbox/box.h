@@ -82,14 +82,15 @@ gboolean rook_head_get_uid (const RookHead *head, guint32 uid, RookRecord *out, 
 
 /* --- pages that are not in memory (pages.c) --------------------------------------------------------------------------------- */
 
-/* With the lock held: of the pages in which @uids (sorted) from index @begin up to @end lie, the numbers of the hollow ones.
- * (nullable) %NULL: none is. (element-type guint) (transfer full) */
+/* With the lock held: the numbers of the pages in which @uids (sorted) from index @begin up to @end lie, if one of them is hollow:
+ * all of them, so that those which are there stay while the others come. (nullable) %NULL: none is hollow. (element-type guint)
+ * (transfer full) */
 GArray *rook_mailbox_find_hollow (RookMailbox *mailbox, const guint32 *uids, guint begin, guint end);
 /* The same of the page that the next record goes into. */
 GArray *rook_mailbox_find_hollow_last (RookMailbox *mailbox);
-/* Brings the records of pages @numbers (transfer full) into memory. One that is damaged is passed over and told as an error
- * (CORRUPT) at the end. @numbers: sorted, at least one. On this worker, never inside the call, without the lock. While
- * @callback runs they are not made hollow again. */
+/* Brings the records of pages @numbers (transfer full) into memory, where they are not. One that is damaged is passed over and
+ * told as an error (CORRUPT) at the end. @numbers: sorted, at least one. On this worker, never inside the call, without the lock.
+ * None is made hollow, from the call until @callback has returned. */
 void rook_mailbox_fill (RookMailbox *mailbox, GArray *numbers, RookMailCallback callback, gpointer data);
 /* With the lock held: makes some pages hollow, if all mailboxes together have more in memory than they should. */
 void rook_mailbox_trim (RookMailbox *mailbox);

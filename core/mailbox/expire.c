@@ -132,21 +132,23 @@ is_of_interest (const RookHead *head, guint number)
   return rook_head_page (head, number)->summary.n_kept > 0;
 }
 
-/* With the lock held: what the next slice would look at and is not in memory. (nullable) */
+/* With the lock held: what the next slice would look at, if some of it is not in memory. (nullable) */
 static GArray *
 find_hollow (Expire *expire)
 {
   RookHead *head = &expire->mailbox->pending;
-  GArray *hollow = NULL;
+  GArray *numbers = g_array_new (FALSE, FALSE, sizeof (guint));
+  gboolean has_hollow = FALSE;
 
   for (guint number = expire->page; number < MIN (expire->page + SLICE_PAGES, head->pages->len); number++)
-    if (is_of_interest (head, number) && rook_page_is_hollow (rook_head_page (head, number)))
+    if (is_of_interest (head, number))
       {
-        if (hollow == NULL)
-          hollow = g_array_new (FALSE, FALSE, sizeof (guint));
-        g_array_append_val (hollow, number);
+        has_hollow |= rook_page_is_hollow (rook_head_page (head, number));
+        g_array_append_val (numbers, number);
       }
-  return hollow;
+  if (!has_hollow)
+    g_clear_pointer (&numbers, g_array_unref);
+  return numbers;
 }
 
 /* With the lock held. (nullable) NULL: there is nothing to write, or it can't be. */

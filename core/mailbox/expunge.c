@@ -190,7 +190,8 @@ rook_mailbox_expunge (RookMailbox *mailbox, RookIdentity *identity, const guint3
 /* Goes through the pages, some at a time: what is looked for need not be in memory all at once. */
 typedef struct {
   RookView *view; /* (owned) */
-  guint page;     /* where the present span begins */
+  guint page;     /* where the present span begins; */
+  guint end;      /* and ends */
   GError *error;  /* (nullable) some pages are damaged */
   RookMailCallback callback;
   gpointer data;
@@ -209,30 +210,44 @@ collect_of_page (const RookHead *head, guint number, guint32 last, GArray *found
     }
 }
 
-/* Of the present span, and of what the view knows: the uids with \Deleted. To @hollow go the numbers of pages that have some and
- * are not in memory. %FALSE: there is no such span. */
+/* The next span that begins with a page that has some. %FALSE: there is none. */
 static gboolean
-collect_deleted (ExpungeAll *all, GArray *found, GArray *hollow)
+find_span (ExpungeAll *all)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&all->view->mailbox->lock);
+  const RookHead *head = &all->view->mailbox->pending;
+
+  for (all->page = all->end; all->page < head->pages->len; all->page++)
+    if (rook_head_page (head, all->page)->summary.n_deleted > 0)
+      break;
+  all->end = MIN (head->pages->len, all->page + SPAN);
+  return all->page < all->end;
+}
+
+/* Of the present span, and of what the view knows: the uids with \Deleted. To @pages go the numbers of the pages that have some.
+ * %FALSE: not all of these are in memory. */
+static gboolean
+collect_deleted (ExpungeAll *all, GArray *found, GArray *pages)
 {
   RookView *view = all->view;
   guint32 last = view->n_uids > 0 ? view->uids->data[view->n_uids - 1] : 0;
   g_autoptr (RookLocker) locker = rook_locker_new (&view->mailbox->lock);
   const RookHead *head = &view->mailbox->pending;
+  gboolean is_all = TRUE;
 
-  while (all->page < head->pages->len && rook_head_page (head, all->page)->summary.n_deleted == 0)
-    all->page++;
-  for (guint p = all->page; p < MIN (head->pages->len, all->page + SPAN); p++)
+  for (guint p = all->page; p < MIN (all->end, head->pages->len); p++)
     {
       const RookPage *page = rook_head_page (head, p);
 
       if (page->summary.n_deleted == 0)
         continue;
+      g_array_append_val (pages, p);
       if (rook_page_is_hollow (page))
-        g_array_append_val (hollow, p);
+        is_all = FALSE;
       else
         collect_of_page (head, p, last, found);
     }
-  return all->page < head->pages->len;
+  return is_all;
 }
 
 static void
@@ -244,22 +259,27 @@ all_finish (ExpungeAll *all, const GError *error)
   g_free (all);
 }
 
+/* Damage is noted, and told at the end; any other error is the end. */
+static gboolean
+all_goes_on (ExpungeAll *all, const GError *error)
+{
+  if (error != NULL && !g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT))
+    {
+      all_finish (all, error);
+      return FALSE;
+    }
+  if (error != NULL && all->error == NULL)
+    all->error = g_error_copy (error);
+  return TRUE;
+}
+
 static void begin_span (ExpungeAll *all);
 
 static void
 span_done (const GError *error, gpointer data)
 {
-  ExpungeAll *all = data;
-
-  if (error != NULL && !g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT))
-    {
-      all_finish (all, error);
-      return;
-    }
-  if (error != NULL && all->error == NULL)
-    all->error = g_error_copy (error);
-  all->page += SPAN;
-  begin_span (all);
+  if (all_goes_on (data, error))
+    begin_span (data);
 }
 
 static void
@@ -275,16 +295,11 @@ span_filled (const GError *error, gpointer data)
 {
   ExpungeAll *all = data;
   g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (guint32));
-  g_autoptr (GArray) damaged = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_autoptr (GArray) pages = g_array_new (FALSE, FALSE, sizeof (guint));
 
-  if (error != NULL && !g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT))
-    {
-      all_finish (all, error);
-      return;
-    }
-  if (error != NULL && all->error == NULL)
-    all->error = g_error_copy (error);
-  collect_deleted (all, found, damaged);
+  if (!all_goes_on (all, error))
+    return;
+  collect_deleted (all, found, pages);
   expunge_found (all, found);
 }
 
@@ -298,14 +313,17 @@ static void
 begin_span (ExpungeAll *all)
 {
   g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (guint32));
-  g_autoptr (GArray) hollow = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_autoptr (GArray) pages = g_array_new (FALSE, FALSE, sizeof (guint));
 
-  if (!collect_deleted (all, found, hollow))
-    rook_mail_answer_later (end_later, all, NULL);
-  else if (hollow->len > 0)
-    rook_mailbox_fill (all->view->mailbox, g_steal_pointer (&hollow), span_filled, all);
-  else
+  if (!find_span (all))
+    {
+      rook_mail_answer_later (end_later, all, NULL);
+      return;
+    }
+  if (collect_deleted (all, found, pages))
     expunge_found (all, found);
+  else
+    rook_mailbox_fill (all->view->mailbox, g_steal_pointer (&pages), span_filled, all);
 }
 
 static void

@@ -209,25 +209,35 @@ rook_mailbox_fill (RookMailbox *mailbox, GArray *numbers, RookMailCallback callb
   rook_worker_invoke (rook_worker_current (), begin_fill, fill, NULL);
 }
 
+static gboolean
+has_hollow (const RookHead *head, const guint32 *uids, guint begin, guint end)
+{
+  guint number;
+
+  for (guint i = begin; i < end; i++)
+    if (rook_head_find_page (head, uids[i], &number) && rook_page_is_hollow (rook_head_page (head, number)))
+      return TRUE;
+  return FALSE;
+}
+
 GArray *
 rook_mailbox_find_hollow (RookMailbox *mailbox, const guint32 *uids, guint begin, guint end)
 {
   const RookHead *head = &mailbox->durable;
-  GArray *hollow = NULL;
+  GArray *numbers;
   guint number, last = G_MAXUINT;
 
+  if (!has_hollow (head, uids, begin, end))
+    return NULL;
+  numbers = g_array_new (FALSE, FALSE, sizeof (guint));
   for (guint i = begin; i < end; i++)
     {
       if (!rook_head_find_page (head, uids[i], &number) || number == last)
         continue;
       last = number;
-      if (!rook_page_is_hollow (rook_head_page (head, number)))
-        continue;
-      if (hollow == NULL)
-        hollow = g_array_new (FALSE, FALSE, sizeof (guint));
-      g_array_append_val (hollow, number);
+      g_array_append_val (numbers, number);
     }
-  return hollow;
+  return numbers;
 }
 
 GArray *

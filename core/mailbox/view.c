@@ -293,7 +293,7 @@ view_loaded (const GError *error, gpointer data)
   g_free (load);
 }
 
-/* With the lock held: pages of messages @first to @last stay in memory from now on. (nullable) those that are not there. */
+/* With the lock held: pages of messages @first to @last stay in memory from now on. (nullable) what has to be filled. */
 static GArray *
 hold_pages (RookView *view, guint32 first, guint32 last)
 {

@@ -301,6 +301,35 @@ test_pages_leave_memory (void)
   box_clear (&box);
 }
 
+/* EXPUNGE goes through a large mailbox some pages at a time, and finds what is to go in the first and in the last. */
+static void
+test_expunge_finds_all_in_a_large_mailbox (void)
+{
+  const guint n = 300 * ROOK_PAGE_RECORDS;
+  Box box = box_new (NO_CACHE, 63);
+
+  grow (&box, n);
+  must_store (box.f, box.view, 1, ROOK_STORE_ADD, ROOK_FLAG_DELETED, NULL);
+  must_store (box.f, box.view, n, ROOK_STORE_ADD, ROOK_FLAG_DELETED, NULL);
+  reopen (&box);
+  must_expunge (box.f, box.view);
+  update (box.view, TRUE);
+  g_assert_cmpuint (rook_view_get_count (box.view), ==, n - 2);
+  box_clear (&box);
+}
+
+/* A page that was in memory when others had to be read is still there when they have come: else they would be read in turns. */
+static void
+test_pages_stay_until_the_others_have_come (void)
+{
+  Box box = box_new (NO_CACHE, 63);
+
+  must_copy (&box, 63);
+  must_copy (&box, 126);
+  g_assert_cmpuint (rook_view_get_count (box.view), ==, 252);
+  box_clear (&box);
+}
+
 /* What another session changed stays until this one has been told. */
 static void
 test_changed_pages_stay_for_those_not_told (void)
@@ -542,6 +571,8 @@ main (int argc, char **argv)
   ADD ("sparse-page", test_sparse_page);
   ADD ("older-format-is-upgraded", test_older_format_is_upgraded);
   ADD ("pages-leave-memory", test_pages_leave_memory);
+  ADD ("expunge-finds-all-in-a-large-mailbox", test_expunge_finds_all_in_a_large_mailbox);
+  ADD ("pages-stay-until-the-others-have-come", test_pages_stay_until_the_others_have_come);
   ADD ("changed-pages-stay-for-those-not-told", test_changed_pages_stay_for_those_not_told);
   ADD ("read-brings-its-page", test_read_brings_its_page);
   ADD ("damaged-page-is-told-and-the-rest-is-there", test_damaged_page_is_told_and_the_rest_is_there);
