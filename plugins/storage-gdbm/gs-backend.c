@@ -63,6 +63,7 @@ store_new (RookServer *server, RookStore *handle, const GsSettings *settings, co
   rook_cond_init (&store->queue_cond);
   rook_mutex_init (&store->lock);
   rook_cond_init (&store->cond);
+  rook_mutex_init (&store->current_lock);
   rook_mutex_init (&store->segments_lock);
   rook_mutex_init (&store->readers_lock);
   rook_cond_init (&store->readers_cond);
@@ -110,6 +111,7 @@ store_free (GsStore *store)
   rook_cond_clear (&store->readers_cond);
   rook_mutex_clear (&store->readers_lock);
   rook_mutex_clear (&store->segments_lock);
+  rook_mutex_clear (&store->current_lock);
   rook_cond_clear (&store->cond);
   rook_mutex_clear (&store->lock);
   rook_cond_clear (&store->queue_cond);

@@ -49,8 +49,6 @@ freeze (GsStore *store, Checkpoint *c)
   rook_cond_broadcast (&store->cond); /* writers may go on */
   c->frozen = store->frozen;
   c->missed = store->missed;
-  while (store->pins[c->target] > 0)
-    rook_cond_wait (&store->cond, &store->lock);
   return TRUE;
 }
 
@@ -65,6 +63,139 @@ write_current (GsStore *store, const GsCurrent *fresh, GError **error)
   return TRUE;
 }
 
+/* --- compare: whether what is to be changed is the same in both ------------------------------------------------------------ */
+
+/* GDBM does not notice when it has lost a key. What a checkpoint reads of one copy it writes to the other, so that the loss
+ * would be in both: so it looks first, at all that it is going to touch, while nothing is written yet. */
+
+typedef struct {
+  GsStore *store;
+  GsReader *reader;
+  const GsCopyInfo *copies;
+  GsCopyInfo sums[2]; /* of the missed keys, by copy */
+  GError **error;
+  gboolean ok;
+} Compare;
+
+static gboolean
+fetch_both (Compare *compare, const guint8 *key, guint length, GBytes **out_values)
+{
+  for (guint i = 0; i < 2 && compare->ok; i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      compare->ok = gs_copy_fetch (compare->store, compare->reader, i, key, length, &out_values[i], &error);
+      if (g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+        gs_repair_want (compare->store, i, error->message);
+      if (error != NULL)
+        g_propagate_error (compare->error, g_steal_pointer (&error));
+    }
+  return compare->ok;
+}
+
+static void
+differ (Compare *compare)
+{
+  gs_repair_want (compare->store, 0, "the copies differ in what they should have in common");
+  g_set_error (compare->error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "the copies differ");
+  compare->ok = FALSE;
+}
+
+static gboolean
+is_same (GBytes *a, GBytes *b)
+{
+  return a == NULL || b == NULL ? a == b : g_bytes_equal (a, b);
+}
+
+static void
+compare_missed (gpointer key, gpointer value G_GNUC_UNUSED, gpointer data)
+{
+  Compare *compare = data;
+  GBytes *values[2] = { NULL, NULL };
+  gsize length;
+  const guint8 *bytes = g_bytes_get_data (key, &length);
+
+  if (compare->ok)
+    fetch_both (compare, bytes, (guint) length, values);
+  for (guint i = 0; i < 2; i++)
+    if (values[i] != NULL)
+      {
+        gsize size;
+        gconstpointer content = g_bytes_get_data (values[i], &size);
+
+        compare->sums[i].counts[gs_key_table (bytes)]++;
+        compare->sums[i].digests[gs_key_table (bytes)] ^= gs_record_digest (bytes, (guint) length, content, size);
+        g_bytes_unref (values[i]);
+      }
+}
+
+static void
+compare_changed (const GsEntry *entry, gpointer data)
+{
+  Compare *compare = data;
+  GBytes *values[2] = { NULL, NULL };
+  g_autoptr (GBytes) key = g_bytes_new_static (entry->key, entry->length);
+
+  if (!compare->ok || g_hash_table_contains (compare->store->missed, key))
+    return;
+  if (fetch_both (compare, entry->key, entry->length, values) && !is_same (values[0], values[1]))
+    differ (compare);
+  g_clear_pointer (&values[0], g_bytes_unref);
+  g_clear_pointer (&values[1], g_bytes_unref);
+}
+
+/* Apart from the missed keys both copies hold the same. */
+static gboolean
+compare_copies (Checkpoint *c, const GsCurrent *current)
+{
+  g_autofree Compare *compare = g_new0 (Compare, 1);
+
+  *compare =
+      (Compare){ .store = c->store, .reader = &c->reader, .copies = current->copies, .error = c->error, .ok = TRUE };
+  g_hash_table_foreach (c->missed, compare_missed, compare);
+  if (compare->ok)
+    gs_table_foreach (c->frozen, compare_changed, compare);
+  for (guint i = 0; i < GS_N_TABLES && compare->ok; i++)
+    if (current->copies[0].counts[i] - compare->sums[0].counts[i]
+            != current->copies[1].counts[i] - compare->sums[1].counts[i]
+        || (current->copies[0].digests[i] ^ compare->sums[0].digests[i])
+               != (current->copies[1].digests[i] ^ compare->sums[1].digests[i]))
+      differ (compare);
+  return compare->ok;
+}
+
+/* A copy that is the only one is looked at as a whole before it is what both are; if it is damaged there is no better one. */
+static void
+look_at_source (Checkpoint *c, const GsCurrent *current)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!gs_copy_check (c->store, c->source, &current->copies[c->source], NULL, NULL, &error))
+    gs_log_notice (c->store, ROOK_LOG_ERROR, "store.damaged", "copy %u, of which the other is made anew: %s", c->source,
+                   error->message);
+}
+
+static gboolean
+look_at_both (Checkpoint *c, const GsCurrent *current)
+{
+  if (gs_repair_look (c->store))
+    return compare_copies (c, current);
+  g_set_error (c->error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "a copy is damaged");
+  return FALSE;
+}
+
+/* Who asked for the target before it was said to be written reads on to the end. */
+static void
+wait_for_readers (Checkpoint *c)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&c->store->lock);
+
+  while (c->store->pins[c->target] > 0)
+    rook_cond_wait (&c->store->cond, &c->store->lock);
+  /* Only now: a handle that is opened while it is not written yet must not pass for one of what it becomes. */
+  __atomic_add_fetch (&c->store->versions[c->target], 1, __ATOMIC_RELEASE);
+}
+
 /* A target whose last write did not finish begins as what the other copy is: then it has missed nothing. */
 static gboolean
 prepare_target (Checkpoint *c, GsCurrent *fresh)
@@ -72,10 +203,15 @@ prepare_target (Checkpoint *c, GsCurrent *fresh)
   GsCopyInfo *info = &fresh->copies[c->target];
   gboolean clone = !info->clean;
 
+  if (clone)
+    look_at_source (c, fresh);
+  else if (!look_at_both (c, fresh))
+    return FALSE;
+
   info->clean = FALSE;
-  __atomic_add_fetch (&c->store->versions[c->target], 1, __ATOMIC_RELEASE);
   if (!write_current (c->store, fresh, c->error))
     return FALSE;
+  wait_for_readers (c);
   if (!clone)
     return TRUE;
   if (!gs_copy_clone (c->store, c->source, c->target, c->error))
@@ -276,8 +412,8 @@ gs_checkpoint_count (GsStore *store)
   return n;
 }
 
-gboolean
-gs_checkpoint (GsStore *store, GError **error)
+static gboolean
+try_checkpoint (GsStore *store, GError **error)
 {
   g_autofree GsCurrent *fresh = g_new (GsCurrent, 1);
   Checkpoint c = { .store = store, .error = error };
@@ -289,6 +425,7 @@ gs_checkpoint (GsStore *store, GError **error)
   *fresh = store->current;
   rook_mutex_unlock (&store->lock);
   ok = !work || make (&c, fresh);
+  gs_reader_clear (&c.reader);
   if (work && ok)
     succeed (&c);
   else if (work)
@@ -297,4 +434,20 @@ gs_checkpoint (GsStore *store, GError **error)
     gs_log_trim (store, oldest_sequence (fresh));
   gs_upkeep_end (store);
   return ok;
+}
+
+gboolean
+gs_checkpoint (GsStore *store, GError **error)
+{
+  g_autoptr (GError) failed = NULL;
+
+  if (try_checkpoint (store, &failed))
+    return TRUE;
+  if (!g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT) || !gs_repair_is_due (store))
+    {
+      g_propagate_error (error, g_steal_pointer (&failed));
+      return FALSE;
+    }
+  gs_repair (store);
+  return try_checkpoint (store, error);
 }

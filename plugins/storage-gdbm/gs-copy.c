@@ -56,7 +56,9 @@ open_copy (GsStore *store, guint index, int mode, GError **error)
     dbf = gdbm_open (path, BLOCK_SIZE, mode | FLAGS, 0600, NULL);
   else
     gdbm_errno = GDBM_FILE_OPEN_ERROR; /* as GDBM says it of a call that failed */
-  if (dbf == NULL)
+  if (dbf == NULL && gdbm_errno == GDBM_FILE_OPEN_ERROR && errno == ENOENT)
+    g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "table.%u is missing", index);
+  else if (dbf == NULL)
     gdbm_failed (NULL, path, error);
   return dbf;
 }
@@ -191,6 +193,110 @@ gs_copy_foreach (GsStore *store, guint index, GsCopyFunc func, gpointer data, GE
   return ok;
 }
 
+typedef struct {
+  GsCopyInfo sums;
+  gboolean damaged, stopped;
+  GsCopyFunc func; /* (nullable) */
+  gpointer data;
+} Check;
+
+static gboolean
+check_one (const guint8 *key, guint length, GBytes *value, gpointer data)
+{
+  Check *check = data;
+  guint table = gs_key_table (key);
+  gsize size;
+  gconstpointer bytes;
+
+  if (value == NULL || table >= GS_N_TABLES)
+    check->damaged = TRUE;
+  else
+    {
+      bytes = g_bytes_get_data (value, &size);
+      check->sums.counts[table]++;
+      check->sums.digests[table] ^= gs_record_digest (key, length, bytes, size);
+    }
+  check->stopped = check->func != NULL && !check->func (key, length, value, check->data);
+  return !check->stopped;
+}
+
+static gboolean
+compare_sums (const Check *check, guint index, const GsCopyInfo *info, GError **error)
+{
+  for (guint i = 0; i < GS_N_TABLES; i++)
+    if (check->sums.counts[i] != info->counts[i])
+      {
+        g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT,
+                     "table.%u: table %u has %" G_GUINT64_FORMAT " records, and should have %" G_GUINT64_FORMAT, index,
+                     i, check->sums.counts[i], info->counts[i]);
+        return FALSE;
+      }
+    else if (check->sums.digests[i] != info->digests[i])
+      {
+        g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT,
+                     "table.%u: table %u has other records than it should", index, i);
+        return FALSE;
+      }
+  return TRUE;
+}
+
+gboolean
+gs_copy_check (GsStore *store, guint index, const GsCopyInfo *info, GsCopyFunc func, gpointer data, GError **error)
+{
+  g_autofree Check *check = g_new0 (Check, 1);
+
+  check->func = func;
+  check->data = data;
+  if (!gs_copy_foreach (store, index, check_one, check, error))
+    return FALSE;
+  if (check->stopped)
+    g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CANCELLED, "stopped before it was done");
+  else if (check->damaged)
+    g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "table.%u has a damaged record", index);
+  else
+    return compare_sums (check, index, info, error);
+  return FALSE;
+}
+
+/* --- the mark ------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+mark_decode (GsStore *store, GBytes *mark, GsCopyInfo *out_info)
+{
+  gsize size;
+  const guint8 *data = g_bytes_get_data (mark, &size);
+
+  if (size < MARK_SIZE + GS_ID_SIZE || strncmp ((const char *) data + MARK_SIZE, store->id, GS_ID_SIZE) != 0)
+    return FALSE;
+  *out_info = (GsCopyInfo){ .position = gs_get64 (data + 8), .sequence = gs_get64 (data + 16) };
+  size -= MARK_SIZE + GS_ID_SIZE; /* an older one ends there, and says nothing of what is in the copy */
+  return size == 0 || gs_copy_info_decode (data + MARK_SIZE + GS_ID_SIZE, size, out_info) == size;
+}
+
+gboolean
+gs_copy_read_mark (GsStore *store, guint index, GsCopyInfo *out_info, gboolean *out_there, GError **error)
+{
+  GsReader reader = { { NULL, NULL }, { 0, 0 } };
+  g_autoptr (GBytes) mark = NULL;
+  gboolean ok;
+  GsKey key;
+
+  gs_key_set (&key, GS_TABLE_MARK, "", 0);
+  ok = gs_copy_fetch (store, &reader, index, key.bytes, gs_key_length (&key), &mark, error);
+  gs_reader_clear (&reader);
+  if (!ok)
+    return FALSE;
+  *out_there = mark != NULL;
+  if (mark == NULL)
+    memset (out_info, 0, sizeof *out_info);
+  else if (!mark_decode (store, mark, out_info))
+    {
+      g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "table.%u is of another store", index);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 /* --- making --------------------------------------------------------------------------------------------------------- */
 
 gboolean
@@ -321,19 +427,22 @@ gs_writer_set (GsWriter *writer, const guint8 *key, guint length, GBytes *value,
   return write_record (writer, key, length, value, error);
 }
 
-/* What the copy says of itself: that it is of this store, and where it goes to. */
+/* What the copy says of itself: that it is of this store, where it goes to, and what is in it. */
 static gboolean
 write_mark (GsWriter *writer, GError **error)
 {
-  guint8 mark[MARK_SIZE + GS_ID_SIZE] = { GS_FORMAT_VERSION };
+  g_autoptr (GByteArray) mark = g_byte_array_new ();
+  guint8 *p = gs_grow (mark, MARK_SIZE + GS_ID_SIZE);
   g_autoptr (GBytes) value = NULL;
   GsKey key;
 
   gs_key_set (&key, GS_TABLE_MARK, "", 0);
-  gs_put64 (mark + 8, writer->info->position);
-  gs_put64 (mark + 16, writer->info->sequence);
-  memcpy (mark + MARK_SIZE, writer->store->id, strlen (writer->store->id));
-  value = g_bytes_new (mark, sizeof mark);
+  p[0] = GS_FORMAT_VERSION;
+  gs_put64 (p + 8, writer->info->position);
+  gs_put64 (p + 16, writer->info->sequence);
+  memcpy (p + MARK_SIZE, writer->store->id, strlen (writer->store->id));
+  gs_copy_info_encode (writer->info, mark);
+  value = g_bytes_new (mark->data, mark->len);
   return write_record (writer, key.bytes, gs_key_length (&key), value, error);
 }
 

@@ -259,6 +259,12 @@ gs_segment_key (GsKey *key, guint32 number)
   gs_key_set (key, GS_TABLE_SEGMENTS, bytes, sizeof bytes);
 }
 
+guint32
+gs_segment_number (const guint8 *key)
+{
+  return (guint32) key[2] << 24 | (guint32) key[3] << 16 | (guint32) key[4] << 8 | key[5];
+}
+
 GBytes *
 gs_segment_value (RookBlobClass blob_class, guint64 live)
 {

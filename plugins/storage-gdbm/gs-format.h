@@ -139,6 +139,7 @@ gboolean gs_blob_entry_decode (GBytes *value, GsBlobEntry *out_entry);
 void gs_blob_key (GsKey *key, RookBlobId id);
 void gs_content_key (GsKey *key, RookBlobClass blob_class, gconstpointer data, gsize length);
 void gs_segment_key (GsKey *key, guint32 number);
+guint32 gs_segment_number (const guint8 *key); /* of such a key, which has 6 bytes */
 
 /* Of GS_TABLE_SEGMENTS. */
 GBytes *gs_segment_value (RookBlobClass blob_class, guint64 live);

@@ -99,8 +99,9 @@ del (GsGroup *group, const GsKey *key)
   gs_table_delete (group->pending, key->bytes, gs_key_length (key));
 }
 
-/* A damaged record counts as missing, and is reported: a batch does not fail for it. One that could not be read may be
- * there, so the whole group fails (gs_group_write_segments()): else a body could be lost, or counted wrongly. */
+/* A damaged record counts as missing, and is reported: a batch does not fail for it. One that could not be read, or will be
+ * there once a copy is repaired, may be there, so the whole group fails (gs_group_write_segments()): else a body could be
+ * lost, or counted wrongly. */
 static GBytes *
 look_up (GsGroup *group, const GsKey *key)
 {
@@ -110,7 +111,8 @@ look_up (GsGroup *group, const GsKey *key)
   if (!gs_lookup (group->store, &group->store->reader, group->pending, key->bytes, gs_key_length (key), &value, &error))
     {
       gs_log_notice (group->store, ROOK_LOG_ERROR, "store.damaged", "%s", error->message);
-      if (group->unread == NULL && !g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+      if (group->unread == NULL
+          && (!g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT) || gs_repair_is_due (group->store)))
         group->unread = g_steal_pointer (&error);
     }
   return value;
@@ -554,7 +556,7 @@ gs_group_write_segments (GsGroup *group, GError **error)
 {
   if (group->unread != NULL)
     {
-      g_propagate_error (error, g_steal_pointer (&group->unread));
+      g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IO, "%s", group->unread->message);
       return FALSE;
     }
   log_live (group);

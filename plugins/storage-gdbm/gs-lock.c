@@ -76,8 +76,9 @@ gs_directory_close (GsStore *store)
 
 /* --- identity: magic (8), version (2), zeros, id (64) at 16, CRC at the end -------------------------------------------- */
 
+/* @out_id: GS_ID_SIZE + 1 bytes */
 static gboolean
-identity_decode (GsStore *store, GBytes *bytes, GError **error)
+identity_decode (GsStore *store, GBytes *bytes, char *out_id, GError **error)
 {
   gsize size;
   const guint8 *data = g_bytes_get_data (bytes, &size);
@@ -95,9 +96,24 @@ identity_decode (GsStore *store, GBytes *bytes, GError **error)
                    GS_FORMAT_VERSION);
       return FALSE;
     }
-  memcpy (store->id, data + 16, GS_ID_SIZE);
-  store->id[GS_ID_SIZE] = '\0';
+  memcpy (out_id, data + 16, GS_ID_SIZE);
+  out_id[GS_ID_SIZE] = '\0';
   return TRUE;
+}
+
+gboolean
+gs_identity_check (GsStore *store, GError **error)
+{
+  g_autoptr (GBytes) bytes = gs_io_read_file (store->io, store->dir, IDENTITY_NAME, IDENTITY_SIZE, error);
+  char id[GS_ID_SIZE + 1];
+
+  if (bytes == NULL || !identity_decode (store, bytes, id, error))
+    return FALSE;
+  if (strcmp (id, store->id) == 0)
+    return TRUE;
+  g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "%s/%s is of another store", store->path,
+               IDENTITY_NAME);
+  return FALSE;
 }
 
 static gboolean
@@ -150,7 +166,9 @@ check_empty (GsStore *store, GError **error)
       if (strcmp (name, BEGUN_NAME ".new") != 0 && (!begun || !is_ours (name)))
         {
           g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY,
-                       "%s holds %s and is not a store: it is not touched", store->path, name);
+                       is_ours (name) ? "%s holds %s, and its " IDENTITY_NAME " is missing: it is not touched"
+                                      : "%s holds %s and is not a store: it is not touched",
+                       store->path, name);
           return FALSE;
         }
       if (!gs_io_unlink (store->io, store->dir, name, error))
@@ -170,7 +188,7 @@ gs_identity_read (GsStore *store, gboolean *out_there, GError **error)
   bytes = gs_io_read_file (store->io, store->dir, IDENTITY_NAME, IDENTITY_SIZE, &missing);
   *out_there = bytes != NULL;
   if (bytes != NULL)
-    return identity_decode (store, bytes, error);
+    return identity_decode (store, bytes, store->id, error);
   if (g_error_matches (missing, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY))
     return check_empty (store, error);
   g_propagate_error (error, g_steal_pointer (&missing));

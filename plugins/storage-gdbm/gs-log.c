@@ -124,6 +124,11 @@ gs_log_start (GsStore *store, GError **error)
   g_strlcpy (head.store_id, store->id, sizeof head.store_id);
   head.first_position = store->position + 1;
   fd = open_new (store, &head, name, &size, error);
+  if (fd >= 0 && !gs_current_note_log (store, head.number, error)) /* before it holds anything that could be missed */
+    {
+      close (fd);
+      fd = -1;
+    }
   if (fd < 0)
     {
       log->head.number++; /* the name may be there: the next attempt takes another */

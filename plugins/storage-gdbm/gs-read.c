@@ -88,25 +88,43 @@ pin_other (GsStore *store, guint current, const guint8 *key, guint length, guint
   return TRUE;
 }
 
+/* What the other copy says, if it holds what the pinned one holds of @key. */
+static gboolean
+ask_other (GsStore *store, GsReader *reader, guint pinned, const guint8 *key, guint length, GBytes **out_value)
+{
+  gboolean ok;
+  guint other;
+
+  rook_mutex_lock (&store->lock);
+  ok = pin_other (store, pinned, key, length, &other);
+  rook_mutex_unlock (&store->lock);
+  if (!ok)
+    return FALSE;
+  ok = gs_copy_fetch (store, reader, other, key, length, out_value, NULL);
+  gs_unpin (store, other);
+  return ok;
+}
+
+/* GDBM may lose a key and not notice: that there is none both copies must say, but of content keys, most of which are not
+ * there, and with which nothing is lost but room. */
 gboolean
 gs_lookup_below (GsStore *store, GsReader *reader, guint pinned, const guint8 *key, guint length, GBytes **out_value,
                  GError **error)
 {
   g_autoptr (GError) failed = NULL;
-  gboolean ok = gs_copy_fetch (store, reader, pinned, key, length, out_value, &failed), retry;
-  guint other;
+  g_autoptr (GBytes) other = NULL;
+  gboolean ok = gs_copy_fetch (store, reader, pinned, key, length, out_value, &failed);
 
-  if (ok)
+  if (ok && (*out_value != NULL || gs_key_table (key) == GS_TABLE_CONTENT))
     return TRUE;
-  rook_mutex_lock (&store->lock);
-  retry = pin_other (store, pinned, key, length, &other);
-  rook_mutex_unlock (&store->lock);
-  if (retry)
+  if (!ok && g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    gs_repair_want (store, pinned, failed->message);
+  if (ask_other (store, reader, pinned, key, length, &other) && (!ok || other != NULL))
     {
-      gs_log_notice (store, ROOK_LOG_ERROR, "store.damaged", "table.%u: %s; the other copy is used", pinned,
-                     failed->message);
-      ok = gs_copy_fetch (store, reader, other, key, length, out_value, NULL);
-      gs_unpin (store, other);
+      if (ok)
+        gs_repair_want (store, pinned, "it lacks a record that the other has");
+      *out_value = g_steal_pointer (&other);
+      return TRUE;
     }
   if (!ok)
     g_propagate_error (error, g_steal_pointer (&failed));
@@ -447,17 +465,30 @@ job_free (Job *job)
   g_free (job);
 }
 
+static GBytes *
+do_job (GsStore *store, GsReader *reader, const Job *job, GError **error)
+{
+  GBytes *value = NULL;
+
+  if (job->key == NULL)
+    return read_waiting (store, reader, job, error);
+  gs_lookup (store, reader, NULL, g_bytes_get_data (job->key, NULL), (guint) g_bytes_get_size (job->key), &value,
+             error);
+  return value;
+}
+
+/* What a damaged copy can't say, the other and the log can, once that is seen to. */
 static void
 run_job (GsStore *store, GsReader *reader, Job *job)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GBytes) value = NULL;
+  g_autoptr (GBytes) value = do_job (store, reader, job, &error);
 
-  if (job->key != NULL)
-    gs_lookup (store, reader, NULL, g_bytes_get_data (job->key, NULL), (guint) g_bytes_get_size (job->key), &value,
-               &error);
-  else
-    value = read_waiting (store, reader, job, &error);
+  if (g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT) && gs_repair_wait (store))
+    {
+      g_clear_error (&error);
+      value = do_job (store, reader, job, &error);
+    }
   if (error != NULL)
     rook_store_reply_error (job->reply, error);
   else

@@ -29,6 +29,7 @@ typedef struct {
   GArray *segments; /* (element-type guint64) class << 32 | number */
   guint64 base;     /* the copy in use holds up to this frame */
   guint64 other;    /* the other one up to this; G_MAXUINT64: it will be made afresh */
+  guint64 missed;   /* what that lacks is known up to this frame */
   guint64 last;     /* frame that was read */
   guint32 last_crc;
   guint64 position;
@@ -201,30 +202,57 @@ static gboolean
 check_copy (GsStore *store, guint index, GError **error)
 {
   const GsCopyInfo *info = &store->current.copies[index];
-  GsReader reader = { { NULL, NULL }, { 0, 0 } };
-  g_autoptr (GBytes) mark = NULL;
-  gboolean ok;
-  GsKey key;
+  gboolean there;
+  GsCopyInfo mark;
 
   if (!info->clean)
     {
       g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "table.%u was being written", index);
       return FALSE;
     }
-  gs_key_set (&key, GS_TABLE_MARK, "", 0);
-  ok = gs_copy_fetch (store, &reader, index, key.bytes, gs_key_length (&key), &mark, error);
-  gs_reader_clear (&reader);
-  if (!ok || (mark == NULL && info->sequence == 0)) /* a new one has no mark */
-    return ok;
-  if (mark != NULL && g_bytes_get_size (mark) >= 24 + GS_ID_SIZE)
-    {
-      const guint8 *data = g_bytes_get_data (mark, NULL);
-
-      if (gs_get64 (data + 16) == info->sequence && strncmp ((const char *) data + 24, store->id, GS_ID_SIZE) == 0)
-        return TRUE;
-    }
+  if (!gs_copy_read_mark (store, index, &mark, &there, error))
+    return FALSE;
+  if (mark.sequence == info->sequence) /* a new one has no mark */
+    return TRUE;
   g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "table.%u is not the one that CURRENT names", index);
   return FALSE;
+}
+
+/* Without CURRENT a copy is believed if all that is in it is what its own mark says: one that was being written is not. */
+static void
+believe_mark (GsStore *store, guint index)
+{
+  GsCopyInfo *info = &store->current.copies[index];
+  g_autoptr (GError) failed = NULL;
+  gboolean there;
+
+  info->clean = gs_copy_read_mark (store, index, info, &there, &failed)
+                && gs_copy_check (store, index, info, NULL, NULL, &failed);
+  if (!info->clean)
+    gs_log_notice (store, ROOK_LOG_ERROR, "store.damaged", "copy %u can't be used: %s", index, failed->message);
+}
+
+/* CURRENT, or what can be said without it. */
+static gboolean
+read_current (GsStore *store, GError **error)
+{
+  g_autoptr (GError) failed = NULL;
+  const GsCopyInfo *copies = store->current.copies;
+
+  if (gs_current_read (store, &store->current, &failed))
+    return TRUE;
+  if (!g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT)
+      && !g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY))
+    {
+      g_propagate_error (error, g_steal_pointer (&failed));
+      return FALSE;
+    }
+  gs_log_notice (store, ROOK_LOG_ERROR, "store.damaged", "%s: the copies are asked what they are", failed->message);
+  memset (&store->current, 0, sizeof store->current);
+  believe_mark (store, 0);
+  believe_mark (store, 1);
+  store->current.current = copies[1].clean && (!copies[0].clean || copies[1].sequence > copies[0].sequence);
+  return TRUE;
 }
 
 static void
@@ -264,10 +292,24 @@ choose_copy (Recovery *r, GError **error)
   if (current->copies[other].sequence > r->base) /* it is ahead of what is used: not as it should be */
     current->copies[other].clean = FALSE;
   r->other = current->copies[other].clean ? current->copies[other].sequence : G_MAXUINT64;
+  r->missed = r->other;
   return TRUE;
 }
 
 /* --- replay --------------------------------------------------------------------------------------------------------------- */
+
+/* What the older copy lacks can't be told: it is made afresh of the one in use, which has it. */
+static void
+give_up_other (Recovery *r)
+{
+  if (r->other == G_MAXUINT64)
+    return;
+  gs_log_notice (r->store, ROOK_LOG_ERROR, "store.damaged",
+                 "copy %u lacks what the log does not say any more after frame %" G_GUINT64_FORMAT
+                 ": it is made anew, and nothing is lost",
+                 1 - r->store->current.current, r->missed);
+  r->other = G_MAXUINT64;
+}
 
 static void
 apply_frame (Recovery *r, const GsLogFrame *frame, const guint8 *payload)
@@ -281,8 +323,11 @@ apply_frame (Recovery *r, const GsLogFrame *frame, const guint8 *payload)
       gs_log_apply (&op, r->store->live);
     else
       g_hash_table_add (r->store->missed, g_bytes_new (op.key, op.key_length));
-  if (error != NULL)
-    damage (r, "frame %" G_GUINT64_FORMAT ": %s", frame->sequence, error->message);
+  if (error == NULL)
+    return;
+  damage (r, "frame %" G_GUINT64_FORMAT ": %s", frame->sequence, error->message);
+  if (frame->sequence <= r->base)
+    give_up_other (r);
 }
 
 static void
@@ -302,6 +347,13 @@ take_frame (Recovery *r, const GsLogFrame *frame, const guint8 *payload)
     }
   else if (r->other == G_MAXUINT64 || frame->sequence <= r->other)
     return;
+  else if (frame->sequence != r->missed + 1)
+    {
+      give_up_other (r);
+      return;
+    }
+  else
+    r->missed = frame->sequence;
   r->last_crc = frame->crc;
   apply_frame (r, frame, payload);
 }
@@ -413,12 +465,17 @@ replay (Recovery *r, const RookStoreSpec *spec, GError **error)
           g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CANCELLED, "recovery was stopped");
           return FALSE;
         }
-      if (i == 0 && file->head.first_sequence > needed && r->other != G_MAXUINT64 && r->other < r->base)
-        r->other = G_MAXUINT64; /* what it lacks is not all there any more */
       check_file (r, file);
       if (limit > needed && !replay_file (r, file, limit, error))
         return FALSE;
     }
+  if (r->missed < r->base)
+    give_up_other (r);
+  if (r->store->current.log_number > r->highest)
+    damage (r,
+            "log %" G_GUINT64_FORMAT ", the last, is missing: what was committed after batch %" G_GUINT64_FORMAT
+            " is lost, if anything was",
+            r->store->current.log_number, r->position);
   return TRUE;
 }
 
@@ -452,12 +509,61 @@ open_segment (Recovery *r, guint64 packed, GsReader *reader, GError **error)
   return TRUE;
 }
 
+/* @number has no file: is there to be one? */
+static gboolean
+look_for_segment (Recovery *r, guint32 number, GsReader *reader, GError **error)
+{
+  RookBlobClass blob_class;
+  g_autoptr (GBytes) value = NULL;
+  guint64 live;
+  GsKey key;
+
+  gs_segment_key (&key, number);
+  if (!gs_lookup (r->store, reader, NULL, key.bytes, gs_key_length (&key), &value, error))
+    return FALSE;
+  if (value != NULL && gs_segment_value_decode (value, &blob_class, &live) && live > 0)
+    {
+      g_autofree char *name = gs_segment_name (number, blob_class);
+
+      damage (r, "segment %s is missing, with %" G_GUINT64_FORMAT " bytes", name, live);
+    }
+  return TRUE;
+}
+
+static void
+note_segment (const GsEntry *entry, gpointer data)
+{
+  guint32 *next = data;
+
+  if (gs_key_table (entry->key) == GS_TABLE_SEGMENTS && entry->length == 6)
+    *next = MAX (*next, gs_segment_number (entry->key) + 1);
+}
+
+/* The copies know none above what CURRENT says, and what has come since is in memory. */
+static gboolean
+look_for_segments (Recovery *r, GsReader *reader, GError **error)
+{
+  GsStore *store = r->store;
+  g_autoptr (GHashTable) found = g_hash_table_new (NULL, NULL);
+  guint32 next = MAX (store->next_segment, store->current.next_segment);
+
+  for (guint i = 0; i < r->segments->len; i++)
+    g_hash_table_add (found, GUINT_TO_POINTER ((guint32) g_array_index (r->segments, guint64, i)));
+  gs_table_foreach (store->live, note_segment, &next);
+  for (guint32 number = 1; number < next; number++)
+    if (!g_hash_table_contains (found, GUINT_TO_POINTER (number)) && !look_for_segment (r, number, reader, error))
+      return FALSE;
+  store->next_segment = next;
+  return TRUE;
+}
+
 static gboolean
 open_segments (Recovery *r, GError **error)
 {
   GsReader reader = { { NULL, NULL }, { 0, 0 } };
-  gboolean ok = TRUE;
+  gboolean ok;
 
+  ok = look_for_segments (r, &reader, error);
   for (guint i = 0; ok && i < r->segments->len; i++)
     ok = open_segment (r, g_array_index (r->segments, guint64, i), &reader, error);
   gs_reader_clear (&reader);
@@ -475,7 +581,8 @@ settle (Recovery *r)
   store->sequence = r->last;
   store->log.sequence = r->last + 1;
   store->log.previous_crc = r->last_crc;
-  store->log.head.number = r->highest;
+  store->log.head.number = MAX (r->highest, store->current.log_number);
+  store->written = store->current;
   store->opening = store->current.opening;
   for (guint i = 0; i < r->files->len; i++)
     store->opening = MAX (store->opening, g_array_index (r->files, File, i).head.opening);
@@ -493,15 +600,23 @@ recover (Recovery *r, const RookStoreSpec *spec, GError **error)
   GsStore *store = r->store;
   gint64 start = g_get_monotonic_time ();
 
-  if (!gs_current_read (store, &store->current, error) || !list_files (r, error) || !choose_copy (r, error)
-      || !replay (r, spec, error))
+  if (!read_current (store, error) || !list_files (r, error) || !choose_copy (r, error) || !replay (r, spec, error))
     return FALSE;
   settle (r);
+  if (store->position < spec->min_position) /* before anything is changed: the wrappers say it again */
+    {
+      g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY,
+                   "%s is at position %" G_GUINT64_FORMAT ", older than %" G_GUINT64_FORMAT, store->path,
+                   store->position, spec->min_position);
+      return FALSE;
+    }
   if (!open_segments (r, error) || !gs_log_start (store, error))
     return FALSE;
   gs_log_notice (store, ROOK_LOG_INFO, "store.recovered",
                  "%s: position %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT " log frames replayed in %.3f s", store->path,
                  store->position, r->replayed, (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC);
+  if (!store->current.copies[0].clean || !store->current.copies[1].clean)
+    gs_upkeep_want (store);
   return TRUE;
 }
 

@@ -78,8 +78,27 @@ scan_changed (Scan *scan)
   return TRUE;
 }
 
+/* Within the pin: a copy that lacks a key does not say so, and what was given can't be taken back. */
+static gboolean
+is_whole (GsStore *store, guint index, GError **error)
+{
+  g_autoptr (GError) failed = NULL;
+  GsCopyInfo info;
+
+  rook_mutex_lock (&store->lock);
+  info = store->current.copies[index];
+  rook_mutex_unlock (&store->lock);
+  if (gs_copy_check (store, index, &info, NULL, NULL, &failed))
+    return TRUE;
+  if (g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    gs_repair_want (store, index, failed->message);
+  g_propagate_error (error, g_steal_pointer (&failed));
+  return FALSE;
+}
+
 gboolean
-gs_scan (GsStore *store, guint table, GsScanFunc func, GsScanFunc damaged, gpointer data, GError **error)
+gs_scan (GsStore *store, guint table, gboolean check, GsScanFunc func, GsScanFunc damaged, gpointer data,
+         GError **error)
 {
   g_autoptr (GHashTable) changed =
       g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
@@ -100,12 +119,31 @@ gs_scan (GsStore *store, guint table, GsScanFunc func, GsScanFunc damaged, gpoin
     gs_table_foreach (store->frozen, note_changed, &scan);
   scan.index = gs_pin (store);
   rook_mutex_unlock (&store->lock);
-  ok = gs_copy_foreach (store, scan.index, scan_record, &scan, error) && scan.ok;
+  ok = (!check || is_whole (store, scan.index, error)) && gs_copy_foreach (store, scan.index, scan_record, &scan, error)
+       && scan.ok;
   gs_unpin (store, scan.index);
   if (ok && scan.go_on)
     ok = scan_changed (&scan);
   gs_reader_clear (&scan.reader);
   return ok;
+}
+
+/* A copy that is damaged is seen to first. Where nothing can be done about it, it is an error. */
+static gboolean
+scan_whole (GsStore *store, guint table, GsScanFunc func, gpointer data, GError **error)
+{
+  g_autoptr (GError) failed = NULL;
+
+  for (guint turn = 0; turn < 2; turn++)
+    {
+      g_clear_error (&failed);
+      if (gs_scan (store, table, TRUE, func, NULL, data, &failed))
+        return TRUE;
+      if (!g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT) || !gs_repair_wait (store))
+        break;
+    }
+  g_propagate_error (error, g_steal_pointer (&failed));
+  return FALSE;
 }
 
 /* --- foreach ---------------------------------------------------------------------------------------------------------------- */
@@ -130,7 +168,7 @@ gs_foreach (GsStore *store, RookTable table, RookStoreForeach func, gpointer dat
 {
   Foreach foreach = { table, func, data };
 
-  return gs_scan (store, table, foreach_one, NULL, &foreach, error);
+  return scan_whole (store, table, foreach_one, &foreach, error);
 }
 
 typedef struct {
@@ -168,5 +206,5 @@ gs_foreach_blob (GsStore *store, RookStoreForeachBlob func, gpointer data, GErro
 {
   ForeachBlob foreach = { store, func, data };
 
-  return gs_scan (store, GS_TABLE_BLOBS, foreach_blob_one, NULL, &foreach, error);
+  return scan_whole (store, GS_TABLE_BLOBS, foreach_blob_one, &foreach, error);
 }

@@ -120,8 +120,8 @@ gs_segment_create (GsStore *store, RookBlobClass blob_class, guint64 size, GErro
   return NULL;
 }
 
-static gboolean
-check_head (GsStore *store, GsSegment *segment, GError **error)
+gboolean
+gs_segment_check (GsStore *store, GsSegment *segment, GError **error)
 {
   g_autofree guint8 *data = g_malloc (GS_HEAD_SIZE);
   GsSegmentHead head;
@@ -152,7 +152,7 @@ gs_segment_open (GsStore *store, guint32 number, RookBlobClass blob_class, GErro
       return NULL;
     }
   segment = segment_new (fd, name, number, blob_class);
-  if (!check_head (store, segment, error) || !gs_io_size (fd, &segment->offset, name, error))
+  if (!gs_segment_check (store, segment, error) || !gs_io_size (fd, &segment->offset, name, error))
     return NULL;
   segment->allocated = segment->offset;
   gs_segment_add (store, segment);

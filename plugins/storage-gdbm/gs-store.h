@@ -47,12 +47,23 @@ typedef struct {
 /* The file CURRENT. */
 typedef struct {
   guint current;
-  guint32 opening; /* at least; the logs know better */
+  guint32 opening;      /* at least; the logs know better */
+  guint32 next_segment; /* none that the copies know has a higher number */
+  guint64 log_number;   /* of the log file that is being written: it is there, or what it held is lost; 0: not known */
   GsCopyInfo copies[2];
 } GsCurrent;
 
+/* Upkeep. What log file is being written is not @current's to say. */
 gboolean gs_current_write (GsStore *store, const GsCurrent *current, GError **error);
+/* Committer, or open. */
+gboolean gs_current_note_log (GsStore *store, guint64 number, GError **error);
 gboolean gs_current_read (GsStore *store, GsCurrent *out_current, GError **error);
+/* Whether the file is still what was written. Errors: CORRUPT, IDENTITY (it is missing), IO. */
+gboolean gs_current_check (GsStore *store, GError **error);
+/* As CURRENT has it, and the copy's own mark. */
+void gs_copy_info_encode (const GsCopyInfo *info, GByteArray *out);
+/* Returns: bytes used; 0 if it is malformed. */
+gsize gs_copy_info_decode (const guint8 *data, gsize left, GsCopyInfo *info);
 
 /* Handles of one thread. */
 typedef struct {
@@ -68,6 +79,13 @@ gboolean gs_copy_fetch (GsStore *store, GsReader *reader, guint index, const gui
  * @value %NULL. */
 typedef gboolean (*GsCopyFunc) (const guint8 *key, guint length, GBytes *value, gpointer data);
 gboolean gs_copy_foreach (GsStore *store, guint index, GsCopyFunc func, gpointer data, GError **error);
+/* Whether every record of a copy is whole, and they add up to what @info says. Errors: CORRUPT, IO. @func: (nullable) sees
+ * them all; %FALSE of it stops, which is CANCELLED. */
+gboolean gs_copy_check (GsStore *store, guint index, const GsCopyInfo *info, GsCopyFunc func, gpointer data,
+                        GError **error);
+/* What a copy says of itself: of which store it is, and what is in it. @out_there: %FALSE: it says nothing, being new.
+ * Errors: CORRUPT, IO. */
+gboolean gs_copy_read_mark (GsStore *store, guint index, GsCopyInfo *out_info, gboolean *out_there, GError **error);
 /* Makes it an empty file. */
 gboolean gs_copy_create (GsStore *store, guint index, GError **error);
 /* Makes it what the other is, byte for byte; synced. */
@@ -170,6 +188,7 @@ struct GsStore {
   guint64 log_bytes;  /* since the last checkpoint */
   GArray *log_files;  /* (element-type GsLogFile) by number; the last is being written */
   GsCurrent current;
+  guint suspect;       /* bits: copies that were found damaged, and are to be looked at */
   guint64 versions[2]; /* of the copies: handles on an older one are stale */
   guint pins[2];
   gboolean upkeep_busy;   /* somebody makes a checkpoint, compacts or verifies */
@@ -177,13 +196,17 @@ struct GsStore {
   gboolean spare_wanted;
   gboolean compact_wanted;
   gboolean upkeep_stop;
-  gint hurry;       /* atomic: a checkpoint under way is given up */
-  gboolean damaged; /* recovery found damage: nothing is thrown away */
-  guint64 reserved; /* bytes */
-  guint64 space;    /* that batches may use, as of space_time */
+  gint hurry;             /* atomic: a checkpoint under way is given up */
+  gboolean damaged;       /* recovery found damage: nothing is thrown away */
+  gboolean beyond_repair; /* neither copy is whole: there is nothing to be made of them */
+  guint64 reserved;       /* bytes */
+  guint64 space;          /* that batches may use, as of space_time */
   gint64 space_time;
   GsCacheSlot *cache; /* (owned) */
   pthread_t upkeep;
+
+  RookMutex current_lock; /* held while CURRENT is written */
+  GsCurrent written;      /* what it says */
 
   RookMutex segments_lock;
   GHashTable *segments; /* number to GsSegment (owned reference) */
@@ -216,6 +239,8 @@ void gs_directory_close (GsStore *store);
 /* Whether there is a store; NOT there: the place is empty, or an error says what it holds. */
 gboolean gs_identity_read (GsStore *store, gboolean *out_there, GError **error);
 gboolean gs_identity_make (GsStore *store, GError **error);
+/* Whether the file still says what it said. Errors: CORRUPT, IDENTITY, IO. */
+gboolean gs_identity_check (GsStore *store, GError **error);
 
 /* gs-recover.c: brings memory to the state that was durable. */
 gboolean gs_recover (GsStore *store, const RookStoreSpec *spec, GError **error);
@@ -226,6 +251,9 @@ void gs_log_stop (GsStore *store);
 /* One frame; durable when this returns. @frame: n_batches and first_position are set. */
 gboolean gs_log_write (GsStore *store, const GByteArray *payload, guint n_batches, guint64 first_position,
                        gint64 *out_sync_us, GError **error);
+/* gs-log-read.c. Upkeep: frames @from to @to, each of which is there. @func: (nullable). Errors: CORRUPT, IO. */
+typedef void (*GsFrameFunc) (const GsLogFrame *frame, const guint8 *payload, gpointer data);
+gboolean gs_log_read (GsStore *store, guint64 from, guint64 to, GsFrameFunc func, gpointer data, GError **error);
 /* Upkeep: files that hold nothing after @sequence go. */
 void gs_log_trim (GsStore *store, guint64 sequence);
 gboolean gs_log_make_spare (GsStore *store, GError **error);
@@ -236,6 +264,8 @@ char *gs_log_name (guint64 number);
 char *gs_segment_name (guint32 number, RookBlobClass blob_class);
 GsSegment *gs_segment_create (GsStore *store, RookBlobClass blob_class, guint64 size, GError **error);
 GsSegment *gs_segment_open (GsStore *store, guint32 number, RookBlobClass blob_class, GError **error);
+/* Whether its head is what it was written as. */
+gboolean gs_segment_check (GsStore *store, GsSegment *segment, GError **error);
 GsSegment *gs_segment_ref (GsSegment *segment);
 void gs_segment_unref (GsSegment *segment);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GsSegment, gs_segment_unref)
@@ -321,10 +351,24 @@ void gs_upkeep_want (GsStore *store);
 void gs_upkeep_begin (GsStore *store); /* waits until nobody else is at it */
 void gs_upkeep_end (GsStore *store);
 
+/* gs-repair.c: a copy that is damaged, or gone, while the store is open. */
+/* Any thread: it was found to be, and the upkeeper is to see to it. */
+void gs_repair_want (GsStore *store, guint index, const char *why);
+/* Whether it still is: what can't be read now may be there soon. */
+gboolean gs_repair_is_due (GsStore *store);
+/* Waits until it has: %TRUE if it is worth another look. Not for the committer or upkeep. */
+gboolean gs_repair_wait (GsStore *store);
+/* The upkeeper: looks at both, and makes what is damaged anew. */
+void gs_repair (GsStore *store);
+/* Within upkeep: whether both are there, and say of themselves what CURRENT says; else repair is wanted. */
+gboolean gs_repair_look (GsStore *store);
+
 /* gs-scan.c */
-/* Every key of a table: as foreach. @damaged: (nullable) records that can't be read; without it they are an error. */
+/* Every key of a table: as foreach. @damaged: (nullable) records that can't be read; without it they are an error.
+ * @check: first whether the copy is whole: if it is not, CORRUPT before @func was called. */
 typedef gboolean (*GsScanFunc) (const guint8 *key, guint length, GBytes *value, gpointer data);
-gboolean gs_scan (GsStore *store, guint table, GsScanFunc func, GsScanFunc damaged, gpointer data, GError **error);
+gboolean gs_scan (GsStore *store, guint table, gboolean check, GsScanFunc func, GsScanFunc damaged, gpointer data,
+                  GError **error);
 gboolean gs_foreach (GsStore *store, RookTable table, RookStoreForeach func, gpointer data, GError **error);
 gboolean gs_foreach_blob (GsStore *store, RookStoreForeachBlob func, gpointer data, GError **error);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The upkeep thread: checkpoints when much has changed, a spare log file in advance, and compaction. One piece of upkeep
+ * The upkeep thread: checkpoints when much has changed, a spare log file in advance, compaction, and repair. One piece of upkeep
  * is done at a time, whoever asked for it.
  */
 #include "storage-gdbm/gs-compact.h"
@@ -76,12 +76,14 @@ compact (GsStore *store)
   rook_mutex_unlock (&store->lock);
 }
 
-typedef enum { NOTHING, CHECKPOINT, SPARE, COMPACT } Work;
+typedef enum { NOTHING, REPAIR, CHECKPOINT, SPARE, COMPACT } Work;
 
 /* With the lock. */
 static Work
 next_work (GsStore *store, gint64 not_before)
 {
+  if (store->suspect != 0)
+    return REPAIR;
   if (store->spare_wanted)
     {
       store->spare_wanted = FALSE;
@@ -103,7 +105,9 @@ next_work (GsStore *store, gint64 not_before)
 static void
 work_on (GsStore *store, Work work, gint64 *not_before)
 {
-  if (work == SPARE)
+  if (work == REPAIR)
+    gs_repair (store);
+  else if (work == SPARE)
     make_spare (store);
   else if (work == CHECKPOINT)
     *not_before = keep_up (store) ? 0 : g_get_monotonic_time () + REST_US;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Verify: reads everything that is durable and compares. The copies against the counts and digests that CURRENT keeps of
- * them, every blob entry against its frame and body, the sharing of bodies against the ids that share them, and the
- * live bytes of segments against what lies in them.
+ * Verify: reads everything that is durable and compares. Small files and heads against what they were written as, the log
+ * where it is still needed, the copies against the counts and digests that CURRENT keeps of them, every blob entry against
+ * its frame and body, the sharing of bodies against the ids that share them, and the live bytes of segments against what
+ * lies in them.
  */
 #include "storage-gdbm/gs-store.h"
 
@@ -23,7 +24,6 @@ typedef struct {
   guint64 n, n_all;  /* and how many records of it have been, of about so many */
   gint64 told_us;    /* monotonic */
   gboolean stopped;
-  GsCopyInfo sums;  /* of the copy being read */
   GHashTable *refs; /* RookBlobId to guint: ids found that share a body */
   GHashTable *live; /* segment number to guint64 */
   GArray *bodies;   /* (element-type Body) */
@@ -109,36 +109,14 @@ report_key (Verify *v, const guint8 *key, guint length, const char *what)
 }
 
 static gboolean
-sum_record (const guint8 *key, guint length, GBytes *value, gpointer data)
+look_at_record (const guint8 *key, guint length, GBytes *value, gpointer data)
 {
   Verify *v = data;
-  guint table = gs_key_table (key);
-  gsize size;
-  gconstpointer bytes;
 
   v->n++;
-  if (table >= GS_N_TABLES)
-    return go_on (v);
-  if (value == NULL)
-    {
-      report_key (v, key, length, "copy");
-      return go_on (v);
-    }
-  bytes = g_bytes_get_data (value, &size);
-  v->sums.counts[table]++;
-  v->sums.digests[table] ^= gs_record_digest (key, length, bytes, size);
+  if (value == NULL && gs_key_table (key) < GS_N_TABLES)
+    report_key (v, key, length, "copy");
   return go_on (v);
-}
-
-static void
-compare_sums (Verify *v, guint index, const GsCopyInfo *info)
-{
-  for (guint i = 0; i < GS_N_TABLES; i++)
-    if (v->sums.counts[i] != info->counts[i])
-      report (v, NULL, "copy %u: table %u has %" G_GUINT64_FORMAT " records, and should have %" G_GUINT64_FORMAT, index,
-              i, v->sums.counts[i], info->counts[i]);
-    else if (v->sums.digests[i] != info->digests[i])
-      report (v, NULL, "copy %u: table %u has other records than it should", index, i);
 }
 
 static guint64
@@ -149,6 +127,36 @@ count_records (const GsCopyInfo *info)
   for (guint i = 0; i < GS_N_TABLES; i++)
     n += info->counts[i];
   return n;
+}
+
+/* Takes @failed. A copy that is damaged is seen to once this is over. */
+static gboolean
+note_copy (Verify *v, guint index, GError *failed, GError **error)
+{
+  if (!g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    {
+      g_propagate_error (error, failed);
+      return FALSE;
+    }
+  report (v, NULL, "copy %u: %s", index, failed->message);
+  gs_repair_want (v->store, index, failed->message);
+  g_error_free (failed);
+  return TRUE;
+}
+
+static gboolean
+check_mark (Verify *v, guint index, const GsCopyInfo *info, GError **error)
+{
+  g_autoptr (GError) failed = NULL;
+  GsCopyInfo mark;
+  gboolean there;
+
+  if (gs_copy_read_mark (v->store, index, &mark, &there, &failed) && mark.sequence == info->sequence)
+    return TRUE;
+  if (failed == NULL)
+    g_set_error (&failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "table.%u is not the one that CURRENT names",
+                 index);
+  return note_copy (v, index, g_steal_pointer (&failed), error);
 }
 
 static gboolean
@@ -164,21 +172,11 @@ verify_copy (Verify *v, guint index, GError **error)
     return stopped (error);
   if (!info.clean) /* it will be made from the other */
     return TRUE;
-  memset (&v->sums, 0, sizeof v->sums);
-  if (gs_copy_foreach (v->store, index, sum_record, v, &failed))
-    {
-      if (v->stopped)
-        return stopped (error);
-      compare_sums (v, index, &info);
-    }
-  else if (g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
-    report (v, NULL, "copy %u: %s", index, failed->message);
-  else
-    {
-      g_propagate_error (error, g_steal_pointer (&failed));
-      return FALSE;
-    }
-  return TRUE;
+  if (gs_copy_check (v->store, index, &info, look_at_record, v, &failed))
+    return check_mark (v, index, &info, error);
+  if (v->stopped)
+    return stopped (error);
+  return note_copy (v, index, g_steal_pointer (&failed), error);
 }
 
 /* --- blobs ------------------------------------------------------------------------------------------------------------------- */
@@ -342,6 +340,83 @@ compare_counts (Verify *v)
     }
 }
 
+/* --- the other files ---------------------------------------------------------------------------------------------------- */
+
+/* %FALSE: it could not be done. @failed: (transfer full) (nullable) */
+static gboolean
+note_file (Verify *v, GError *failed, GError **error)
+{
+  if (failed == NULL)
+    return TRUE;
+  if (g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT)
+      || g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY))
+    {
+      report (v, NULL, "%s", failed->message);
+      g_error_free (failed);
+      return TRUE;
+    }
+  g_propagate_error (error, failed);
+  return FALSE;
+}
+
+/* That of the log which no copy, or only one, holds. Checkpoints of what memory knows do without it. */
+static gboolean
+verify_log (Verify *v, GError **error)
+{
+  GsStore *store = v->store;
+  GError *failed = NULL;
+  guint64 from, to;
+
+  rook_mutex_lock (&store->lock);
+  from = store->current.copies[store->current.current].sequence;
+  if (store->current.copies[1 - store->current.current].clean)
+    from = MIN (from, store->current.copies[1 - store->current.current].sequence);
+  to = store->sequence;
+  rook_mutex_unlock (&store->lock);
+  if (from >= to || gs_log_read (store, from + 1, to, NULL, NULL, &failed))
+    return TRUE;
+  if (g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    gs_upkeep_want (store);
+  return note_file (v, failed, error);
+}
+
+static gboolean
+verify_heads (Verify *v, GError **error)
+{
+  g_autoptr (GPtrArray) segments = g_ptr_array_new_with_free_func ((GDestroyNotify) gs_segment_unref);
+  GHashTableIter iter;
+  gpointer value;
+
+  rook_mutex_lock (&v->store->segments_lock);
+  g_hash_table_iter_init (&iter, v->store->segments);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (((GsSegment *) value)->live > 0)
+      g_ptr_array_add (segments, gs_segment_ref (value));
+  rook_mutex_unlock (&v->store->segments_lock);
+  for (guint i = 0; i < segments->len; i++)
+    {
+      GError *failed = NULL;
+
+      if (!gs_segment_check (v->store, g_ptr_array_index (segments, i), &failed) && !note_file (v, failed, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+verify_files (Verify *v, GError **error)
+{
+  GError *failed = NULL;
+
+  if (!begin (v, "files", 0, 0, 0))
+    return stopped (error);
+  gs_identity_check (v->store, &failed);
+  if (!note_file (v, g_steal_pointer (&failed), error))
+    return FALSE;
+  gs_current_check (v->store, &failed);
+  return note_file (v, g_steal_pointer (&failed), error) && verify_heads (v, error) && verify_log (v, error);
+}
+
 static guint64
 durable_sequence (GsStore *store)
 {
@@ -354,14 +429,17 @@ static gboolean
 verify_all (Verify *v, GError **error)
 {
   g_autoptr (GError) failed = NULL;
-  guint64 before;
+  guint64 before, n_blobs;
 
-  if (!verify_copy (v, 0, error) || !verify_copy (v, 1, error))
+  if (!verify_files (v, error) || !verify_copy (v, 0, error) || !verify_copy (v, 1, error))
     return FALSE;
-  if (!begin (v, "blobs", 20, 100, v->sums.counts[GS_TABLE_BLOBS]))
+  rook_mutex_lock (&v->store->lock);
+  n_blobs = v->store->current.copies[v->store->current.current].counts[GS_TABLE_BLOBS];
+  rook_mutex_unlock (&v->store->lock);
+  if (!begin (v, "blobs", 20, 100, n_blobs))
     return stopped (error);
   before = durable_sequence (v->store);
-  if (gs_scan (v->store, GS_TABLE_BLOBS, verify_blob, damaged_blob, v, &failed))
+  if (gs_scan (v->store, GS_TABLE_BLOBS, FALSE, verify_blob, damaged_blob, v, &failed))
     {
       if (v->stopped)
         return stopped (error);
