@@ -23,7 +23,7 @@ gs_log_name (guint64 number)
 static gboolean
 fill (GsStore *store, int fd, guint64 from, guint64 to, const char *name, GError **error)
 {
-  g_autofree guint8 *zeros = g_malloc0 (FILL_STEP);
+  g_autofree guint8 *zeros = g_malloc0 (MIN (FILL_STEP, to - from));
 
   for (guint64 at = from; at < to; at += FILL_STEP)
     if (!gs_io_pwrite (store->io, fd, zeros, (gsize) MIN (FILL_STEP, to - at), at, name, error))
