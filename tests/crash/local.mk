@@ -3,13 +3,22 @@
 EXTRA_DIST += %D%/README.md %D%/test_kill.py
 
 if ENABLE_STORAGE_GDBM
-check_PROGRAMS += tests/crash/test-store-kill tests/crash/test-store-power
+check_PROGRAMS += tests/crash/test-store-kill tests/crash/test-store-power tests/crash/test-mail-power
 tests_crash_test_store_kill_SOURCES = %D%/test-store-kill.c %D%/store-model.c %D%/store-model.h
 tests_crash_test_store_kill_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins
 tests_crash_test_store_kill_LDADD = plugins/storage-gdbm/libstorage-gdbm.la $(LDADD)
-tests_crash_test_store_power_SOURCES = %D%/test-store-power.c %D%/power.c %D%/power.h %D%/store-model.c %D%/store-model.h
-tests_crash_test_store_power_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins
+
+power_sources = %D%/power.c %D%/power-disk.c %D%/power.h %D%/power-private.h %D%/store-model.c %D%/store-model.h
+mail_disk_sources = %D%/mail-disk.c %D%/mail-disk.h tests/unit/mail-fixture.c tests/unit/mail-fixture.h \
+	tests/unit/mail-script.c tests/unit/mail-script.h
 # Its open(), write() ... are to be found by libraries.
-tests_crash_test_store_power_CFLAGS = $(AM_CFLAGS) -fvisibility=default
+power_cflags = $(AM_CFLAGS) -fvisibility=default
+tests_crash_test_store_power_SOURCES = %D%/test-store-power.c $(power_sources)
+tests_crash_test_store_power_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins
+tests_crash_test_store_power_CFLAGS = $(power_cflags)
 tests_crash_test_store_power_LDADD = plugins/storage-gdbm/libstorage-gdbm.la $(LDADD)
+tests_crash_test_mail_power_SOURCES = %D%/test-mail-power.c $(power_sources) $(mail_disk_sources)
+tests_crash_test_mail_power_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins
+tests_crash_test_mail_power_CFLAGS = $(power_cflags)
+tests_crash_test_mail_power_LDADD = plugins/storage-gdbm/libstorage-gdbm.la $(LDADD)
 endif

@@ -4,67 +4,45 @@
  * is linked with too; what they do is the system call, under one lock, so that the recording's order is the true one.
  * Syncs only note: nothing of the tests' own needs the real disk.
  */
-#include "power.h"
-
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gdbm.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define SECTOR 512
-#define FULL_SUBSETS 5 /* pending operations of which every subset is tried */
-#define SOME_SUBSETS 64
+#include "power-private.h"
 
-/* A file or a directory. Its number is its place in the recording's list. */
-typedef struct {
-  gboolean is_dir;
-  GByteArray *data; /* (owned) of a file: as durable at the beginning */
-} Node;
-
-typedef enum { OP_WRITE, OP_SIZE, OP_LINK, OP_UNLINK, OP_RENAME, OP_SYNC, OP_SYNC_FAILED, OP_MARK } OpKind;
+#define BLOCK 4096
+#define MAX_PARTS 64 /* of a write that is cut short */
 
 typedef struct {
-  OpKind kind;
-  guint node; /* whose data; of LINK and RENAME what is named; of SYNC what is synced */
-  guint dir;  /* of names: the directory */
-  char *name; /* (owned) (nullable) in @dir; of RENAME the new one */
-  char *old;  /* (owned) (nullable) the former name, in the same directory */
-  guint64 offset;
-  GBytes *data; /* (owned) (nullable) of WRITE */
-  guint64 mark; /* or the size of SIZE */
-  gboolean grows;
-} Op;
-
-typedef struct {
-  guint dir;
-  char *name;
-  guint node;
-} Entry;
-
-struct PowerRecording {
-  char *root;
-  GPtrArray *nodes; /* (element-type Node) 0: the root */
-  GArray *entries;  /* (element-type Entry) names at the beginning */
-  GArray *ops;      /* (element-type Op) */
-  GArray *instants; /* (element-type guint) number of ops before the cut */
-};
+  guint node;         /* + 1; 0: not ours */
+  gboolean has_dirty; /* something was written by it and not synced */
+} Handle;
 
 /* What runs now. The lock is recursive for no one: the functions below never call each other. */
 static struct {
   pthread_mutex_t lock;
   PowerRecording *recording; /* (nullable) */
   GHashTable *names;         /* path relative to the root to node + 1 */
-  guint *fds;                /* by descriptor: node + 1; 0: not ours */
+  Handle *fds;               /* by descriptor */
   guint n_fds;
-  guint failing_sync; /* the one that fails, counted from now; 0: none */
+  PowerFault fault; /* nth: counted from now; 0: none */
+  guint n_failed;
+  gboolean is_limited;
+  gint64 space; /* left, if it is limited */
 } now = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* In this thread libgdbm does more than was asked of it. */
+static __thread gboolean unasked;
 
 /* --- what is where ---------------------------------------------------------------------------------------------------------- */
 
@@ -95,17 +73,23 @@ set_fd (int fd, guint node_plus_one)
     {
       guint n = MAX (2 * now.n_fds, (guint) fd + 64);
 
-      now.fds = g_realloc (now.fds, n * sizeof (guint));
-      memset (now.fds + now.n_fds, 0, (n - now.n_fds) * sizeof (guint));
+      now.fds = g_renew (Handle, now.fds, n);
+      memset (now.fds + now.n_fds, 0, (n - now.n_fds) * sizeof (Handle));
       now.n_fds = n;
     }
-  now.fds[fd] = node_plus_one;
+  now.fds[fd] = (Handle){ node_plus_one, FALSE };
 }
 
 static guint
 node_of_fd (int fd)
 {
-  return now.recording != NULL && fd >= 0 && (guint) fd < now.n_fds ? now.fds[fd] : 0;
+  return now.recording != NULL && fd >= 0 && (guint) fd < now.n_fds ? now.fds[fd].node : 0;
+}
+
+static Node *
+get_node (guint node_plus_one)
+{
+  return g_ptr_array_index (now.recording->nodes, node_plus_one - 1);
 }
 
 /* The name of a node that is there now. */
@@ -196,10 +180,11 @@ note_write (int fd, const struct iovec *parts, int n_parts, gint64 offset, gssiz
   guint node = node_of_fd (fd);
   g_autoptr (GByteArray) data = g_byte_array_new ();
 
-  if (node == 0 || written <= 0 || ((Node *) g_ptr_array_index (now.recording->nodes, node - 1))->is_dir)
+  if (node == 0 || written <= 0 || get_node (node)->is_dir)
     return; /* a number that closedir() gave back */
   for (int i = 0; i < n_parts; i++)
     g_byte_array_append (data, parts[i].iov_base, (guint) parts[i].iov_len);
+  now.fds[fd].has_dirty = TRUE;
   note ((Op){ .kind = OP_WRITE,
               .node = node - 1,
               .offset = (guint64) offset,
@@ -211,8 +196,10 @@ note_size (int fd, guint64 size, gboolean grows, int result)
 {
   guint node = node_of_fd (fd);
 
-  if (node != 0 && result == 0)
-    note ((Op){ .kind = OP_SIZE, .node = node - 1, .mark = size, .grows = grows });
+  if (node == 0 || result != 0)
+    return result;
+  now.fds[fd].has_dirty = TRUE;
+  note ((Op){ .kind = OP_SIZE, .node = node - 1, .mark = size, .grows = grows });
   return result;
 }
 
@@ -233,6 +220,101 @@ note_open (const char *path, int flags, int fd)
   set_fd (fd, node);
 }
 
+/* --- what fails ------------------------------------------------------------------------------------------------------------------ */
+
+/* Whether this call is one that fails. */
+static gboolean
+is_failing (PowerCalls call)
+{
+  PowerFault *fault = &now.fault;
+
+  if (now.recording == NULL || (fault->calls & call) == 0 || fault->nth == 0 || fault->n == 0)
+    return FALSE;
+  if (fault->nth > 1)
+    {
+      fault->nth--;
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static void
+fail_once (void)
+{
+  now.n_failed++;
+  if (now.fault.n != G_MAXUINT)
+    now.fault.n--;
+  errno = now.fault.error;
+}
+
+/* Whether a call on something below the root fails: then errno says how. */
+static gboolean
+fails (gboolean ours, PowerCalls call)
+{
+  if (!ours || !is_failing (call))
+    return FALSE;
+  fail_once ();
+  return TRUE;
+}
+
+static gsize
+count_bytes (const struct iovec *parts, int n_parts)
+{
+  gsize sum = 0;
+
+  for (int i = 0; i < n_parts; i++)
+    sum += parts[i].iov_len;
+  return sum;
+}
+
+static gint64
+blocks (guint64 size)
+{
+  return (gint64) (size / BLOCK + (size % BLOCK != 0)) * BLOCK;
+}
+
+/* Takes the room for a file to be @size bytes long, or gives it back. */
+static gboolean
+take_room (guint node_plus_one, guint64 size)
+{
+  Node *node = get_node (node_plus_one);
+  gint64 more = blocks (size) - blocks (node->size);
+
+  if (now.is_limited && more > 0 && more > now.space)
+    {
+      now.n_failed++;
+      errno = ENOSPC;
+      return FALSE;
+    }
+  now.space -= more;
+  node->size = size;
+  return TRUE;
+}
+
+/* How many of @length bytes a write may write: 0: it fails, and errno says how. */
+static gsize
+allow_write (int fd, gsize length, guint64 offset)
+{
+  guint node = node_of_fd (fd);
+
+  if (node == 0 || get_node (node)->is_dir || length == 0)
+    return length;
+  if (is_failing (POWER_WRITE))
+    {
+      if (now.fault.is_short && length > 1)
+        {
+          now.fault.is_short = FALSE; /* and the next one fails */
+          length /= 2;
+        }
+      else
+        {
+          fail_once ();
+          return 0;
+        }
+    }
+  return take_room (node, MAX (get_node (node)->size, offset + length)) ? length : 0;
+}
+
 /* --- instead of the C library ---------------------------------------------------------------------------------------------------- */
 
 static int
@@ -243,7 +325,10 @@ do_open (int dirfd, const char *path, int flags, mode_t mode)
 
   pthread_mutex_lock (&now.lock);
   below = path_below (dirfd, path);
-  fd = (int) syscall (SYS_openat, dirfd, path, flags, mode);
+  if (fails (below != NULL, flags & O_CREAT ? POWER_NAME : POWER_READ))
+    fd = -1;
+  else
+    fd = (int) syscall (SYS_openat, dirfd, path, flags, mode);
   if (fd >= 0 && below != NULL)
     note_open (below, flags, fd);
   else if (fd >= 0 && now.recording != NULL)
@@ -286,8 +371,10 @@ close (int fd)
   int result;
 
   pthread_mutex_lock (&now.lock);
+  if (node_of_fd (fd) != 0 && now.fds[fd].has_dirty)
+    note ((Op){ .kind = OP_SYNC_FAILED, .node = node_of_fd (fd) - 1 });
   if (node_of_fd (fd) != 0)
-    now.fds[fd] = 0;
+    set_fd (fd, 0);
   result = (int) syscall (SYS_close, fd);
   pthread_mutex_unlock (&now.lock);
   return result;
@@ -297,12 +384,14 @@ ssize_t
 write (int fd, const void *data, size_t length)
 {
   struct iovec part = { (void *) data, length };
-  ssize_t written;
+  ssize_t written = -1;
   off_t offset;
 
   pthread_mutex_lock (&now.lock);
   offset = node_of_fd (fd) != 0 ? lseek (fd, 0, SEEK_CUR) : 0;
-  written = syscall (SYS_write, fd, data, length);
+  part.iov_len = allow_write (fd, length, (guint64) offset);
+  if (part.iov_len > 0 || length == 0)
+    written = syscall (SYS_write, fd, data, part.iov_len);
   note_write (fd, &part, 1, offset, written);
   pthread_mutex_unlock (&now.lock);
   return written;
@@ -311,13 +400,54 @@ write (int fd, const void *data, size_t length)
 ssize_t
 pwritev (int fd, const struct iovec *parts, int n_parts, off_t offset)
 {
-  ssize_t written;
+  struct iovec some[MAX_PARTS];
+  gsize whole = count_bytes (parts, n_parts), allowed;
+  ssize_t written = -1;
 
   pthread_mutex_lock (&now.lock);
-  written = syscall (SYS_pwritev, fd, parts, n_parts, offset, 0);
+  allowed = allow_write (fd, whole, (guint64) offset);
+  if (allowed > 0 && allowed < whole)
+    {
+      n_parts = MIN (n_parts, MAX_PARTS);
+      memcpy (some, parts, (gsize) n_parts * sizeof (struct iovec));
+      for (int i = 0; i < n_parts; i++)
+        {
+          some[i].iov_len = MIN (some[i].iov_len, allowed);
+          allowed -= some[i].iov_len;
+        }
+      parts = some;
+      allowed = 1;
+    }
+  if (allowed > 0 || whole == 0)
+    written = syscall (SYS_pwritev, fd, parts, n_parts, offset, 0);
   note_write (fd, parts, n_parts, offset, written);
   pthread_mutex_unlock (&now.lock);
   return written;
+}
+
+static gboolean
+read_fails (int fd)
+{
+  gboolean result;
+
+  if (__atomic_load_n (&now.recording, __ATOMIC_RELAXED) == NULL)
+    return FALSE;
+  pthread_mutex_lock (&now.lock);
+  result = fails (node_of_fd (fd) != 0, POWER_READ);
+  pthread_mutex_unlock (&now.lock);
+  return result;
+}
+
+ssize_t
+read (int fd, void *data, size_t length)
+{
+  return read_fails (fd) ? -1 : syscall (SYS_read, fd, data, length);
+}
+
+ssize_t
+pread (int fd, void *data, size_t length, off_t offset)
+{
+  return read_fails (fd) ? -1 : syscall (SYS_pread64, fd, data, length, offset);
 }
 
 ssize_t
@@ -334,7 +464,11 @@ ftruncate (int fd, off_t size)
   int result;
 
   pthread_mutex_lock (&now.lock);
-  result = note_size (fd, (guint64) size, FALSE, (int) syscall (SYS_ftruncate, fd, size));
+  if (fails (node_of_fd (fd) != 0, POWER_WRITE)
+      || (node_of_fd (fd) != 0 && !take_room (node_of_fd (fd), (guint64) size)))
+    result = -1;
+  else
+    result = note_size (fd, (guint64) size, FALSE, (int) syscall (SYS_ftruncate, fd, size));
   pthread_mutex_unlock (&now.lock);
   return result;
 }
@@ -342,12 +476,27 @@ ftruncate (int fd, off_t size)
 int
 posix_fallocate (int fd, off_t offset, off_t length)
 {
+  guint64 end;
+  guint node;
   int result;
 
   pthread_mutex_lock (&now.lock);
-  result = note_size (fd, (guint64) (offset + length), TRUE, (int) syscall (SYS_fallocate, fd, 0, offset, length));
+  node = node_of_fd (fd);
+  end = (guint64) (offset + length);
+  if (fails (node != 0, POWER_WRITE) || (node != 0 && !take_room (node, MAX (get_node (node)->size, end))))
+    result = -1;
+  else
+    result = note_size (fd, end, TRUE, (int) syscall (SYS_fallocate, fd, 0, offset, length));
   pthread_mutex_unlock (&now.lock);
   return result == 0 ? 0 : errno;
+}
+
+/* Of a file that loses its name the room comes back, even if it is open still. */
+static void
+give_up (guint node)
+{
+  if (node != 0 && !get_node (node)->is_dir)
+    take_room (node, 0);
 }
 
 int
@@ -359,13 +508,17 @@ renameat (int from_dir, const char *from, int to_dir, const char *to)
   pthread_mutex_lock (&now.lock);
   below = path_below (from_dir, from);
   below_to = path_below (to_dir, to);
-  result = (int) syscall (SYS_renameat, from_dir, from, to_dir, to);
+  if (fails (below != NULL, POWER_NAME))
+    result = -1;
+  else
+    result = (int) syscall (SYS_renameat, from_dir, from, to_dir, to);
   g_assert ((below == NULL) == (below_to == NULL));
   if (result == 0 && below != NULL)
     {
       guint node = node_at (below);
 
       note_named (OP_RENAME, below_to, node - 1, below);
+      give_up (node_at (below_to));
       g_hash_table_remove (now.names, below);
       g_hash_table_insert (now.names, g_strdup (below_to), GUINT_TO_POINTER (node));
     }
@@ -387,9 +540,13 @@ unlinkat (int dirfd, const char *path, int flags)
 
   pthread_mutex_lock (&now.lock);
   below = path_below (dirfd, path);
-  result = (int) syscall (SYS_unlinkat, dirfd, path, flags);
+  if (fails (below != NULL, POWER_NAME))
+    result = -1;
+  else
+    result = (int) syscall (SYS_unlinkat, dirfd, path, flags);
   if (result == 0 && below != NULL)
     {
+      give_up (node_at (below));
       note_named (OP_UNLINK, below, node_at (below) - 1, NULL);
       g_hash_table_remove (now.names, below);
     }
@@ -411,7 +568,10 @@ mkdirat (int dirfd, const char *path, mode_t mode)
 
   pthread_mutex_lock (&now.lock);
   below = path_below (dirfd, path);
-  result = (int) syscall (SYS_mkdirat, dirfd, path, mode);
+  if (fails (below != NULL, POWER_NAME))
+    result = -1;
+  else
+    result = (int) syscall (SYS_mkdirat, dirfd, path, mode);
   if (result == 0 && below != NULL)
     {
       guint node = add_node (now.recording, TRUE);
@@ -429,14 +589,6 @@ mkdir (const char *path, mode_t mode)
   return mkdirat (AT_FDCWD, path, mode);
 }
 
-static gboolean
-sync_fails (guint node)
-{
-  if (((Node *) g_ptr_array_index (now.recording->nodes, node))->is_dir || now.failing_sync == 0)
-    return FALSE;
-  return --now.failing_sync == 0;
-}
-
 /* Even while nothing is recorded: the disks that are made need to outlive no cut. */
 int
 fsync (int fd)
@@ -445,15 +597,17 @@ fsync (int fd)
   int result = 0;
 
   pthread_mutex_lock (&now.lock);
-  node = node_of_fd (fd);
-  if (node != 0 && sync_fails (node - 1))
+  node = unasked ? 0 : node_of_fd (fd);
+  if (fails (node != 0, node != 0 && get_node (node)->is_dir ? POWER_SYNC_DIR : POWER_SYNC))
     {
       note ((Op){ .kind = OP_SYNC_FAILED, .node = node - 1 });
-      errno = EIO;
       result = -1;
     }
   else if (node != 0)
-    note ((Op){ .kind = OP_SYNC, .node = node - 1 });
+    {
+      note ((Op){ .kind = OP_SYNC, .node = node - 1 });
+      now.fds[fd].has_dirty = FALSE;
+    }
   pthread_mutex_unlock (&now.lock);
   return result;
 }
@@ -462,6 +616,47 @@ int
 fdatasync (int fd)
 {
   return fsync (fd);
+}
+
+int
+fstatvfs (int fd, struct statvfs *st)
+{
+  int result;
+
+  pthread_mutex_lock (&now.lock);
+  result = ((int (*) (int, struct statvfs *)) dlsym (RTLD_NEXT, "fstatvfs")) (fd, st);
+  if (result == 0 && node_of_fd (fd) != 0 && now.is_limited)
+    {
+      st->f_frsize = st->f_bsize = BLOCK;
+      st->f_bavail = st->f_bfree = (fsblkcnt_t) (now.space / BLOCK);
+    }
+  pthread_mutex_unlock (&now.lock);
+  return result;
+}
+
+/* GDBM 1.23 syncs a new file, and as it closes one. Its manual does not say so: only what gdbm_sync() does counts. */
+GDBM_FILE
+gdbm_open (const char *path, int block_size, int flags, int mode, void (*fatal) (const char *))
+{
+  __typeof__ (&gdbm_open) real = (__typeof__ (&gdbm_open)) dlsym (RTLD_NEXT, "gdbm_open");
+  GDBM_FILE dbf;
+
+  unasked = TRUE;
+  dbf = real (path, block_size, flags, mode, fatal);
+  unasked = FALSE;
+  return dbf;
+}
+
+int
+gdbm_close (GDBM_FILE dbf)
+{
+  __typeof__ (&gdbm_close) real = (__typeof__ (&gdbm_close)) dlsym (RTLD_NEXT, "gdbm_close");
+  int result;
+
+  unasked = TRUE;
+  result = real (dbf);
+  unasked = FALSE;
+  return result;
 }
 
 /* --- recordings ------------------------------------------------------------------------------------------------------------------ */
@@ -486,8 +681,12 @@ take_in (PowerRecording *recording, guint dir, const char *path, const char *bel
       if (is_dir)
         take_in (recording, entry.node, child, child_below);
       else if (g_file_get_contents (child, &text, &length, NULL))
-        g_byte_array_append (((Node *) g_ptr_array_index (recording->nodes, entry.node))->data, (guint8 *) text,
-                             (guint) length);
+        {
+          Node *node = g_ptr_array_index (recording->nodes, entry.node);
+
+          g_byte_array_append (node->data, (guint8 *) text, (guint) length);
+          node->size = length;
+        }
     }
 }
 
@@ -520,11 +719,43 @@ power_mark (guint64 what)
 }
 
 void
-power_fail_sync (guint countdown)
+power_fail (const PowerFault *fault)
 {
   pthread_mutex_lock (&now.lock);
-  now.failing_sync = countdown;
+  now.fault = fault != NULL ? *fault : (PowerFault){ 0 };
+  now.n_failed = 0;
   pthread_mutex_unlock (&now.lock);
+}
+
+guint
+power_count_failed (void)
+{
+  guint n;
+
+  pthread_mutex_lock (&now.lock);
+  n = now.n_failed;
+  pthread_mutex_unlock (&now.lock);
+  return n;
+}
+
+void
+power_set_space (gint64 bytes)
+{
+  pthread_mutex_lock (&now.lock);
+  now.is_limited = bytes >= 0;
+  now.space = bytes;
+  pthread_mutex_unlock (&now.lock);
+}
+
+gint64
+power_get_space (void)
+{
+  gint64 space;
+
+  pthread_mutex_lock (&now.lock);
+  space = now.space;
+  pthread_mutex_unlock (&now.lock);
+  return space;
 }
 
 PowerRecording *
@@ -579,322 +810,4 @@ power_recording_foreach_mark (PowerRecording *recording, guint index, void (*fun
   for (guint i = 0; i < end; i++)
     if (g_array_index (recording->ops, Op, i).kind == OP_MARK)
       func (g_array_index (recording->ops, Op, i).mark, data);
-}
-
-/* --- disks ------------------------------------------------------------------------------------------------------------------------ */
-
-static gboolean
-is_name_op (const Op *op)
-{
-  return op->kind == OP_LINK || op->kind == OP_UNLINK || op->kind == OP_RENAME;
-}
-
-static gboolean
-can_be_lost (const Op *op)
-{
-  return op->kind != OP_SYNC && op->kind != OP_SYNC_FAILED && op->kind != OP_MARK;
-}
-
-/* For each operation before @end: whether a sync after it has made it durable. */
-static gboolean *
-find_durable (PowerRecording *recording, guint end)
-{
-  gboolean *durable = g_new0 (gboolean, end + 1), *synced = g_new0 (gboolean, recording->nodes->len);
-
-  for (guint i = end; i-- > 0;)
-    {
-      const Op *op = &g_array_index (recording->ops, Op, i);
-
-      if (op->kind == OP_SYNC || op->kind == OP_SYNC_FAILED)
-        synced[op->node] = op->kind == OP_SYNC;
-      else
-        durable[i] = op->kind == OP_MARK || synced[is_name_op (op) ? op->dir : op->node];
-    }
-  g_free (synced);
-  return durable;
-}
-
-static gboolean
-can_tear (const Op *op)
-{
-  return op->kind == OP_WRITE && op->offset / SECTOR != (op->offset + g_bytes_get_size (op->data) - 1) / SECTOR;
-}
-
-typedef struct {
-  guint n_pending, n_torn;
-} Choice;
-
-static Choice
-look_at (PowerRecording *recording, guint index)
-{
-  guint end = g_array_index (recording->instants, guint, index);
-  g_autofree gboolean *durable = find_durable (recording, end);
-  Choice choice = { 0, 0 };
-
-  for (guint i = 0; i < end; i++)
-    {
-      const Op *op = &g_array_index (recording->ops, Op, i);
-
-      if (!can_be_lost (op) || durable[i])
-        continue;
-      choice.n_pending++;
-      choice.n_torn += can_tear (op);
-    }
-  return choice;
-}
-
-guint
-power_recording_count_pending (PowerRecording *recording, guint index)
-{
-  return look_at (recording, index).n_pending;
-}
-
-static guint
-count_subsets (Choice choice)
-{
-  return choice.n_pending <= FULL_SUBSETS ? 1u << choice.n_pending : SOME_SUBSETS;
-}
-
-guint
-power_recording_count_disks (PowerRecording *recording, guint index)
-{
-  Choice choice = look_at (recording, index);
-
-  return count_subsets (choice) * (choice.n_torn > 0 ? 2 : 1);
-}
-
-/* A disk being made. */
-typedef struct {
-  PowerRecording *recording;
-  GByteArray **data;      /* by node; %NULL: as at the beginning */
-  GHashTable **directory; /* by node: name to node + 1; %NULL: a file */
-} Disk;
-
-static GByteArray *
-writable (Disk *disk, guint node)
-{
-  const GByteArray *before = ((Node *) g_ptr_array_index (disk->recording->nodes, node))->data;
-
-  if (disk->data[node] == NULL)
-    {
-      disk->data[node] = g_byte_array_sized_new (before->len);
-      g_byte_array_append (disk->data[node], before->data, before->len);
-    }
-  return disk->data[node];
-}
-
-static void
-set_size (GByteArray *data, guint size)
-{
-  guint before = data->len;
-
-  g_byte_array_set_size (data, size);
-  if (size > before)
-    memset (data->data + before, 0, size - before);
-}
-
-/* Bytes @from to @to of the write. */
-static void
-put (Disk *disk, const Op *op, gsize from, gsize to)
-{
-  GByteArray *data = writable (disk, op->node);
-
-  if (data->len < op->offset + to)
-    set_size (data, (guint) (op->offset + to));
-  memcpy (data->data + op->offset + from, (const guint8 *) g_bytes_get_data (op->data, NULL) + from, to - from);
-}
-
-/* Each sector by itself is there or not. */
-static void
-put_torn (Disk *disk, const Op *op, GRand *rand)
-{
-  gsize length = g_bytes_get_size (op->data), at = 0;
-  /* A disk more often stops somewhere than it leaves holes. */
-  gboolean prefix = g_rand_boolean (rand);
-  gsize stop = prefix ? (gsize) (g_rand_double (rand) * (double) length) : length;
-
-  while (at < length)
-    {
-      gsize end = MIN (length, at + SECTOR - (gsize) ((op->offset + at) % SECTOR));
-
-      if (prefix ? end <= stop : g_rand_boolean (rand))
-        put (disk, op, at, end);
-      at = end;
-    }
-}
-
-static void
-apply (Disk *disk, const Op *op, GRand *torn)
-{
-  GHashTable *names = is_name_op (op) ? disk->directory[op->dir] : NULL;
-
-  switch (op->kind)
-    {
-    case OP_WRITE:
-      if (torn != NULL && g_rand_boolean (torn))
-        put_torn (disk, op, torn);
-      else
-        put (disk, op, 0, g_bytes_get_size (op->data));
-      break;
-    case OP_SIZE:
-      if (!op->grows || writable (disk, op->node)->len < op->mark)
-        set_size (writable (disk, op->node), (guint) op->mark);
-      break;
-    case OP_RENAME:
-      if (GPOINTER_TO_UINT (g_hash_table_lookup (names, op->old)) == op->node + 1)
-        g_hash_table_remove (names, op->old);
-      g_hash_table_insert (names, g_strdup (op->name), GUINT_TO_POINTER (op->node + 1));
-      break;
-    case OP_LINK:
-      g_hash_table_insert (names, g_strdup (op->name), GUINT_TO_POINTER (op->node + 1));
-      break;
-    case OP_UNLINK:
-      if (GPOINTER_TO_UINT (g_hash_table_lookup (names, op->name)) == op->node + 1)
-        g_hash_table_remove (names, op->name);
-      break;
-    case OP_SYNC:
-    case OP_SYNC_FAILED:
-    case OP_MARK:
-    default:
-      break;
-    }
-}
-
-static void
-disk_init (Disk *disk, PowerRecording *recording)
-{
-  *disk =
-      (Disk){ recording, g_new0 (GByteArray *, recording->nodes->len), g_new0 (GHashTable *, recording->nodes->len) };
-  for (guint i = 0; i < recording->nodes->len; i++)
-    if (((Node *) g_ptr_array_index (recording->nodes, i))->is_dir)
-      disk->directory[i] = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  for (guint i = 0; i < recording->entries->len; i++)
-    {
-      const Entry *entry = &g_array_index (recording->entries, Entry, i);
-
-      g_hash_table_insert (disk->directory[entry->dir], g_strdup (entry->name), GUINT_TO_POINTER (entry->node + 1));
-    }
-}
-
-static void
-disk_clear (Disk *disk)
-{
-  for (guint i = 0; i < disk->recording->nodes->len; i++)
-    {
-      g_clear_pointer (&disk->data[i], g_byte_array_unref);
-      g_clear_pointer (&disk->directory[i], g_hash_table_unref);
-    }
-  g_free (disk->data);
-  g_free (disk->directory);
-}
-
-static void
-remove_below (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *child = g_build_filename (path, name, NULL);
-
-      remove_below (child);
-      remove (child);
-    }
-}
-
-static guint64
-mix (guint64 hash, const void *data, gsize length)
-{
-  const guint8 *bytes = data;
-
-  while (length > 0)
-    {
-      guint64 word = 0;
-      gsize step = MIN (length, sizeof word);
-
-      memcpy (&word, bytes, step);
-      hash = (hash ^ word) * G_GUINT64_CONSTANT (1099511628211);
-      hash ^= hash >> 32; /* what is multiplied only moves up */
-      bytes += step;
-      length -= step;
-    }
-  return hash;
-}
-
-static void
-write_file (const char *path, const GByteArray *data)
-{
-  int fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-  g_assert_cmpint (fd, >=, 0);
-  g_assert_cmpint (write (fd, data->data, data->len), ==, data->len);
-  close (fd);
-}
-
-/* Writes a directory out. Returns: a hash that does not depend on the order of names. */
-static guint64
-write_out (Disk *disk, guint dir, const char *path)
-{
-  GHashTableIter iter;
-  gpointer key, value;
-  guint64 sum = 0;
-
-  g_hash_table_iter_init (&iter, disk->directory[dir]);
-  while (g_hash_table_iter_next (&iter, &key, &value))
-    {
-      guint node = GPOINTER_TO_UINT (value) - 1;
-      g_autofree char *child = g_build_filename (path, key, NULL);
-      const GByteArray *data = disk->data[node] != NULL
-                                   ? disk->data[node]
-                                   : ((Node *) g_ptr_array_index (disk->recording->nodes, node))->data;
-      guint64 hash = mix (G_GUINT64_CONSTANT (14695981039346656037), key, strlen (key) + 1);
-
-      if (disk->directory[node] != NULL)
-        {
-          g_assert_cmpint (mkdir (child, 0700), ==, 0);
-          hash ^= write_out (disk, node, child);
-        }
-      else
-        {
-          write_file (child, data);
-          hash = mix (hash, data->data, data->len);
-        }
-      sum += hash;
-    }
-  return sum;
-}
-
-guint64
-power_recording_make_disk (PowerRecording *recording, guint index, guint pick, guint32 seed, const char *dir)
-{
-  guint end = g_array_index (recording->instants, guint, index);
-  g_autofree gboolean *durable = find_durable (recording, end);
-  Choice choice = look_at (recording, index);
-  guint subset = pick % count_subsets (choice), pending = 0;
-  const guint32 seeds[] = { seed, index, pick };
-  GRand *rand = g_rand_new_with_seed_array (seeds, G_N_ELEMENTS (seeds));
-  double keep = choice.n_pending <= FULL_SUBSETS ? 0 : 0.05 + 0.9 * g_rand_double (rand);
-  Disk disk;
-  guint64 hash;
-
-  disk_init (&disk, recording);
-  for (guint i = 0; i < end; i++)
-    {
-      const Op *op = &g_array_index (recording->ops, Op, i);
-      gboolean there = durable[i];
-
-      if (can_be_lost (op) && !durable[i])
-        {
-          there = choice.n_pending <= FULL_SUBSETS ? subset >> pending & 1 : g_rand_double (rand) < keep;
-          pending++;
-        }
-      if (there)
-        apply (&disk, op, !durable[i] && pick >= count_subsets (choice) ? rand : NULL);
-    }
-  remove_below (dir);
-  hash = write_out (&disk, 0, dir);
-  disk_clear (&disk);
-  g_rand_free (rand);
-  return hash;
 }

@@ -4,7 +4,8 @@
  * noted in order, those of libraries too (power.c defines the C library's functions anew). Afterwards any instant of
  * the recording can be made into the disks that a power cut at that instant may leave: all that was synced is there; of
  * what was not, any part of it, writes torn at 512 bytes; names only if their directory was synced. What was written before
- * a sync that failed no later sync brings back.
+ * a sync that failed no later sync brings back, nor what was written by a descriptor that was closed without one; syncs that
+ * libgdbm makes of its own accord count for nothing. Calls can be made to fail, and the disk to be full.
  *
  * One recording at a time. Files are not mapped, links not symbolic: who does that is not recorded.
  */
@@ -20,8 +21,31 @@ typedef struct PowerRecording PowerRecording;
 void power_begin (const char *root);
 /* Notes that @what was acknowledged now. Any thread. */
 void power_mark (guint64 what);
-/* The @countdown-th sync of a file from now on fails; 0: none. Any thread. */
-void power_fail_sync (guint countdown);
+
+/* Calls on what is below the root. */
+typedef enum {
+  POWER_READ = 1 << 0,    /* opens too */
+  POWER_WRITE = 1 << 1,   /* truncates and allocations too */
+  POWER_NAME = 1 << 2,    /* what makes, renames and removes */
+  POWER_SYNC = 1 << 3,    /* of a file */
+  POWER_SYNC_DIR = 1 << 4 /* of a directory */
+} PowerCalls;
+
+typedef struct {
+  PowerCalls calls;
+  int error;         /* errno */
+  guint nth;         /* the first that fails, counted from 1 */
+  guint n;           /* how many fail; G_MAXUINT: all from there on */
+  gboolean is_short; /* before them a write does half of what it should */
+} PowerFault;
+
+/* While it is recorded: such calls fail from now on. @fault: (nullable) none. Any thread, like what follows. */
+void power_fail (const PowerFault *fault);
+guint power_count_failed (void); /* calls, since power_fail () */
+/* The disk has room for so many bytes more, and says so to fstatvfs(); negative: as many as there are. */
+void power_set_space (gint64 bytes);
+gint64 power_get_space (void);
+
 /* Frees: power_recording_free(). */
 PowerRecording *power_end (void);
 void power_recording_free (PowerRecording *recording);

@@ -264,6 +264,21 @@ model_tiny_settings (void)
   return tiny;
 }
 
+static void
+look_for_damage (const char *domain, GLogLevelFlags level, const char *text, gpointer data)
+{
+  if (g_str_has_prefix (text, "store.damaged"))
+    g_error ("%s", text);
+  if (!g_str_has_prefix (text, "store.recovered"))
+    g_log_default_handler (domain, level, text, data);
+}
+
+void
+model_forbid_damage (void)
+{
+  g_log_set_handler (G_LOG_DOMAIN, G_LOG_LEVEL_DEBUG, look_for_damage, NULL);
+}
+
 static int
 remove_one (const char *path, const struct stat *st G_GNUC_UNUSED, int type G_GNUC_UNUSED,
             struct FTW *ftw G_GNUC_UNUSED)

@@ -3,7 +3,7 @@
  * Power cuts of a store: what it does is recorded (power.h), and every disk that a cut may leave is opened: each batch that
  * was acknowledged must be there whole, none that was told to have failed, no other half, and verify finds nothing. From the
  * making of the store over appends, streamed bodies, patches, releases, checkpoints and compaction to its close, and again
- * while it recovers from such a disk. In every other recording syncs fail now and then.
+ * while it recovers from such a disk, at times less a copy of its tables. In every other recording syncs fail now and then.
  *
  * 2,000 different disks at least, 50,000 with --long, 200 where it is the package that is tested (ROOKERY_TEST_SECONDS below 2); the
  * number is told. Not under a sanitizer, which has its own ideas
@@ -13,7 +13,10 @@
 #include "power.h"
 #include "store-model.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "storage/storage-private.h"
 
@@ -80,7 +83,7 @@ write_some (gpointer data)
 
       if (w->failing && number % 7 == w->writer && number >= next_failure)
         {
-          power_fail_sync (1 + (guint) (number % 5));
+          power_fail (&(PowerFault){ .calls = POWER_SYNC, .error = EIO, .nth = 1 + (guint) (number % 5), .n = 1 });
           next_failure = number + 1; /* it is tried again */
         }
       mark (w, MAY, number + 1);
@@ -108,7 +111,7 @@ work (RookStore *store, guint n_batches, gboolean failing)
   g_assert_true (rook_store_checkpoint (store, NULL) || failing);
   for (guint i = 0; i < N_WRITERS; i++)
     g_thread_join (threads[i]);
-  power_fail_sync (0);
+  power_fail (NULL);
   for (guint slices = 0; more && slices < 20; slices++)
     g_assert_true (rook_store_compact (store, &more, NULL));
   g_assert_true (rook_store_checkpoint (store, NULL));
@@ -156,44 +159,64 @@ check_disk (const Trial *trial, PowerRecording *recording, guint instant, const 
   rook_store_close (store);
 }
 
-/* Makes one disk of @recording by the test's random numbers and, unless it was there before, checks it. Returns: instant. */
 static guint
-try_disk (Trial *trial, PowerRecording *recording, const Bounds *before)
+random_below (guint n)
 {
-  guint instant = (guint) g_test_rand_int_range (0, (gint32) power_recording_count_instants (recording));
-  guint pick = (guint) g_test_rand_int_range (0, (gint32) power_recording_count_disks (recording, instant));
-  guint64 hash = power_recording_make_disk (recording, instant, pick, trial->seed, trial->disk);
-
-  if (g_hash_table_add (trial->seen, g_memdup2 (&hash, sizeof hash)))
-    {
-      g_test_message ("instant %u, disk %u", instant, pick);
-      check_disk (trial, recording, instant, before);
-    }
-  return instant;
+  return (guint) g_test_rand_int_range (0, (gint32) n);
 }
 
+/* Disks of all parts of the recording: @n, less those that were there before. */
 static void
 try_disks (Trial *trial, PowerRecording *recording, const Bounds *before, guint n)
 {
-  guint end = g_hash_table_size (trial->seen) + n;
+  guint n_instants = power_recording_count_instants (recording), first = random_below (n_instants);
 
-  for (guint tries = 0; g_hash_table_size (trial->seen) < end && tries < 4 * n; tries++)
-    try_disk (trial, recording, before);
+  for (guint i = 0; i < n; i++)
+    {
+      guint instant = (first + (guint) ((guint64) i * n_instants / n)) % n_instants;
+      guint pick = random_below (power_recording_count_disks (recording, instant));
+      guint64 hash = power_recording_make_disk (recording, instant, pick, trial->seed, trial->disk);
+
+      if (!g_hash_table_add (trial->seen, g_memdup2 (&hash, sizeof hash)))
+        continue;
+      g_test_message ("instant %u, disk %u", instant, pick);
+      check_disk (trial, recording, instant, before);
+    }
+}
+
+/* The copy of the tables that is not in use goes, as CURRENT will have it: another is made of the other. */
+static void
+lose_copy (Trial *trial, const char *path)
+{
+  GsStore place = { .dir = open (path, O_RDONLY | O_DIRECTORY) };
+  g_autofree char *name = NULL;
+  RookStore *store = model_open (path, &trial->settings);
+  GsCurrent current;
+
+  rook_store_close (store);
+  g_assert_true (gs_current_read (&place, &current, NULL));
+  current.copies[1 - current.current].clean = FALSE;
+  g_assert_true (gs_current_write (&place, &current, NULL));
+  name = g_strdup_printf ("table.%u", 1 - current.current);
+  g_assert_cmpint (unlinkat (place.dir, name, 0), ==, 0);
+  close (place.dir);
 }
 
 /* A disk that a cut of @recording left is recovered, and the power goes again. */
 static void
-cut_recovery (Trial *trial, PowerRecording *recording, guint n)
+cut_recovery (Trial *trial, PowerRecording *recording, gboolean lose, guint n)
 {
   g_autofree char *path = g_dir_make_tmp ("rook-power-XXXXXX", NULL);
-  guint instant = (guint) g_test_rand_int_range (0, (gint32) power_recording_count_instants (recording));
-  guint pick = (guint) g_test_rand_int_range (0, (gint32) power_recording_count_disks (recording, instant));
+  guint instant = random_below (power_recording_count_instants (recording));
+  guint pick = random_below (power_recording_count_disks (recording, instant));
   Bounds before = { { 0 }, { 0 } };
   g_autoptr (PowerRecording) again = NULL;
 
   power_recording_make_disk (recording, instant, pick, trial->seed, path);
   power_recording_foreach_mark (recording, instant, note_mark, &before);
-  g_test_message ("recovery of instant %u, disk %u", instant, pick);
+  g_test_message ("recovery of instant %u, disk %u%s", instant, pick, lose ? ", less a copy" : "");
+  if (lose)
+    lose_copy (trial, path);
   again = record (trial, path, 4);
   try_disks (trial, again, &before, n);
   model_remove (path);
@@ -218,6 +241,7 @@ test_power_cut (void)
   const Bounds nothing = { { 0 }, { 0 } };
   gint64 end = test_budget_end (1);
 
+  model_forbid_damage ();
   while (g_hash_table_size (trial.seen) < trial.target || g_get_monotonic_time () < end)
     {
       g_autofree char *path = g_dir_make_tmp ("rook-power-XXXXXX", NULL);
@@ -226,7 +250,7 @@ test_power_cut (void)
       model_remove (path);
       try_disks (&trial, recording, &nothing, 300);
       for (guint i = 0; i < 6; i++)
-        cut_recovery (&trial, recording, 50);
+        cut_recovery (&trial, recording, i % 3 == 2, 50);
     }
   g_test_message ("%u different disks", g_hash_table_size (trial.seen));
   g_hash_table_unref (trial.seen);

@@ -54,7 +54,10 @@ start (Fixture *f)
   f->server = rook_server_new_for_test (text);
   f->mail = rook_server_get_mail (f->server);
   g_assert_nonnull (f->mail);
-  rook_mail_set_backend (f->mail, test_backend (), f);
+  if (f->backend != NULL)
+    rook_mail_set_backend (f->mail, f->backend, f->backend_data);
+  else
+    rook_mail_set_backend (f->mail, test_backend (), f);
 }
 
 void
@@ -67,10 +70,12 @@ fixture_open_stores (Fixture *f)
 }
 
 Fixture *
-fixture_new_without_stores (const char *config)
+fixture_new_on (const RookStorageBackend *backend, gpointer data, const char *config)
 {
   Fixture *f = g_new0 (Fixture, 1);
 
+  f->backend = backend;
+  f->backend_data = data;
   f->config = g_strdup (config);
   f->disks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) rook_memory_disk_free);
   f->alice = rook_identity_new ("alice", "alice", NULL, FALSE);
@@ -78,6 +83,12 @@ fixture_new_without_stores (const char *config)
   f->admin = rook_identity_new ("admin", "admin", NULL, TRUE);
   start (f);
   return f;
+}
+
+Fixture *
+fixture_new_without_stores (const char *config)
+{
+  return fixture_new_on (NULL, NULL, config);
 }
 
 Fixture *
@@ -150,6 +161,28 @@ fixture_await_store (Fixture *f, const char *name)
   do
     fixture_settle (f);
   while (!rook_store_accepts (store));
+}
+
+/* Whether a deleted mailbox is being cleared away. */
+static gboolean
+has_uncleared (RookMail *mail)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, mail->names->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (((RookEntry *) value)->deleted && !((RookEntry *) value)->cleared)
+      return TRUE;
+  return FALSE;
+}
+
+void
+fixture_await_clearing (Fixture *f)
+{
+  while (rook_mail_get_state (f->mail) != NULL && has_uncleared (f->mail))
+    fixture_settle (f);
 }
 
 /* --- answers ---------------------------------------------------------------------------------------------------- */

@@ -13,7 +13,9 @@ G_BEGIN_DECLS
 typedef struct {
   RookServer *server;
   RookMail *mail;
-  GHashTable *disks; /* last part of the path -> RookMemoryDisk */
+  GHashTable *disks;                 /* last part of the path -> RookMemoryDisk */
+  const RookStorageBackend *backend; /* (nullable) (unowned) NULL: in memory */
+  gpointer backend_data;
   char *config;
   RookIdentity *alice, *bob, *admin;
 } Fixture;
@@ -23,6 +25,8 @@ Fixture *fixture_new (const char *config);
 /* The same without anything in it, as while no storage plugin runs, and what its coming does. */
 Fixture *fixture_new_without_stores (const char *config);
 void fixture_open_stores (Fixture *f);
+/* The latter with stores of @backend. */
+Fixture *fixture_new_on (const RookStorageBackend *backend, gpointer data, const char *config);
 void fixture_free (Fixture *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Fixture, fixture_free)
 /* Ends the server and starts another on what was durable. */
@@ -57,6 +61,8 @@ void on_copy (guint32 uidvalidity, GArray *source, GArray *dest, const GError *e
 void fixture_settle (Fixture *f);
 /* After a failed batch: until the store of fixture_disk (@name) takes batches again. */
 void fixture_await_store (Fixture *f, const char *name);
+/* That a mailbox could not be cleared away is not told: the next start goes on with it. So that is awaited. */
+void fixture_await_clearing (Fixture *f);
 
 /* Calls that must succeed. */
 void must_create (Fixture *f, RookIdentity *identity, const char *name);

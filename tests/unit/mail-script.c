@@ -78,13 +78,23 @@ run_new (void)
   return r;
 }
 
+Run *
+run_new_on (const RookStorageBackend *backend, gpointer data)
+{
+  Run *r = g_new0 (Run, 1);
+
+  r->f = fixture_new_on (backend, data, CONFIG);
+  r->answers = g_ptr_array_new_with_free_func (answer_free);
+  return r;
+}
+
 void
 run_free (Run *r)
 {
   static const char *const disks[] = { "mailboxes", "default", "other" };
 
   g_clear_pointer (&r->view, rook_view_free);
-  for (guint i = 0; i < G_N_ELEMENTS (disks); i++)
+  for (guint i = 0; r->f->backend == NULL && i < G_N_ELEMENTS (disks); i++)
     g_assert_cmpuint (rook_memory_disk_count_stages (fixture_disk (r->f, disks[i])), ==, 0);
   fixture_free (r->f);
   g_ptr_array_unref (r->answers);
@@ -410,4 +420,26 @@ run_restart (Run *r)
 {
   g_clear_pointer (&r->view, rook_view_free);
   fixture_restart (r->f);
+}
+
+GPtrArray *
+script_write_down (void)
+{
+  GPtrArray *states = g_ptr_array_new_with_free_func (g_free);
+  Run *r = run_new ();
+  g_autofree char *after = NULL;
+  guint part = 0, done = 0;
+
+  for (const Step *step; (step = script_locate (states->len, &part)) != NULL;)
+    {
+      g_ptr_array_add (states, script_describe (r));
+      g_assert_cmpint (script_perform (r, step, part, part + 1, &done), ==, -1);
+    }
+  g_ptr_array_add (states, script_describe (r));
+  g_assert_cmpstr (g_ptr_array_index (states, states->len - 1), ==, SCRIPT_END);
+  run_restart (r);
+  after = script_describe (r);
+  g_assert_cmpstr (after, ==, SCRIPT_END);
+  run_free (r);
+  return states;
 }

@@ -43,7 +43,8 @@ typedef struct {
   guint parts; /* 0: one */
 } Step;
 
-Run *run_new (void); /* on a server with the INBOXes of alice and bob */
+Run *run_new (void);                                                /* on a server with the INBOXes of alice and bob */
+Run *run_new_on (const RookStorageBackend *backend, gpointer data); /* stores of @backend, not opened */
 void run_free (Run *run);
 /* Opens the stores anew. */
 void run_restart (Run *run);
@@ -68,6 +69,8 @@ const Step *script_locate (guint part, guint *out_from);
 guint script_parts_of (const Step *step);
 /* Parts @from to @to - 1 of @step. @out_done: how many were answered with success though the whole was not. */
 int script_perform (Run *run, const Step *step, guint from, guint to, guint *out_done);
+/* What is there before each part of the script, and at its end: as described in a run on stores in memory. (transfer full) */
+GPtrArray *script_write_down (void);
 /* Every mailbox with its messages, their flags and bodies, and the subscriptions. (transfer full) */
 char *script_describe (Run *run);
 /* Where the script ends, so described. */

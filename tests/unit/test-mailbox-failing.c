@@ -10,31 +10,6 @@
 
 #include "../lib/test-budget.h"
 
-/* --- without failures ---------------------------------------------------------------------------------------------------- */
-
-/* What is there before each part of the script, and at its end. */
-static GPtrArray *
-write_down (void)
-{
-  GPtrArray *states = g_ptr_array_new_with_free_func (g_free);
-  Run *r = run_new ();
-  g_autofree char *after = NULL;
-  guint part = 0, done = 0;
-
-  for (const Step *step; (step = script_locate (states->len, &part)) != NULL;)
-    {
-      g_ptr_array_add (states, script_describe (r));
-      g_assert_cmpint (script_perform (r, step, part, part + 1, &done), ==, -1);
-    }
-  g_ptr_array_add (states, script_describe (r));
-  g_assert_cmpstr (g_ptr_array_index (states, states->len - 1), ==, SCRIPT_END);
-  run_restart (r);
-  after = script_describe (r);
-  g_assert_cmpstr (after, ==, SCRIPT_END);
-  run_free (r);
-  return states;
-}
-
 /* --- failing ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct {
@@ -163,7 +138,7 @@ test_nth_call (gconstpointer data)
   Fault fault = *(const Fault *) data;
   guint n = 0;
 
-  fault.states = write_down ();
+  fault.states = script_write_down ();
   for (guint i = 0; i < G_N_ELEMENTS (disks); i++)
     {
       fault.disk = disks[i];
@@ -200,29 +175,6 @@ count_unavailable (Run *r)
   return n;
 }
 
-/* Whether a deleted mailbox is being cleared away. */
-static gboolean
-has_uncleared (RookMail *mail)
-{
-  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
-  GHashTableIter iter;
-  gpointer value;
-
-  g_hash_table_iter_init (&iter, mail->names->by_id);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (((RookEntry *) value)->deleted && !((RookEntry *) value)->cleared)
-      return TRUE;
-  return FALSE;
-}
-
-/* That a mailbox could not be cleared away is not told: the next start goes on with it. So that is awaited. */
-static void
-await_clearing (Fixture *f)
-{
-  while (rook_mail_get_state (f->mail) != NULL && has_uncleared (f->mail))
-    fixture_settle (f);
-}
-
 /* No failure is passed over: the server does not start, or goes without the partition. */
 static gboolean
 open_once (Run *r, const Fault *fault)
@@ -233,7 +185,7 @@ open_once (Run *r, const Fault *fault)
   gboolean opened, failed;
 
   g_clear_pointer (&r->view, rook_view_free);
-  await_clearing (r->f);
+  fixture_await_clearing (r->f);
   rook_memory_disk_fail (disk, fault->nth, fault->code, fault->applied);
   opened = fixture_try_restart (r->f, &error);
   failed = !rook_memory_disk_will_fail (disk);
