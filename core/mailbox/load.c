@@ -26,11 +26,25 @@ typedef struct {
   guint number;
 } Read;
 
+/* What one holds that was deleted meanwhile is being cleared away: that is no damage. */
+static gboolean
+is_deleted (const RookMailbox *mailbox)
+{
+  g_autoptr (RookEntry) entry = rook_mail_ref_entry_by_id (mailbox->mail, mailbox->id);
+
+  return entry == NULL || entry->deleted;
+}
+
 static void
 set_corrupt (Load *load, const char *what)
 {
   if (load->error != NULL)
     return;
+  if (is_deleted (load->mailbox))
+    {
+      load->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "the mailbox is gone");
+      return;
+    }
   rook_log_event (rook_server_get_log (load->mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "id",
                   load->mailbox->id, "partition", load->mailbox->partition->name, "reason", what, NULL);
   load->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT, "the stored mailbox is damaged");

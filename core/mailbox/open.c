@@ -274,6 +274,22 @@ send_answer (Opening *opening)
   rook_worker_invoke (opening->worker, answer_opening, opening, free_opening);
 }
 
+/* With RookMail.lock held: what became of its name while it was loaded, when nobody could tell it. @error: (transfer full)
+ * (nullable) Returns the same, or that it is not there any more. */
+static GError *
+catch_up (RookMailbox *mailbox, GError *error)
+{
+  RookEntry *entry = rook_names_find_id (mailbox->mail, mailbox->id);
+
+  if (entry != NULL && !entry->deleted)
+    {
+      rook_mailbox_set_entry (mailbox, entry);
+      return error;
+    }
+  g_clear_error (&error);
+  return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "the mailbox is gone");
+}
+
 /* Everybody who waited gets the mailbox, or the error. */
 static void
 loaded (RookMailbox *mailbox, GError *error, gpointer data)
@@ -283,6 +299,7 @@ loaded (RookMailbox *mailbox, GError *error, gpointer data)
 
   (void) data;
   rook_mutex_lock (&mail->lock);
+  error = catch_up (mailbox, error);
   if (error == NULL)
     error = find_doubt (mail, mailbox->id);
   waiting = g_steal_pointer (&mailbox->waiting);
