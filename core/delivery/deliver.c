@@ -218,6 +218,7 @@ append (Way *way, RookMailbox *mailbox)
                                               .flags = target->flags,
                                               .keywords = (const char *const *) keywords->pdata,
                                               .ignore_quota = way->request->ignore_quota,
+                                              .may_overshoot = !rook_delivery_is_strict (way->request->delivery),
                                               .duplicate_key = key,
                                               .event = ROOK_EVENT_MESSAGE_NEW,
                                               .session = way->request->session },

@@ -42,6 +42,7 @@ struct RookDelivery {
   RookMutex lock;     /* guards what follows up to the metrics */
   GPtrArray *filters; /* (element-type RookFilterEntry) by priority */
   gboolean suppress_duplicates;
+  gboolean strict_quota;
   GStrv local_domains; /* (owned) */
   RookCounter *results[ROOK_DELIVERY_TEMPORARY + 1];
   RookHistogram *time;
@@ -49,6 +50,7 @@ struct RookDelivery {
 
 /* Settings in force. Any thread. */
 gboolean rook_delivery_suppresses_duplicates (RookDelivery *delivery);
+gboolean rook_delivery_is_strict (RookDelivery *delivery); /* about quota */
 /* Whether @domain is listed as one whose users are those of the default realm; and whether none is, so that any may be. */
 gboolean rook_delivery_is_local_domain (RookDelivery *delivery, const char *domain);
 gboolean rook_delivery_takes_any_domain (RookDelivery *delivery);

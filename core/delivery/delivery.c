@@ -12,6 +12,13 @@ static const RookConfigKey delivery_keys[] = {
     .help =
         "A message with the Message-ID and Date of one that was delivered to the same mailbox before is accepted and "
         "not stored again." },
+  { .name = "strict-quota",
+    .type = ROOK_CONFIG_BOOLEAN,
+    .default_value = "false",
+    .change = ROOK_CONFIG_LIVE,
+    .help =
+        "A message is refused if quota has no room for all of it. Else what is there decides: while that is not above "
+        "a limit one more message is taken, whatever its size." },
   { .name = "local-domains",
     .type = ROOK_CONFIG_LIST,
     .default_value = "",
@@ -38,6 +45,7 @@ rook_delivery_reconfigure (RookDelivery *delivery, RookConfig *config)
   g_autoptr (RookLocker) locker = rook_locker_new (&delivery->lock);
 
   delivery->suppress_duplicates = rook_config_group_get_boolean (group, "suppress-duplicates");
+  delivery->strict_quota = rook_config_group_get_boolean (group, "strict-quota");
   g_strfreev (delivery->local_domains);
   delivery->local_domains = g_strdupv ((GStrv) rook_config_group_get_list (group, "local-domains"));
 }
@@ -48,6 +56,14 @@ rook_delivery_suppresses_duplicates (RookDelivery *delivery)
   g_autoptr (RookLocker) locker = rook_locker_new (&delivery->lock);
 
   return delivery->suppress_duplicates;
+}
+
+gboolean
+rook_delivery_is_strict (RookDelivery *delivery)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&delivery->lock);
+
+  return delivery->strict_quota;
 }
 
 gboolean

@@ -20,6 +20,7 @@ typedef struct {
   gint64 internal_date;
   gint16 zone_minutes;
   GBytes *mark; /* (nullable) key of its mark */
+  RookQuotaRule rule;
   RookEventType event;
   char *session;
   RookAppendCallback callback;
@@ -264,9 +265,19 @@ move_seen (Append *append, RookCommit *commit, RookRecord *record)
     g_ptr_array_add (commit->seen, rook_seen_set_change (set, &record->uid, 1, TRUE, commit->modseq));
 }
 
-/* With the lock held. */
+static RookQuotaAnswer
+claim_room (Append *append, RookQuotaClaim *claim)
+{
+  const guint64 amounts[ROOK_QUOTA_N_RESOURCES] = {
+    [ROOK_QUOTA_STORAGE] = g_bytes_get_size (append->content->message), [ROOK_QUOTA_MESSAGE] = 1
+  };
+
+  return rook_quota_claim (append->mailbox, amounts, append->rule, claim);
+}
+
+/* With the lock held. @claim: its own, if it is submitted */
 static gboolean
-submit_append (Append *append, GError **error)
+submit_append (Append *append, RookQuotaClaim *claim, GError **error)
 {
   RookMailbox *mailbox = append->mailbox;
   RookBatch *batch = rook_batch_new (mailbox->store);
@@ -293,6 +304,7 @@ submit_append (Append *append, GError **error)
       move_seen (append, commit, &record);
       rook_commit_append (commit, &record);
       tell_event (append, commit);
+      commit->claim = *claim;
       rook_commit_submit (commit, append_done, append);
       return TRUE;
     }
@@ -309,21 +321,51 @@ page_filled (const GError *error, gpointer data)
     run_append (data);
 }
 
+/* What of the usage can't be had now is not counted. */
+static void
+usage_known (const GError *error G_GNUC_UNUSED, gpointer data)
+{
+  run_append (data);
+}
+
+/* With room, or without. */
+static void
+go_on (Append *append, RookQuotaAnswer answer, RookQuotaClaim *claim, GError *error)
+{
+  g_autoptr (RookEntry) entry = rook_mailbox_ref_entry (append->mailbox);
+
+  if (answer == ROOK_QUOTA_LATER)
+    {
+      rook_quota_await (append->mailbox->mail, entry->name, usage_known, append);
+      return;
+    }
+  if (answer == ROOK_QUOTA_OVER)
+    error = rook_quota_refuse (append->mailbox->mail, claim, entry, append->identity);
+  else
+    rook_quota_unclaim (append->mailbox->mail, claim);
+  rook_mail_answer_later (fail_later, append, error);
+}
+
 static void
 run_append (Append *append)
 {
-  g_autoptr (GError) error = NULL;
+  RookQuotaAnswer answer = ROOK_QUOTA_GRANTED;
+  RookQuotaClaim claim = { 0 };
+  GError *error = NULL;
   GArray *hollow;
-  gboolean ok;
+  gboolean ok = FALSE;
 
   rook_mutex_lock (&append->mailbox->lock);
   hollow = rook_mailbox_find_hollow_last (append->mailbox);
-  ok = hollow == NULL && submit_append (append, &error);
+  if (hollow == NULL)
+    answer = claim_room (append, &claim);
+  if (hollow == NULL && answer == ROOK_QUOTA_GRANTED)
+    ok = submit_append (append, &claim, &error);
   rook_mutex_unlock (&append->mailbox->lock);
   if (hollow != NULL)
     rook_mailbox_fill (append->mailbox, hollow, page_filled, append);
   else if (!ok)
-    rook_mail_answer_later (fail_later, append, g_steal_pointer (&error));
+    go_on (append, answer, &claim, error);
 }
 
 /* --- asking ----------------------------------------------------------------------------------------------------- */
@@ -357,6 +399,15 @@ limit_flags (Append *append, RookRights rights)
     }
 }
 
+static RookQuotaRule
+rule_of (const RookAppend *request)
+{
+  if (request->ignore_quota)
+    return ROOK_QUOTA_IGNORE;
+  return ROOK_STRUCT_HAS (request, RookAppend, may_overshoot) && request->may_overshoot ? ROOK_QUOTA_OVERSHOOT
+                                                                                        : ROOK_QUOTA_STRICT;
+}
+
 static Append *
 append_new (RookMailbox *mailbox, RookIdentity *identity, const RookAppend *request, RookAppendCallback callback,
             gpointer data)
@@ -371,6 +422,7 @@ append_new (RookMailbox *mailbox, RookIdentity *identity, const RookAppend *requ
   append->internal_date = request->internal_date;
   append->zone_minutes = request->zone_minutes;
   append->mark = request->duplicate_key != NULL ? make_mark (mailbox, request->duplicate_key) : NULL;
+  append->rule = rule_of (request);
   append->event = request->event;
   append->session = g_strdup (request->session);
   append->callback = callback;

@@ -144,6 +144,7 @@ struct RookCommit {
   GPtrArray *events;     /* (element-type RookEvent) */
   GPtrArray *seen;       /* (element-type RookSeenSet) */
   RookPosition position; /* for durable subscribers */
+  RookQuotaClaim claim;  /* room for what it adds */
   gboolean settled;
   RookCommitDone done;
   gpointer data;

@@ -34,6 +34,7 @@ change_finish (RookChangeOp *op)
 {
   rook_mail_end_position (op->mail, op->position);
   rook_turn_end (op->turn);
+  rook_quota_unclaim (op->mail, &op->claim);
   op->callback (op->error, op->data);
   g_clear_pointer (&op->identity, rook_identity_unref);
   g_free (op->name);
@@ -42,6 +43,7 @@ change_finish (RookChangeOp *op)
   g_free (op->special_use);
   g_free (op->identifier);
   g_free (op->rights);
+  g_free (op->quota);
   g_ptr_array_unref (op->before);
   g_ptr_array_unref (op->after);
   g_clear_pointer (&op->subscribe, g_ptr_array_unref);
@@ -106,11 +108,15 @@ take_effect (RookChangeOp *op)
   for (guint i = 0; i < op->after->len; i++)
     if (!after_at (op, i)->deleted)
       rook_names_put (op->mail, after_at (op, i));
+  for (guint i = 0; i < op->after->len; i++)
+    if (before_at (op, i) == NULL)
+      rook_quota_note_empty (op->mail, after_at (op, i)->id);
   for (guint i = 0; op->subscribe != NULL && i < op->subscribe->len; i++)
     rook_names_set_subscribed (op->mail, after_at (op, 0)->owner, g_ptr_array_index (op->subscribe, i), TRUE);
   if (op->forget_user != NULL)
     g_hash_table_remove (op->mail->names->subscriptions, op->forget_user);
   rook_mutex_unlock (&op->mail->lock);
+  rook_quota_unclaim (op->mail, &op->claim);
   for (guint i = 0; i < op->after->len; i++)
     {
       RookMailbox *mailbox = rook_mail_ref_open (op->mail, after_at (op, i)->id);
@@ -175,6 +181,7 @@ state_written (guint64 position, const GError *error, gpointer data)
       return;
     }
   take_effect (op);
+  rook_quota_tell (op->mail);
   write_copies (op);
   if (op->done != NULL)
     op->done (op);
@@ -351,10 +358,20 @@ ask_directory (RookChangeOp *op)
         rook_consent_add (consent, ROOK_CHANGE_DELETE, before, NULL);
       else if (!g_str_equal (before->name, after->name))
         rook_consent_add (consent, ROOK_CHANGE_RENAME, before, after);
-      else
+      else if (!g_str_equal (before->acl, after->acl))
         rook_consent_add (consent, ROOK_CHANGE_ACL, before, after);
     }
   rook_consent_prepare (consent, directory_asked, op);
+}
+
+/* Quota has been asked. */
+static void
+permitted (RookChangeOp *op)
+{
+  if (op->error != NULL)
+    change_finish (op);
+  else
+    ask_directory (op);
 }
 
 static void
@@ -366,7 +383,7 @@ my_turn (RookTurn *turn, gpointer data)
   if (!rook_mail_is_available (op->mail, &op->error) || !op->plan (op, &op->error) || op->after->len == 0)
     change_finish (op);
   else
-    ask_directory (op);
+    rook_quota_permit (op, permitted);
 }
 
 void

@@ -18,7 +18,6 @@
 
 G_BEGIN_DECLS
 
-typedef struct RookChangeOp RookChangeOp;
 struct RookChangeOp {
   RookMail *mail;         /* (unowned) */
   RookIdentity *identity; /* (owned) (nullable) */
@@ -27,6 +26,8 @@ struct RookChangeOp {
   char *partition;           /* (nullable) as asked */
   char *special_use;         /* (nullable) */
   char *identifier, *rights; /* (nullable) of an ACL change */
+  gint64 *quota;             /* (nullable) limits to be set */
+  RookQuotaClaim claim;      /* of what comes below a quota root by it */
   RookMailCallback callback;
   gpointer data;
   RookTurn *turn;

@@ -258,6 +258,7 @@ settle (RookCommit *commit, const GError *error)
     mailbox->failed = TRUE;
   if (error != NULL && g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNKNOWN))
     mailbox->gone = TRUE; /* to be loaded again by whoever opens it next */
+  rook_quota_settle (mailbox, &commit->claim);
   if (mailbox->failed && mailbox->in_flight == 0)
     forget_pending (mailbox);
   rook_mailbox_notify (mailbox);
@@ -272,6 +273,7 @@ tell_everybody (RookCommit *commit, const GError *error)
 
   for (guint i = 0; error == NULL && i < commit->events->len; i++)
     rook_event_bus_publish (bus, g_ptr_array_index (commit->events, i));
+  rook_quota_tell (mail);
   rook_mail_end_position (mail, commit->position);
 }
 

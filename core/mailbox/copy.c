@@ -214,19 +214,32 @@ page_filled (const GError *error, gpointer data)
 typedef struct {
   RookRights rights;
   const char *seen_user; /* (nullable) */
-  char *source_name;
+  RookEntry *source;     /* (owned) */
 } CopyTerms;
+
+/* With the lock of the destination held. What is moved below one root brings nothing there. */
+static RookQuotaAnswer
+claim_room (Copy *copy, const CopyTerms *terms, RookQuotaClaim *claim)
+{
+  gboolean stays = copy->move && rook_quota_is_shared (copy->dest->mail, terms->source, copy->dest->entry);
+  guint64 amounts[ROOK_QUOTA_N_RESOURCES] = { [ROOK_QUOTA_MESSAGE] = copy->records->len };
+
+  for (guint i = 0; i < copy->records->len; i++)
+    amounts[ROOK_QUOTA_STORAGE] += record_at (copy, i)->size;
+  return rook_quota_claim (copy->dest, amounts, stays ? ROOK_QUOTA_IGNORE : ROOK_QUOTA_STRICT, claim);
+}
 
 /* With the lock of the destination held. %FALSE: nothing was submitted. @batch: (transfer full) */
 static gboolean
-submit_copies (Copy *copy, const CopyTerms *terms, RookBatch *batch, GError **error)
+submit_copies (Copy *copy, const CopyTerms *terms, RookBatch *batch, RookQuotaClaim *claim, GError **error)
 {
   RookCommit *commit = rook_commit_begin (copy->dest, batch, error);
 
   if (commit == NULL)
     return FALSE;
   fill_commit (copy, commit, terms->rights, terms->seen_user);
-  add_event (copy, commit, terms->source_name);
+  add_event (copy, commit, terms->source->name);
+  commit->claim = *claim;
   rook_commit_submit (commit, copies_durable, copy);
   return TRUE;
 }
@@ -248,13 +261,40 @@ reserve_batch (Copy *copy, GError **error)
   return NULL;
 }
 
+/* What of the usage can't be had now is not counted. */
+static void
+usage_known (const GError *error G_GNUC_UNUSED, gpointer data)
+{
+  write_copies (data);
+}
+
+/* Nothing was submitted. */
+static void
+go_on (Copy *copy, RookQuotaAnswer answer, RookQuotaClaim *claim, GError *error)
+{
+  g_autoptr (RookEntry) dest = rook_mailbox_ref_entry (copy->dest);
+
+  if (answer == ROOK_QUOTA_LATER)
+    {
+      rook_quota_await (copy->dest->mail, dest->name, usage_known, copy);
+      return;
+    }
+  if (answer == ROOK_QUOTA_OVER)
+    error = rook_quota_refuse (copy->dest->mail, claim, dest, copy->identity);
+  else
+    rook_quota_unclaim (copy->dest->mail, claim);
+  rook_mail_answer_later (fail_later, copy, error);
+}
+
 static void
 write_copies (Copy *copy)
 {
   CopyTerms terms = { rook_mailbox_rights (copy->dest, copy->identity),
-                      rook_mailbox_seen_user (copy->dest, copy->identity), rook_mailbox_dup_name (copy->source) };
-  g_autoptr (GError) error = NULL;
+                      rook_mailbox_seen_user (copy->dest, copy->identity), rook_mailbox_ref_entry (copy->source) };
+  GError *error = NULL;
   RookBatch *batch = reserve_batch (copy, &error);
+  RookQuotaAnswer answer = ROOK_QUOTA_GRANTED;
+  RookQuotaClaim claim = { 0 };
   GArray *hollow = NULL;
   gboolean ok = FALSE;
 
@@ -262,15 +302,18 @@ write_copies (Copy *copy)
     {
       rook_mutex_lock (&copy->dest->lock);
       hollow = rook_mailbox_find_hollow_last (copy->dest);
-      ok = hollow == NULL && submit_copies (copy, &terms, g_steal_pointer (&batch), &error);
+      if (hollow == NULL)
+        answer = claim_room (copy, &terms, &claim);
+      if (hollow == NULL && answer == ROOK_QUOTA_GRANTED)
+        ok = submit_copies (copy, &terms, g_steal_pointer (&batch), &claim, &error);
       rook_mutex_unlock (&copy->dest->lock);
     }
-  g_free (terms.source_name);
+  rook_entry_unref (terms.source);
   g_clear_pointer (&batch, rook_batch_free);
   if (hollow != NULL)
     rook_mailbox_fill (copy->dest, hollow, page_filled, copy);
   else if (!ok)
-    rook_mail_answer_later (fail_later, copy, g_steal_pointer (&error));
+    go_on (copy, answer, &claim, error);
 }
 
 /* --- bodies from another store ---------------------------------------------------------------------------------- */

@@ -5,6 +5,16 @@
 #include "log/log-private.h"
 #include "mailbox/change.h"
 
+/* Limits go with their mailbox, and what is below would be without. */
+static gboolean
+may_lift_quota (RookChangeOp *op, const RookEntry *entry)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&op->mail->lock);
+
+  return entry->quota == NULL || op->identity == NULL || rook_identity_is_admin (op->identity)
+         || !rook_names_has_children (op->mail, entry->name);
+}
+
 static gboolean
 plan_delete (RookChangeOp *op, GError **error)
 {
@@ -16,6 +26,12 @@ plan_delete (RookChangeOp *op, GError **error)
   if (rook_name_is_inbox (op->name) && op->identity != NULL && !rook_identity_is_admin (op->identity))
     {
       g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_ALLOWED, "an INBOX can't be deleted");
+      return FALSE;
+    }
+  if (!may_lift_quota (op, entry))
+    {
+      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_ALLOWED,
+                           "only administrators delete a quota root with mailboxes below");
       return FALSE;
     }
   if (rook_name_is_inbox (op->name))

@@ -10,13 +10,14 @@
 
 #define ENTRY_VERSION 1
 #define MAX_HISTORY 20
+#define QUOTA_SIZE (ROOK_QUOTA_N_RESOURCES * sizeof (gint64))
 
 enum {
   TAG_NAME = 1,
   TAG_PARTITION = 2,
   TAG_ACL = 3,
   TAG_SPECIAL_USE = 4,
-  TAG_QUOTA_ROOT = 5,
+  TAG_QUOTA = 5,
   TAG_HISTORY = 6,
   TAG_UIDVALIDITY = 7,
   TAG_CREATED = 8,
@@ -39,7 +40,7 @@ rook_entry_new (const RookEntry *base)
   entry->partition = g_strdup (base->partition);
   entry->acl = g_strdup (base->acl);
   entry->special_use = g_strdup (base->special_use);
-  entry->quota_root = g_strdup (base->quota_root);
+  entry->quota = g_memdup2 (base->quota, base->quota != NULL ? QUOTA_SIZE : 0);
   entry->history = g_strdupv (base->history);
   entry->uidvalidity = base->uidvalidity;
   entry->created = base->created;
@@ -86,7 +87,7 @@ rook_entry_unref (RookEntry *entry)
   g_free (entry->partition);
   g_free (entry->acl);
   g_free (entry->special_use);
-  g_free (entry->quota_root);
+  g_free (entry->quota);
   g_strfreev (entry->history);
   g_free (entry->owner);
   g_free (entry);
@@ -117,6 +118,17 @@ rook_entry_rename (RookEntry *entry, const char *name)
   rook_entry_derive (entry);
 }
 
+static void
+add_quota (const RookEntry *entry, GByteArray *out)
+{
+  guint8 limits[QUOTA_SIZE];
+
+  for (guint i = 0; entry->quota != NULL && i < ROOK_QUOTA_N_RESOURCES; i++)
+    rook_put64 (limits + 8 * i, (guint64) entry->quota[i]);
+  if (entry->quota != NULL)
+    rook_tags_add (out, TAG_QUOTA, limits, sizeof limits);
+}
+
 GBytes *
 rook_entry_encode (const RookEntry *entry)
 {
@@ -126,7 +138,6 @@ rook_entry_encode (const RookEntry *entry)
   rook_tags_add_text (out, TAG_PARTITION, entry->partition);
   rook_tags_add_text (out, TAG_ACL, entry->acl);
   rook_tags_add_text (out, TAG_SPECIAL_USE, entry->special_use);
-  rook_tags_add_text (out, TAG_QUOTA_ROOT, entry->quota_root);
   for (guint i = 0; entry->history != NULL && entry->history[i] != NULL; i++)
     rook_tags_add_text (out, TAG_HISTORY, entry->history[i]);
   rook_tags_add_number (out, TAG_UIDVALIDITY, entry->uidvalidity);
@@ -137,6 +148,7 @@ rook_entry_encode (const RookEntry *entry)
   if (entry->cleared)
     rook_tags_add_number (out, TAG_CLEARED, 1);
   rook_tags_add_number (out, TAG_CHANGE, entry->change);
+  add_quota (entry, out);
   return g_byte_array_free_to_bytes (out);
 }
 
@@ -145,6 +157,20 @@ take_text (char **slot, RookTagReader *reader)
 {
   g_free (*slot);
   *slot = rook_tag_reader_dup_text (reader);
+}
+
+/* Limits of resources that were not known when it was written are none. */
+static void
+take_quota (RookEntry *entry, RookTagReader *reader)
+{
+  g_free (entry->quota);
+  entry->quota = g_new (gint64, ROOK_QUOTA_N_RESOURCES);
+  for (guint i = 0; i < ROOK_QUOTA_N_RESOURCES; i++)
+    {
+      gint64 limit = 8 * (i + 1) <= reader->length ? (gint64) rook_get64 (reader->data + 8 * i) : -1;
+
+      entry->quota[i] = MAX (limit, -1);
+    }
 }
 
 static void
@@ -163,9 +189,6 @@ read_tag (RookEntry *entry, RookTagReader *reader, GPtrArray *history)
       break;
     case TAG_SPECIAL_USE:
       take_text (&entry->special_use, reader);
-      break;
-    case TAG_QUOTA_ROOT:
-      take_text (&entry->quota_root, reader);
       break;
     case TAG_HISTORY:
       g_ptr_array_add (history, rook_tag_reader_dup_text (reader));
@@ -187,6 +210,9 @@ read_tag (RookEntry *entry, RookTagReader *reader, GPtrArray *history)
       break;
     case TAG_CLEARED:
       entry->cleared = TRUE;
+      break;
+    case TAG_QUOTA:
+      take_quota (entry, reader);
       break;
     default:
       break;

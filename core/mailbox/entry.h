@@ -16,7 +16,7 @@ typedef struct {
   char *partition;
   char *acl;         /* "identifier TAB rights TAB" repeated */
   char *special_use; /* (nullable) */
-  char *quota_root;  /* (nullable) */
+  gint64 *quota;     /* (nullable) it is a quota root: its limits, by RookQuotaResource */
   GStrv history;     /* (nullable) earlier names, the latest last */
   guint32 uidvalidity;
   gint64 created, changed; /* seconds since 1970 */

@@ -80,6 +80,7 @@ rook_mail_new (RookServer *server)
   mail->doubtful = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_queue_init (&mail->idle);
   mail->names = rook_names_new ();
+  mail->quotas = rook_quotas_new ();
   rook_mail_add_partitions (mail, config);
   add_metrics (mail);
   rook_mail_add_verbs (mail);
@@ -196,6 +197,7 @@ rook_mail_free (RookMail *mail)
     rook_event_bus_clear_source (rook_server_get_event_bus (mail->server));
   rook_mail_close_stores (mail);
   rook_names_free (mail->names);
+  rook_quotas_free (mail->quotas);
   g_hash_table_unref (mail->turns);
   g_hash_table_unref (mail->open);
   g_hash_table_unref (mail->doubtful);

@@ -8,6 +8,7 @@
 
 #include "mailbox/entry.h"
 #include "mailbox/mailbox-private.h"
+#include "mailbox/quota.h"
 #include "rookery/directory.h"
 #include "rookery/log.h"
 #include "rookery/metrics.h"
@@ -54,6 +55,7 @@ typedef struct RookOpening RookOpening;
 typedef struct {
   GTree *tree;               /* name (of the entry) -> RookEntry; no tombstones */
   GTree *others;             /* the same, of those that somebody but the owner may have rights on */
+  GTree *limited;            /* the same, of those that are quota roots */
   GHashTable *by_id;         /* id -> RookEntry; tombstones too */
   GHashTable *subscriptions; /* user -> GTree of names */
   guint32 last_uidvalidity;
@@ -76,6 +78,7 @@ struct RookMail {
   RookStore *state;     /* (owned) (nullable) NULL: unavailable; atomic, see rook_mail_get_state() */
   RookOpening *opening; /* (owned) (nullable) main worker: what a reload has opened and not published yet */
   gsize page_cache;     /* atomic: the setting of that name */
+  RookQuotas *quotas;   /* (owned) constant */
   /* --- constant: */
   GPtrArray *partitions;                  /* (element-type RookPartition) */
   const RookStorageBackend *test_backend; /* (nullable) */

@@ -24,6 +24,7 @@ rook_names_new (void)
 
   names->tree = g_tree_new_full (rook_name_compare, NULL, NULL, unref_entry);
   names->others = g_tree_new_full (rook_name_compare, NULL, NULL, unref_entry);
+  names->limited = g_tree_new_full (rook_name_compare, NULL, NULL, unref_entry);
   names->by_id = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, unref_entry);
   names->subscriptions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, unref_tree);
   return names;
@@ -34,6 +35,7 @@ rook_names_free (RookNames *names)
 {
   g_tree_unref (names->tree);
   g_tree_unref (names->others);
+  g_tree_unref (names->limited);
   g_hash_table_unref (names->by_id);
   g_hash_table_unref (names->subscriptions);
   g_free (names);
@@ -47,6 +49,7 @@ take_out (RookNames *names, RookEntry *entry)
   if (present != entry)
     return; /* the name has gone to another mailbox meanwhile */
   g_tree_remove (names->others, entry->name);
+  g_tree_remove (names->limited, entry->name);
   g_tree_remove (names->tree, entry->name);
 }
 
@@ -63,6 +66,8 @@ rook_names_add (RookNames *names, RookEntry *entry)
       g_tree_replace (names->tree, entry->name, rook_entry_ref (entry));
       if (entry->for_others)
         g_tree_replace (names->others, entry->name, rook_entry_ref (entry));
+      if (entry->quota != NULL)
+        g_tree_replace (names->limited, entry->name, rook_entry_ref (entry));
     }
   names->last_uidvalidity = MAX (names->last_uidvalidity, entry->uidvalidity);
 }
@@ -70,8 +75,19 @@ rook_names_add (RookNames *names, RookEntry *entry)
 void
 rook_names_put (RookMail *mail, RookEntry *entry)
 {
+  RookEntry *present = rook_names_find_id (mail, entry->id);
+  g_autoptr (RookEntry) before = present != NULL ? rook_entry_ref (present) : NULL;
+
   rook_names_add (mail->names, entry);
+  rook_quota_follow (mail, before, entry);
   rook_gauge_set (mail->n_mailboxes, g_tree_nnodes (mail->names->tree));
+}
+
+static gboolean
+follow_root (gpointer name G_GNUC_UNUSED, gpointer entry, gpointer mail)
+{
+  rook_quota_follow (mail, NULL, entry);
+  return FALSE;
 }
 
 void
@@ -83,6 +99,7 @@ rook_names_publish (RookMail *mail, RookNames *names)
   before = mail->names;
   names->last_uidvalidity = MAX (names->last_uidvalidity, before->last_uidvalidity);
   mail->names = names;
+  g_tree_foreach (names->limited, follow_root, mail);
   rook_gauge_set (mail->n_mailboxes, g_tree_nnodes (names->tree));
   rook_mutex_unlock (&mail->lock);
   rook_names_free (before);

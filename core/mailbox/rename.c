@@ -47,6 +47,7 @@ plan_inbox (RookChangeOp *op, RookEntry *inbox)
   RookEntry *fresh = rook_change_new_entry (op, inbox->name, inbox->partition, inbox->acl);
 
   add_renamed (op, inbox, op->new_name);
+  fresh->quota = g_steal_pointer (&((RookEntry *) g_ptr_array_index (op->after, op->after->len - 1))->quota);
   rook_change_add (op, NULL, fresh);
   return TRUE;
 }

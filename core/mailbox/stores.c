@@ -398,6 +398,7 @@ rook_opening_publish (RookOpening *opening)
     rook_names_publish (mail, g_steal_pointer (&opening->names));
   if (opening->state != NULL)
     __atomic_store_n (&mail->state, g_steal_pointer (&opening->state), __ATOMIC_RELEASE);
+  rook_quota_note_stores (mail);
   rook_opening_go_on (opening);
   if (opening->serving)
     rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_NOTICE, "mail.available", "stores were opened");

@@ -219,6 +219,24 @@ check_header (Box *box)
     find (box, 0, "a modseq of its header is above its highest");
 }
 
+static void
+check_total (Box *box)
+{
+  g_autofree char *text = rook_quota_check_total (box->v->mail, box->place->id, &box->header);
+
+  if (text != NULL)
+    find (box, 0, "%s", text);
+}
+
+static void
+check_root (RookVerify *v, const RookVerifyPlace *place)
+{
+  g_autofree char *text = rook_quota_check_root (v->mail, place->name);
+
+  if (text != NULL)
+    rook_verify_fault (v, place->name, 0, "%s", text);
+}
+
 /* Names, each ended by a line feed. */
 static void
 read_keywords (Box *box, GBytes *value)
@@ -327,6 +345,7 @@ read_all (Box *box, GBytes *stored)
   if (!check_pages (box))
     return FALSE;
   check_header (box);
+  check_total (box);
   check_seen (box);
   return TRUE;
 }
@@ -507,6 +526,7 @@ rook_verify_box (RookVerify *v, const RookVerifyPlace *place)
 
   if ((!check_reading (&box) || !check_bodies (&box)) && rook_verify_is_there (v, place->id))
     v->partial = TRUE;
+  check_root (v, place);
   v->sums.n_mailboxes++;
   v->sums.n_messages += box.counted.exists;
   if (box.n_uncached > 0)

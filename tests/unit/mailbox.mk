@@ -25,3 +25,11 @@ tests_unit_test_mailbox_pages_SOURCES = %D%/test-mailbox-pages.c %D%/mail-fixtur
 
 check_PROGRAMS += %D%/test-mailbox-recover
 tests_unit_test_mailbox_recover_SOURCES = %D%/test-mailbox-recover.c %D%/mail-fixture.c %D%/mail-fixture.h
+
+check_PROGRAMS += %D%/test-mailbox-quota
+tests_unit_test_mailbox_quota_SOURCES = %D%/test-mailbox-quota.c %D%/quota-fixture.c %D%/quota-fixture.h %D%/mail-fixture.c \
+	%D%/mail-fixture.h
+
+check_PROGRAMS += %D%/test-mailbox-quota-model
+tests_unit_test_mailbox_quota_model_SOURCES = %D%/test-mailbox-quota-model.c %D%/quota-fixture.c %D%/quota-fixture.h \
+	%D%/mail-fixture.c %D%/mail-fixture.h

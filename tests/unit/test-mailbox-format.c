@@ -191,6 +191,7 @@ test_crc_vectors (void)
 static void
 test_entry_round_trip (void)
 {
+  const gint64 limits[ROOK_QUOTA_N_RESOURCES] = { G_MAXINT64, 0, -1, 7 };
   g_autoptr (RookEntry) entry = rook_entry_new (NULL);
   g_autoptr (RookEntry) back = NULL, damaged = NULL;
   g_autoptr (GBytes) key = NULL, value = NULL, cut = NULL;
@@ -201,6 +202,7 @@ test_entry_round_trip (void)
   entry->acl = g_strdup ("joe\tlrs\tanyone\tl\t");
   entry->special_use = g_strdup ("\\Sent");
   entry->uidvalidity = 12;
+  entry->quota = g_memdup2 (limits, sizeof limits);
   rook_entry_derive (entry);
   rook_entry_rename (entry, "user/joe/b");
   rook_entry_rename (entry, "user/joe/c");
@@ -208,6 +210,7 @@ test_entry_round_trip (void)
   value = rook_entry_encode (entry);
   back = rook_entry_decode (key, value);
   g_assert_cmpstr (back->id, ==, entry->id);
+  g_assert_cmpmem (back->quota, sizeof limits, limits, sizeof limits);
   g_assert_cmpstr (back->name, ==, "user/joe/c");
   g_assert_cmpstr (back->history[1], ==, "user/joe/b");
   g_assert_cmpstr (back->special_use, ==, "\\Sent");

@@ -574,6 +574,52 @@ test_stop (void)
   g_free (client.answer);
 }
 
+/* --- quota -------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_quota (const RookQuota *quota, const GError *error, gpointer data)
+{
+  g_assert_nonnull (quota);
+  on_mail (error, data);
+}
+
+static RookQuotaTotal *
+total_of (Fixture *f, const char *name)
+{
+  g_autoptr (RookEntry) entry = rook_mail_ref_entry (f->mail, name);
+
+  return g_hash_table_lookup (f->mail->quotas->totals, entry->id);
+}
+
+/* What is counted for a quota root is what headers say, whether their mailboxes are open or not. */
+static void
+test_quota (void)
+{
+  Box box = make_box ();
+  Fixture *f = box.f;
+  const gint64 limits[ROOK_QUOTA_N_RESOURCES] = { 100000, -1, -1, -1 };
+  g_auto (Answer) set = { .f = f }, get = { .f = f };
+  RookQuotaTotal *total;
+
+  must_create (f, NULL, "user/alice/closed");
+  rook_mail_set_quota (f->mail, NULL, "user/alice", limits, on_mail, &set);
+  answer_wait (&set);
+  rook_mail_get_quota (f->mail, NULL, "user/alice", on_quota, &get);
+  answer_wait (&get);
+  assert_clean (f);
+  total = total_of (f, "user/alice");
+  total->messages++;
+  assert_finds (f, "user/alice 0: its quota root counts 69 messages of");
+  assert_finds (f, "user/alice 0: its usage as a quota root is 68 of resource 1, and its mailboxes add up to 69");
+  total->messages--;
+  assert_clean (f);
+  total_of (f, "user/alice/closed")->size = 1;
+  assert_finds (f, "user/alice/closed 0: its quota root counts 0 messages of 1 bytes, its header 0 of 0");
+  total_of (f, "user/alice/closed")->size = 0;
+  assert_clean (f);
+  box_clear (&box);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -589,5 +635,6 @@ main (int argc, char **argv)
   g_test_add_func ("/mailbox/verify/stops-and-fails-as-it-should", test_failures);
   g_test_add_func ("/mailbox/verify/rookctl-asks-for-it", test_verb);
   g_test_add_func ("/mailbox/verify/server-stop-ends-that-of-a-store", test_stop);
+  g_test_add_func ("/mailbox/verify/quota", test_quota);
   return g_test_run ();
 }

@@ -21,9 +21,10 @@ G_BEGIN_DECLS
  *        rook_mail_is_available()
  *   2.0  RookStoreProgress says whether to go on; ROOK_STORE_ERROR_CANCELLED
  *   2.1  mime-text.h; RookMimePart.charset, rook_mime_next_part(), rook_mime_get_fields()
+ *   2.2  quota: rook_mail_set_quota() and its like; RookAppend.may_overshoot
  */
 #define ROOK_ABI_MAJOR 2
-#define ROOK_ABI_MINOR 1
+#define ROOK_ABI_MINOR 2
 
 /* Whether the struct that @ptr points to, of a caller built against some older header, has @member. */
 #define ROOK_STRUCT_HAS(ptr, type, member) \

@@ -126,15 +126,16 @@ typedef struct {
   const char *special_use; /* (nullable) */
 } RookCreateOptions;
 /* Needs `k` on the nearest parent there is (a user on their own names; else an administrator). Missing parents below a user's
- * INBOX are created too. The ACL is the parent's; without one: the owner everything, or mailbox/default-acl if shared.
+ * INBOX are created too. QUOTA: there may be no more mailboxes below the quota root; administrators are not asked. The ACL is the parent's; without one: the owner everything, or mailbox/default-acl if shared.
  * @options: (nullable) */
 ROOK_EXPORT void rook_mail_create (RookMail *mail, RookIdentity *identity, const char *name,
                                    const RookCreateOptions *options, RookMailCallback callback, gpointer data);
 /* Needs `x`. Children stay, below a name that is no mailbox any more. A user's INBOX goes with all below it and the user's
- * subscriptions, and only at the word of an administrator (NOT_ALLOWED). Views of it learn by rook_view_is_gone(). */
+ * subscriptions, and only at the word of an administrator (NOT_ALLOWED); so does a quota root with mailboxes below. Views of it learn by rook_view_is_gone(). */
 ROOK_EXPORT void rook_mail_delete (RookMail *mail, RookIdentity *identity, const char *name, RookMailCallback callback,
                                    gpointer data);
-/* Needs `x` on it and `k` on the new parent. Children go along; ids, UIDs and uidvalidity stay. Of one's INBOX: its messages
+/* Needs `x` on it and `k` on the new parent. Children go along; ids, UIDs and uidvalidity stay. What comes below another quota
+ * root must fit there (QUOTA), unless an administrator brings it. Of one's INBOX: its messages
  * go to the new mailbox, the INBOX stays, empty and with a new uidvalidity, its children too (RFC 3501 6.3.5).
  * @partition: (nullable) move there; not yet supported: NOT_ALLOWED unless it lives there already. */
 ROOK_EXPORT void rook_mail_rename (RookMail *mail, RookIdentity *identity, const char *name, const char *new_name,
@@ -161,6 +162,43 @@ ROOK_EXPORT char *rook_mail_get_acl (RookMail *mail, RookIdentity *identity, con
 /* Needs `a`. @rights: as in SETACL: "lrs" replaces, "+lrs" adds, "-lrs" removes; "" drops the entry. */
 ROOK_EXPORT void rook_mail_set_acl (RookMail *mail, RookIdentity *identity, const char *name, const char *identifier,
                                     const char *rights, RookMailCallback callback, gpointer data);
+
+/* --- quota (RFC 9208) --------------------------------------------------------------------------------------------- */
+
+/* A quota root is a mailbox with limits, which hold for it and everything below, up to the next root: `user/NAME` for all of
+ * NAME's mailboxes. Expunged messages do not count, nor does what was deleted. Limits go where their mailbox goes, and end with
+ * it; but when a user's INBOX gives its messages to another mailbox, they stay with the INBOX. */
+typedef enum {
+  ROOK_QUOTA_STORAGE,            /* bytes of messages */
+  ROOK_QUOTA_MESSAGE,            /* messages */
+  ROOK_QUOTA_MAILBOX,            /* mailboxes, the root among them */
+  ROOK_QUOTA_ANNOTATION_STORAGE, /* bytes; there is nothing yet that would count */
+  ROOK_QUOTA_N_RESOURCES
+} RookQuotaResource;
+
+typedef struct {
+  const char *root;                      /* internal name */
+  gint64 limits[ROOK_QUOTA_N_RESOURCES]; /* -1: none */
+  guint64 usage[ROOK_QUOTA_N_RESOURCES]; /* durable; what is on its way is not in it, but its room is taken */
+} RookQuota;
+typedef void (*RookQuotaCallback) (const RookQuota *quota, const GError *error, gpointer data);
+typedef void (*RookQuotaRootFunc) (const char *root, const gint64 *limits, gpointer data);
+
+/* For administrators. @limits: (nullable) ROOK_QUOTA_N_RESOURCES of them, in place of all that were; -1: none. %NULL: it is no
+ * quota root any more. They hold for what is there at once; nothing is taken away for being above them. */
+ROOK_EXPORT void rook_mail_set_quota (RookMail *mail, RookIdentity *identity, const char *name, const gint64 *limits,
+                                      RookMailCallback callback, gpointer data);
+/* For administrators. NOT_FOUND: no such mailbox, or it is no quota root. UNAVAILABLE, TEMPORARY, CORRUPT: what part of its mailboxes
+ * hold can't be told now; as long as that is so mail is let in by what the others hold. */
+ROOK_EXPORT void rook_mail_get_quota (RookMail *mail, RookIdentity *identity, const char *root,
+                                      RookQuotaCallback callback, gpointer data);
+/* The root that the mailbox @name counts for; @quota is %NULL if there is none. Needs `r`, or an administrator. */
+ROOK_EXPORT void rook_mail_get_mailbox_quota (RookMail *mail, RookIdentity *identity, const char *name,
+                                              RookQuotaCallback callback, gpointer data);
+/* For administrators (others have none): the quota roots behind @after (nullable), sorted by internal name, at most @limit; 0: 1000.
+ * Memory only, called back before it returns. Returns: whether there are more. */
+ROOK_EXPORT gboolean rook_mail_list_quota_roots (RookMail *mail, RookIdentity *identity, const char *after, guint limit,
+                                                 RookQuotaRootFunc func, gpointer data);
 
 /* --- an open mailbox ------------------------------------------------------------------------------------------------ */
 
@@ -200,6 +238,8 @@ typedef struct {
   const char *duplicate_key; /* (nullable) a delivery: at most one append for each key; a second succeeds with uid 0 */
   RookEventType event;       /* MESSAGE_NEW or MESSAGE_APPEND */
   const char *session;       /* (nullable) */
+  /* Since ABI 2.2: quota refuses it only if what is there is above a limit already, whatever its own size */
+  gboolean may_overshoot;
 } RookAppend;
 /* @uidvalidity, @uid: for APPENDUID (RFC 4315) */
 typedef void (*RookAppendCallback) (guint32 uidvalidity, guint32 uid, const GError *error, gpointer data);
@@ -298,7 +338,8 @@ ROOK_EXPORT void rook_view_expunge (RookView *view, const guint32 *uids, guint n
                                     gpointer data);
 /* @source_uids and @dest_uids: pairs, for COPYUID (RFC 4315). All or nothing, in the order of the source; flags and internal
  * dates come along as far as the asker's rights there go. Needs `r` here and `i` there; @move: also `t` and `e` here;
- * the messages are then expunged here once they are safe there. NOT_FOUND, with nothing done: [TRYCREATE]. UIDs that
+ * the messages are then expunged here once they are safe there. QUOTA: they do not all fit; a move below one
+ * quota root always does. NOT_FOUND, with nothing done: [TRYCREATE]. UIDs that
  * are not there are passed over; nothing to copy is success with uidvalidity 0. */
 typedef void (*RookCopyCallback) (guint32 uidvalidity, GArray *source_uids, GArray *dest_uids, const GError *error,
                                   gpointer data);
