@@ -2,7 +2,13 @@
 
 EXTRA_DIST += %D%/README.md %D%/idle %D%/large %D%/rookery.sh
 
-# Built on demand: `make bench/load`.
+# Built on demand: `make bench/load`, `make bench/store`.
 EXTRA_PROGRAMS = %D%/load
 bench_load_LDADD = $(GLIB_LIBS)
 CLEANFILES += %D%/load
+if ENABLE_STORAGE_GDBM
+EXTRA_PROGRAMS += %D%/store
+bench_store_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins
+bench_store_LDADD = plugins/storage-gdbm/libstorage-gdbm.la $(LDADD)
+CLEANFILES += %D%/store
+endif

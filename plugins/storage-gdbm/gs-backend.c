@@ -360,6 +360,7 @@ backend_stats (gpointer self)
   g_variant_dict_insert (&dict, "log-files", "u", store->log_files->len);
   g_variant_dict_insert (&dict, "log-bytes", "t", store->log_bytes);
   g_variant_dict_insert (&dict, "damaged", "b", store->damaged);
+  g_variant_dict_insert (&dict, "longest-move-us", "x", store->longest_move_us);
   rook_mutex_unlock (&store->lock);
   g_variant_dict_insert (&dict, "records-at-checkpoint", "t", records);
   add_segments (store, &dict);

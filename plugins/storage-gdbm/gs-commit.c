@@ -99,14 +99,28 @@ log_failed (GsStore *store, GQueue *batches, const GError *error)
 
 /* --- a group ------------------------------------------------------------------------------------------------------------ */
 
+/* What the batches of a group wait for, since compaction is at work. */
+static void
+add_moves (GsStore *store, GsGroup *group, GQueue *moves)
+{
+  gint64 start_us = g_get_monotonic_time (), took_us;
+
+  for (GList *l = moves->head; l != NULL; l = l->next)
+    gs_group_add_move (group, l->data);
+  took_us = g_get_monotonic_time () - start_us;
+  rook_mutex_lock (&store->lock);
+  store->longest_move_us = MAX (store->longest_move_us, took_us);
+  rook_mutex_unlock (&store->lock);
+}
+
 static gboolean
-add_batches (GsGroup *group, GQueue *batches, GQueue *moves, GError **error)
+add_batches (GsStore *store, GsGroup *group, GQueue *batches, GQueue *moves, GError **error)
 {
   for (GList *l = batches->head; l != NULL; l = l->next)
     if (!gs_group_add (group, l->data, error))
       return FALSE;
-  for (GList *l = moves->head; l != NULL; l = l->next)
-    gs_group_add_move (group, l->data);
+  if (!g_queue_is_empty (moves))
+    add_moves (store, group, moves);
   return gs_group_write_segments (group, error);
 }
 
@@ -147,7 +161,7 @@ commit_group (GsStore *store, GQueue *batches, GQueue *moves)
   gint64 start_us = g_get_monotonic_time (), sync_us = 0;
   guint64 position = store->position;
 
-  if (!add_batches (group, batches, moves, &error))
+  if (!add_batches (store, group, batches, moves, &error))
     {
       gs_group_abandon_segments (group);
       fail_batches (store, batches, error);

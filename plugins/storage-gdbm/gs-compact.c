@@ -138,10 +138,10 @@ write_copy (Slice *slice, GsSegment *to, const GsBlobFrame *frame, GBytes *body)
 
 /* A body that nobody names by this frame's own id any more leaves its label behind. */
 static gboolean
-copy_frame (Slice *slice, guint64 offset, GsBlobFrame *frame, const GsBlobEntry *entry)
+copy_frame (Slice *slice, GsBlobFrame *frame, const GsBlobEntry *entry)
 {
   g_autoptr (GBytes) body = NULL;
-  GsMovedBlob moved = { .id = frame->id, .from_segment = slice->from->number, .from_offset = offset };
+  GsMovedBlob moved = { .id = frame->id, .from = *entry };
 
   if (frame->kind == GS_FRAME_BODY)
     body = gs_read_body (slice->store, slice->from, entry, 0, G_MAXSIZE, 0, slice->error);
@@ -211,7 +211,7 @@ visit (Slice *slice, guint64 *offset)
     return FALSE;
   *offset += gs_blob_frame_total (&frame);
   slice->frames++;
-  return !found || entry.segment != slice->from->number || entry.offset != at || copy_frame (slice, at, &frame, &entry);
+  return !found || entry.segment != slice->from->number || entry.offset != at || copy_frame (slice, &frame, &entry);
 }
 
 static guint64

@@ -10,8 +10,8 @@ G_BEGIN_DECLS
 
 typedef struct {
   RookBlobId id;
-  guint32 from_segment;
-  guint64 from_offset;
+  GsBlobEntry
+      from; /* as the slice found it: what is newer is in memory, since no checkpoint is made while compaction runs */
   guint32 segment;
   guint64 offset;
   guint64 total;

@@ -488,14 +488,26 @@ gs_group_add (GsGroup *group, RookBatch *batch, GError **error)
   return TRUE;
 }
 
+/* What is known of a blob now, without a look at the disk. %FALSE: it is gone. */
+static gboolean
+find_moved (GsGroup *group, const GsMovedBlob *moved, GsBlobEntry *out_entry)
+{
+  g_autoptr (GBytes) value = NULL;
+  GsKey key;
+
+  *out_entry = moved->from;
+  gs_blob_key (&key, moved->id);
+  return !gs_lookup_memory (group->store, group->pending, key.bytes, gs_key_length (&key), &value)
+         || (value != NULL && gs_blob_entry_decode (value, out_entry));
+}
+
 /* A blob that compaction has copied is where it was, or has been released meanwhile: then the copy is dead. */
 static void
 move_blob (GsGroup *group, const GsMovedBlob *moved)
 {
   GsBlobEntry entry;
 
-  if (!find_blob (group, moved->id, &entry) || entry.segment != moved->from_segment
-      || entry.offset != moved->from_offset)
+  if (!find_moved (group, moved, &entry) || entry.segment != moved->from.segment || entry.offset != moved->from.offset)
     return;
   count_live (group, entry.segment, -(gint64) entry.total);
   entry.segment = moved->segment;

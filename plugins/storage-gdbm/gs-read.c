@@ -60,12 +60,12 @@ gs_unpin (GsStore *store, guint index)
 }
 
 gboolean
-gs_lookup_memory (GsStore *store, const guint8 *key, guint length, GBytes **out_value)
+gs_lookup_memory (GsStore *store, GsTable *pending, const guint8 *key, guint length, GBytes **out_value)
 {
   g_autoptr (GsEntry) entry = NULL;
 
   rook_mutex_lock (&store->lock);
-  entry = combine (store, NULL, key, length);
+  entry = combine (store, pending, key, length);
   rook_mutex_unlock (&store->lock);
   if (entry == NULL || !gs_entry_is_whole (entry))
     return FALSE;
@@ -207,7 +207,7 @@ find_entry (GsStore *store, GsReader *reader, RookBlobId id, GsBlobEntry *out_en
   GsKey key;
 
   gs_blob_key (&key, id);
-  if (reader == NULL && !gs_lookup_memory (store, key.bytes, gs_key_length (&key), &value))
+  if (reader == NULL && !gs_lookup_memory (store, NULL, key.bytes, gs_key_length (&key), &value))
     {
       *out_waits = TRUE;
       return FALSE;
@@ -570,7 +570,7 @@ gs_try_get (GsStore *store, RookTable table, GBytes *key, GBytes **out_value)
   GsKey full;
 
   user_key (&full, table, key);
-  return gs_lookup_memory (store, full.bytes, gs_key_length (&full), out_value);
+  return gs_lookup_memory (store, NULL, full.bytes, gs_key_length (&full), out_value);
 }
 
 void
@@ -581,7 +581,7 @@ gs_get (GsStore *store, RookTable table, GBytes *key, RookStoreReply *reply)
   GsKey full;
 
   user_key (&full, table, key);
-  if (gs_lookup_memory (store, full.bytes, gs_key_length (&full), &value))
+  if (gs_lookup_memory (store, NULL, full.bytes, gs_key_length (&full), &value))
     {
       rook_store_reply_value (reply, value);
       return;

@@ -198,6 +198,7 @@ struct GsStore {
   gboolean upkeep_stop;
   gint hurry;             /* atomic: a checkpoint under way is given up */
   gboolean damaged;       /* recovery found damage: nothing is thrown away */
+  gint64 longest_move_us; /* how long at most a group was held up by what compaction moved */
   gboolean beyond_repair; /* neither copy is whole: there is nothing to be made of them */
   guint64 reserved;       /* bytes */
   guint64 space;          /* that batches may use, as of space_time */
@@ -285,7 +286,7 @@ gboolean gs_segment_reserve (GsStore *store, GsSegment *segment, guint64 size, G
 /* The value in memory and below. @pending: (nullable) a table above the live one. */
 gboolean gs_lookup (GsStore *store, GsReader *reader, GsTable *pending, const guint8 *key, guint length,
                     GBytes **out_value, GError **error);
-gboolean gs_lookup_memory (GsStore *store, const guint8 *key, guint length, GBytes **out_value);
+gboolean gs_lookup_memory (GsStore *store, GsTable *pending, const guint8 *key, guint length, GBytes **out_value);
 void gs_get (GsStore *store, RookTable table, GBytes *key, RookStoreReply *reply);
 gboolean gs_try_get (GsStore *store, RookTable table, GBytes *key, GBytes **out_value);
 void gs_read (GsStore *store, RookBlobId blob, guint64 offset, gsize length, RookStoreReply *reply);

@@ -161,3 +161,17 @@ def test_large_fills_and_opens():
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^start [\d.]+ s  cold [\d.]+ ms  warm [\d.]+ ms  change [\d.]+ ms  private memory \d+ MB$", done.stdout, re.M)
     assert "2000 messages" in done.stderr
+
+
+def test_store_measures_the_bare_store(tmp_path):
+    run_quietly("make", "-s", "-C", str(BUILD), "bench/store")
+    program = str(BUILD / "bench" / "store")
+    speed = run_quietly(program, "speed", str(tmp_path), "0.05", "1", timeout=120 * SLOW).decode()
+    for work in ("delivery of 4 KiB", "flag patch"):
+        for clients in (1, 8, 20, 100):
+            assert re.search(rf"^{work} +{clients}( +[\d.]+){{5}}$", speed, re.M), speed
+    compacted = run_quietly(program, "compact", str(tmp_path), "4", "1", "2", timeout=120 * SLOW).decode()
+    for line in (r"before +\d+ deliveries/s; a commit took: median [\d.]+ ms, .*", r"compacting +\d+ deliveries/s; .*",
+                 r"the longest that commits were held up by a slice of compaction: [\d.]+ ms"):
+        assert re.search(f"^{line}$", compacted, re.M), compacted
+    assert not list(tmp_path.iterdir())
