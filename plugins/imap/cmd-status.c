@@ -1,18 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * STATUS (RFC 3501 6.3.10).
+ * STATUS (RFC 3501 6.3.10), with what an EXPUNGE would free (RFC 9208 4.1.4).
  */
+#include <string.h>
+
 #include "imap/commands.h"
 
 #include "imap/locate.h"
 #include "imap/write.h"
 
-static const char *const items[] = { "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN" };
+#define PIECE 2000 /* messages looked at at a time */
+
+enum { MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, DELETED_STORAGE, N_ITEMS };
+static const char *const items[N_ITEMS] = { "MESSAGES", "RECENT",  "UIDNEXT",        "UIDVALIDITY",
+                                            "UNSEEN",   "DELETED", "DELETED-STORAGE" };
 
 typedef struct {
   char *name; /* (owned) internal */
   guint n_items;
-  guint8 items[G_N_ELEMENTS (items)]; /* indexes, in the order asked for */
+  guint8 items[N_ITEMS]; /* the order asked for */
+  RookMailboxStatus values;
+  guint64 deleted_bytes;
+  RookView *view;      /* (owned) (nullable) while messages with \Deleted are looked for, */
+  guint32 first, last; /* these now */
 } Status;
 
 static void
@@ -21,6 +31,7 @@ status_free (gpointer data)
   Status *status = data;
 
   g_free (status->name);
+  g_clear_pointer (&status->view, rook_view_free);
   g_free (status);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Status, status_free)
@@ -28,7 +39,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Status, status_free)
 static gboolean
 parse_item (ImapParser *arguments, Status *status, GError **error)
 {
-  for (guint8 i = 0; i < G_N_ELEMENTS (items); i++)
+  for (guint8 i = 0; i < N_ITEMS; i++)
     if (imap_parse_try_word (arguments, items[i]))
       {
         for (guint j = 0; j < status->n_items; j++)
@@ -54,24 +65,89 @@ parse (ImapSession *session, ImapParser *arguments, Status *status, GError **err
   return imap_parse_close (arguments, error) && imap_parse_end (arguments, error);
 }
 
-static guint32
-get_value (const RookMailboxStatus *status, guint item)
+static guint64
+get_value (const Status *status, guint item)
 {
-  const guint32 values[G_N_ELEMENTS (items)] = { status->messages, status->recent, status->uidnext, status->uidvalidity,
-                                                 status->unseen };
+  const RookMailboxStatus *values = &status->values;
+  const guint64 all[N_ITEMS] = { values->messages, values->recent,  values->uidnext,      values->uidvalidity,
+                                 values->unseen,   values->deleted, status->deleted_bytes };
 
-  return values[item];
+  return all[item];
 }
+
+static void
+answer (ImapSession *session, const Status *status)
+{
+  g_autoptr (GString) out = g_string_new ("* STATUS ");
+  g_autofree char *name = rook_namespace_to_external (session->ns, status->name);
+
+  imap_write_mailbox (out, name != NULL ? name : status->name);
+  for (guint i = 0; i < status->n_items; i++)
+    g_string_append_printf (out, "%s%s %" G_GUINT64_FORMAT, i == 0 ? " (" : " ", items[status->items[i]],
+                            get_value (status, status->items[i]));
+  g_string_append (out, ")\r\n");
+  rook_connection_write (session->connection, out->str, out->len);
+  imap_session_ok (session, NULL, "Completed");
+}
+
+/* --- the bytes of messages with \\Deleted: the header does not have them --------------------------------------------------- */
+
+static void look_at_more (ImapSession *session, Status *status);
+
+/* Messages that are damaged are left out. */
+static void
+on_loaded (const GError *error, gpointer data)
+{
+  g_autoptr (RookImapSession) session = data;
+  Status *status = session->call.data;
+
+  if (imap_session_is_gone (session))
+    return;
+  if (error != NULL && !g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT))
+    {
+      imap_session_fail (session, error);
+      return;
+    }
+  for (guint32 seq = status->first; seq <= status->last; seq++)
+    {
+      RookMessage message;
+
+      if (rook_view_get_message (status->view, seq, &message) && (message.flags & ROOK_FLAG_DELETED) != 0)
+        status->deleted_bytes += message.size;
+    }
+  look_at_more (session, status);
+}
+
+static void
+look_at_more (ImapSession *session, Status *status)
+{
+  guint32 count = rook_view_get_count (status->view);
+
+  if (status->last >= count)
+    {
+      answer (session, status);
+      return;
+    }
+  status->first = status->last + 1;
+  status->last = MIN (count, status->last + PIECE);
+  rook_view_load (status->view, status->first, status->last, on_loaded, imap_session_ref (session));
+}
+
+static gboolean
+wants (const Status *status, guint8 item)
+{
+  return memchr (status->items, item, status->n_items) != NULL;
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------------ */
 
 static void
 on_opened (RookMailbox *opened, const GError *error, gpointer data)
 {
   g_autoptr (RookImapSession) session = data;
   g_autoptr (RookMailbox) mailbox = opened;
-  const Status *status = session->call.data;
-  g_autoptr (GString) out = g_string_new ("* STATUS ");
-  g_autofree char *name = NULL;
-  RookMailboxStatus values;
+  g_autoptr (GError) unreadable = NULL;
+  Status *status = session->call.data;
 
   if (imap_session_is_gone (session))
     return;
@@ -80,15 +156,17 @@ on_opened (RookMailbox *opened, const GError *error, gpointer data)
       imap_session_fail (session, error);
       return;
     }
-  rook_mailbox_get_status (mailbox, session->identity, &values);
-  name = rook_namespace_to_external (session->ns, status->name);
-  imap_write_mailbox (out, name != NULL ? name : status->name);
-  for (guint i = 0; i < status->n_items; i++)
-    g_string_append_printf (out, "%s%s %u", i == 0 ? " (" : " ", items[status->items[i]],
-                            get_value (&values, status->items[i]));
-  g_string_append (out, ")\r\n");
-  rook_connection_write (session->connection, out->str, out->len);
-  imap_session_ok (session, NULL, "Completed");
+  rook_mailbox_get_status (mailbox, session->identity, &status->values);
+  if (!wants (status, DELETED_STORAGE) || status->values.deleted == 0)
+    {
+      answer (session, status);
+      return;
+    }
+  status->view = rook_view_new (mailbox, session->identity, TRUE, NULL, NULL, &unreadable);
+  if (status->view == NULL)
+    imap_session_fail (session, unreadable);
+  else
+    look_at_more (session, status);
 }
 
 void

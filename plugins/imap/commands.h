@@ -19,6 +19,8 @@ void imap_cmd_enable (ImapSession *session, ImapParser *arguments, gpointer data
 void imap_cmd_examine (ImapSession *session, ImapParser *arguments, gpointer data);
 void imap_cmd_expunge (ImapSession *session, ImapParser *arguments, gpointer data);
 void imap_cmd_fetch (ImapSession *session, ImapParser *arguments, gpointer data);
+void imap_cmd_getquota (ImapSession *session, ImapParser *arguments, gpointer data);
+void imap_cmd_getquotaroot (ImapSession *session, ImapParser *arguments, gpointer data);
 void imap_cmd_id (ImapSession *session, ImapParser *arguments, gpointer data);
 void imap_cmd_idle (ImapSession *session, ImapParser *arguments, gpointer data);
 void imap_cmd_list (ImapSession *session, ImapParser *arguments, gpointer data);
@@ -31,6 +33,7 @@ void imap_cmd_noop (ImapSession *session, ImapParser *arguments, gpointer data);
 void imap_cmd_rename (ImapSession *session, ImapParser *arguments, gpointer data);
 void imap_cmd_search (ImapSession *session, ImapParser *arguments, gpointer data);
 void imap_cmd_select (ImapSession *session, ImapParser *arguments, gpointer data);
+void imap_cmd_setquota (ImapSession *session, ImapParser *arguments, gpointer data);
 void imap_cmd_starttls (ImapSession *session, ImapParser *arguments, gpointer data);
 void imap_cmd_status (ImapSession *session, ImapParser *arguments, gpointer data);
 void imap_cmd_store (ImapSession *session, ImapParser *arguments, gpointer data);

@@ -27,6 +27,7 @@ plugins_imap_libimap_la_SOURCES = \
 	%D%/cmd-logout.c \
 	%D%/cmd-namespace.c \
 	%D%/cmd-noop.c \
+	%D%/cmd-quota.c \
 	%D%/cmd-rename.c \
 	%D%/cmd-search.c \
 	%D%/cmd-select.c \
