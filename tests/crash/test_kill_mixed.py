@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """kill -9 of the whole server while many IMAP sessions change all there is: what was acknowledged is there afterwards bit for bit,
-and what was expunged or deleted is not back.
+and what was expunged or deleted is not back. Quota has the limits that were set, and counts what is there.
 
 Each session has a tree of mailboxes to itself, and a model of it. Of the one command that was not answered when the server
 went, either all is done or nothing: the model has both.
@@ -82,6 +82,9 @@ class Session(threading.Thread):
         self.doubtful = [*between, after]
         untagged, tagged = self.wire.command(command, *literals)
         if not tagged.startswith(b"OK"):
+            if tagged.startswith(b"NO [OVERQUOTA]"):
+                self.doubtful = []
+                return untagged, tagged
             if tagged.startswith(b"NO [UNAVAILABLE]") or any(b"* BYE" in line for line in untagged):
                 raise EOFError
             raise Refused(f"{command!r}: {tagged!r}")
@@ -271,6 +274,78 @@ def describe(session, found):
     return "\n".join(lines)
 
 
+class Limits(threading.Thread):
+    """Sets quota of the users, and of some of their mailboxes, until the server is gone."""
+
+    def __init__(self, server, rng, limits):
+        super().__init__(daemon=True)
+        self.server, self.rng, self.count, self.error = server, rng, 0, None
+        self.limits = limits  # user to the limits that count
+        self.doubtful = None  # (user, limits) that were not answered
+
+    def some_limits(self):
+        return self.rng.choice((300, 1000, 4000, 10 ** 6)), self.rng.choice((30, 100, 10 ** 6)), self.rng.choice((9, 50, 10 ** 6))
+
+    def run(self):
+        try:
+            with ImapWire(self.server.port("imap")) as wire:
+                wire.login("admin")
+                while True:
+                    self.one_change(wire, self.rng.choice(USERS))
+                    self.count += 1
+        except (EOFError, ConnectionError, OSError):
+            pass
+        except Exception as error:  # noqa: BLE001: told by the test
+            self.error = error
+
+    def one_change(self, wire, user):
+        names = [line.decode().rsplit(" ", 1)[1].strip('"') for line in wire.command(f'LIST "" "user/{user}/*"')[0] if b" LIST " in line]
+        name = self.rng.choice([f"user/{user}"] * 2 + names[:4])
+        limits = self.some_limits()
+        if name == f"user/{user}":
+            self.doubtful = (user, limits)
+        untagged, tagged = wire.command(f"SETQUOTA {name} (STORAGE %d MESSAGE %d MAILBOX %d)" % limits)
+        if tagged.startswith(b"NO [UNAVAILABLE]") or any(b"* BYE" in line for line in untagged):
+            raise EOFError
+        if name == f"user/{user}":
+            assert tagged.startswith(b"OK"), tagged
+            self.limits[user], self.doubtful = limits, None
+        else:  # it may have gone meanwhile
+            assert tagged.startswith((b"OK", b"NO [NONEXISTENT]")), tagged
+
+
+def read_quota(untagged):
+    """(root, [used ...], [limit ...]); None: no root."""
+    for line in untagged:
+        match = re.fullmatch(rb"\* QUOTA (\S+) \(STORAGE (\d+) (\d+) MESSAGE (\d+) (\d+) MAILBOX (\d+) (\d+)\)", line)
+        if match:
+            numbers = [int(number) for number in match.groups()[1:]]
+            return match.group(1).decode(), numbers[::2], tuple(numbers[1::2])
+    return None
+
+
+def check_quota(server, user, trees, limits, doubtful):
+    """What each root counts is what its mailboxes hold; the user's has the limits that were set. Returns those."""
+    counted, told = {}, {}
+    with ImapWire(server.port("imap"), timeout=60) as wire:
+        wire.login(user)
+        for name, sizes in [("INBOX", []), *((name, [len(text) for text, _ in box.messages.values()])
+                                             for tree in trees for name, box in tree.items())]:
+            quota = read_quota(wire.ok(f"GETQUOTAROOT {name}"))
+            if quota is None:
+                assert limits is None, f"{user}: {name} counts for no quota root"
+                continue
+            root, told[root] = quota[0], quota
+            sums = counted.setdefault(root, [0, 0, 0])
+            for number, amount in enumerate((sum(sizes), len(sizes), 1)):
+                sums[number] += amount
+    for root, (size, *others) in counted.items():
+        assert told[root][1] == [size // 1024, *others], f"{user}: {root} counts {told[root][1]}, and {size} bytes, {others} are there"
+    found = told["INBOX"][2] if "INBOX" in told else None
+    assert found in (limits, doubtful), f"{user} has limits {found}, and {limits} or {doubtful} were set"
+    return found
+
+
 class Upkeep(threading.Thread):
     """Purges, verifies, checkpoints and compacts beside the sessions, one after the other, until the server is gone."""
 
@@ -290,22 +365,33 @@ class Upkeep(threading.Thread):
             self.error = error if error.args[0] else None  # no answer: it is gone
 
 
-def kill_once(server, rng, trees):
+def check_all(server, sessions, trees, quotas):
+    """What is found becomes what is known."""
+    for number, session in enumerate(sessions):
+        trees[number] = check_tree(server, session)
+    for user in USERS:
+        doubtful = quotas.doubtful[1] if quotas.doubtful is not None and quotas.doubtful[0] == user else None
+        found = check_quota(server, user, [trees[number] for number, session in enumerate(sessions) if session.user == user],
+                            quotas.limits.get(user), doubtful)
+        if found is not None:
+            quotas.limits[user] = found
+
+
+def kill_once(server, rng, trees, limits):
     """Sessions at work, the kill, the restart, and the look at what is left. Returns how many changes were acknowledged."""
     sessions = [Session(server, USERS[number % len(USERS)], f"t{number}", type(rng)(rng.random()), trees[number])
                 for number in range(SESSIONS)]
-    upkeep = Upkeep(server)
-    for thread in (*sessions, upkeep):
+    upkeep, quotas = Upkeep(server), Limits(server, type(rng)(rng.random()), limits)
+    for thread in (*sessions, upkeep, quotas):
         thread.start()
     time.sleep(rng.uniform(0.05, 0.6) * SLOW)
     server.kill()
-    for thread in (*sessions, upkeep):
+    for thread in (*sessions, upkeep, quotas):
         thread.join(30 * SLOW)
         assert thread.error is None, thread.error
     server.start()
     assert server.ctl("mailbox", "verify").startswith("no faults in ")
-    for number, session in enumerate(sessions):
-        trees[number] = check_tree(server, session)
+    check_all(server, sessions, trees, quotas)
     return sum(session.count for session in sessions)
 
 
@@ -314,8 +400,9 @@ def test_everything_acknowledged_is_there_after_kill_in_the_midst_of_changes(mak
     while kills < rounds_wanted():
         # What is expunged is purged at the next chance.
         server, trees = make_server({"mailbox": {"keep-expunged": "0s"}}), {number: {} for number in range(SESSIONS)}
+        limits = {}
         for _ in range(min(MAX_ROUNDS_OF_A_SERVER, rounds_wanted() - kills)):
-            changes += kill_once(server, rng, trees)
+            changes += kill_once(server, rng, trees, limits)
             kills += 1
         assert server.ctl("store", "verify") == ""
         assert server.ctl("mailbox", "verify", "--full").startswith("no faults in ")
