@@ -483,7 +483,6 @@ static void
 test_unavailable_partition (void)
 {
   g_autoptr (Fixture) f = fixture_new (NULL);
-  g_autoptr (GError) error = NULL;
   g_auto (Answer) answer = { .f = f };
   RookCreateOptions options = { .struct_size = sizeof options, .partition = "other" };
 
