@@ -220,13 +220,15 @@ rook_services_bind (RookServer *server, GError **error)
   return server->net == NULL || rook_net_bind (server->net, error);
 }
 
-/* Without a plugin that stores, whatever stores nothing serves all the same, and mail is answered "try again later". A
+/* Without a plugin that stores, whatever stores nothing serves all the same, and mail is answered "try again later"; so it is
+ * with a state store that is lost, which the administrator has made again while the server runs (rookctl reconstruct). A
  * store that is there and can't be opened is another matter. */
 gboolean
 rook_services_open (RookServer *server, GError **error)
 {
   const char *problem = server->control != NULL ? rook_control_get_problem (server->control) : NULL;
   g_autoptr (GError) reason = NULL;
+  gboolean no_plugin;
 
   /* Without its socket a server could not be asked to reload, and most likely another one runs. */
   if (problem != NULL)
@@ -236,13 +238,16 @@ rook_services_open (RookServer *server, GError **error)
     }
   if (server->mail == NULL || rook_mail_open_stores (server->mail, &reason))
     return TRUE;
-  if (!g_error_matches (reason, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNSUPPORTED))
+  no_plugin = g_error_matches (reason, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNSUPPORTED);
+  if (!no_plugin && !g_error_matches (reason, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY)
+      && !g_error_matches (reason, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
     {
       g_propagate_error (error, g_steal_pointer (&reason));
       return FALSE;
     }
   rook_mail_close_stores (server->mail);
-  rook_log_event (server->log, ROOK_LOG_WARNING, "mail.unavailable", "reason", reason->message, NULL);
+  rook_log_event (server->log, no_plugin ? ROOK_LOG_WARNING : ROOK_LOG_ERROR, "mail.unavailable", "reason",
+                  reason->message, NULL);
   return TRUE;
 }
 

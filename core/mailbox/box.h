@@ -215,7 +215,19 @@ void rook_mailbox_expunge (RookMailbox *mailbox, RookIdentity *identity, const g
  * that was purged meanwhile is it said that it is gone. Takes the lock. (transfer full) */
 GError *rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *error);
 
-/* Label of a message's blob: what a mailbox can be rebuilt from. */
+/* Label of a message's blob: what a mailbox can be rebuilt from (label.c). */
 GBytes *rook_make_label (RookMailbox *mailbox, const RookRecord *record);
+typedef struct {
+  char *mailbox, *name; /* (owned) its id, and its name then */
+  guint32 uid, uidvalidity;
+  gint64 internal_date, save_date;
+  gint16 zone_minutes;
+  guint32 flags;
+  guint8 guid[20];
+} RookLabel;
+/* %FALSE: it does not read. */
+gboolean rook_label_decode (GBytes *bytes, RookLabel *out);
+void rook_label_clear (RookLabel *label);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (RookLabel, rook_label_clear)
 
 G_END_DECLS

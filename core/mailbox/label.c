@@ -35,3 +35,54 @@ rook_make_label (RookMailbox *mailbox, const RookRecord *record)
   rook_tags_add_number (out, TAG_SAVE_DATE, (guint64) record->save_date);
   return g_byte_array_free_to_bytes (out);
 }
+
+static void
+read_tag (RookLabel *label, RookTagReader *reader)
+{
+  char **text = reader->tag == TAG_MAILBOX ? &label->mailbox : reader->tag == TAG_NAME ? &label->name : NULL;
+  guint64 number = text == NULL && reader->length == 8 ? rook_tag_reader_get_number (reader) : 0;
+
+  if (text != NULL)
+    {
+      g_free (*text);
+      *text = rook_tag_reader_dup_text (reader);
+    }
+  else if (reader->tag == TAG_UID)
+    label->uid = (guint32) number;
+  else if (reader->tag == TAG_UIDVALIDITY)
+    label->uidvalidity = (guint32) number;
+  else if (reader->tag == TAG_INTERNAL_DATE)
+    label->internal_date = (gint64) number;
+  else if (reader->tag == TAG_ZONE)
+    label->zone_minutes = (gint16) number;
+  else if (reader->tag == TAG_FLAGS)
+    label->flags = (guint32) number;
+  else if (reader->tag == TAG_SAVE_DATE)
+    label->save_date = (gint64) number;
+  else if (reader->tag == TAG_GUID && reader->length == sizeof label->guid)
+    memcpy (label->guid, reader->data, sizeof label->guid);
+}
+
+gboolean
+rook_label_decode (GBytes *bytes, RookLabel *out)
+{
+  g_auto (RookLabel) label = { 0 };
+  RookTagReader reader;
+
+  if (!rook_tag_reader_init (&reader, bytes, LABEL_VERSION))
+    return FALSE;
+  while (rook_tag_reader_next (&reader))
+    read_tag (&label, &reader);
+  if (!rook_tag_reader_is_whole (&reader) || label.mailbox == NULL || label.name == NULL || label.uid == 0)
+    return FALSE;
+  *out = label;
+  label.mailbox = label.name = NULL;
+  return TRUE;
+}
+
+void
+rook_label_clear (RookLabel *label)
+{
+  g_clear_pointer (&label->mailbox, g_free);
+  g_clear_pointer (&label->name, g_free);
+}

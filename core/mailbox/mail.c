@@ -88,6 +88,8 @@ rook_mail_new (RookServer *server)
   rook_mail_add_upkeep (mail);
   rook_mail_add_expire (mail);
   rook_mail_add_verify (mail);
+  rook_mail_add_accept (mail);
+  rook_mail_add_reconstruct (mail);
   if (rook_server_get_auth (server) != NULL)
     rook_auth_set_mailboxes (rook_server_get_auth (server), &for_auth, mail);
   return mail;
@@ -100,6 +102,19 @@ rook_mail_begin_blocking (RookMail *mail)
 
   if (mail->closing)
     return FALSE;
+  mail->n_blocking++;
+  return TRUE;
+}
+
+/* A start without stores has closed what it did not open. */
+gboolean
+rook_mail_begin_reconstruct (RookMail *mail)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+
+  if (mail->n_blocking > 0 || rook_mail_get_state (mail) != NULL)
+    return FALSE;
+  mail->closing = FALSE;
   mail->n_blocking++;
   return TRUE;
 }
@@ -181,6 +196,7 @@ rook_mail_close_stores (RookMail *mail)
   if (left > 0)
     rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_WARNING, "mailbox.still-open",
                       "%u mailboxes are still in use", left);
+  rook_mail_note_positions (mail);
   for (guint i = 0; i < mail->partitions->len; i++)
     close_published (&((RookPartition *) g_ptr_array_index (mail->partitions, i))->store);
   close_published (&mail->state);

@@ -47,6 +47,7 @@ typedef struct {
   char *name, *path, *backend;
   RookStore *store;    /* (owned) (nullable) NULL: unavailable; atomic, see rook_partition_get_store() */
   gboolean has_failed; /* of whoever opens: it was tried, and could not be opened */
+  guint64 noted;       /* atomic: the position that the state store knows, at least */
 } RookPartition;
 
 typedef struct RookOpening RookOpening;
@@ -175,6 +176,8 @@ gboolean rook_mail_is_closing (RookMail *mail);
 /* Around work on a pool thread that uses the stores: closing waits for its end. %FALSE: closing already. */
 gboolean rook_mail_begin_blocking (RookMail *mail);
 void rook_mail_end_blocking (RookMail *mail);
+/* The same while there is no state store, by one thread at a time. */
+gboolean rook_mail_begin_reconstruct (RookMail *mail);
 
 /* prune.c: the job that forgets old deliveries. */
 void rook_mail_add_jobs (RookMail *mail);
@@ -223,6 +226,26 @@ GBytes *rook_subscription_key (const char *user, const char *name);
 
 /* The uidvalidity for a new mailbox: greater than every one given before. */
 guint32 rook_mail_next_uidvalidity (RookMail *mail);
+
+/* Opens one, by the test's backend if there is one. Blocks. */
+RookStore *rook_mail_open_store (RookMail *mail, const char *backend, const RookStoreSpec *spec, GError **error);
+const char *rook_mail_get_state_backend (RookConfig *config);
+char *rook_mail_make_state_path (RookConfig *config);
+gboolean rook_is_empty_place (const char *path); /* nothing is there, not even a directory */
+/* In META while the state store is being made of what partitions know: it is not whole yet. */
+#define ROOK_META_RECONSTRUCTING "reconstructing"
+#define ROOK_META_FORMAT "format"
+#define ROOK_STATE_FORMAT 1
+
+/* --- known.c: what the state store knows of the partitions' stores -------------------------------------------------------- */
+
+/* @out_id: (nullable) it knows of none */
+gboolean rook_known_get (RookStore *state, const char *partition, char **out_id, guint64 *out_position, GError **error);
+void rook_known_put (RookBatch *batch, const char *partition, const char *id, guint64 position);
+/* Notes how far each is: an older state of it will be refused from now on. Blocks. */
+void rook_mail_note_positions (RookMail *mail);
+void rook_mail_add_accept (RookMail *mail);      /* the verb */
+void rook_mail_add_reconstruct (RookMail *mail); /* reconstruct.c: the verb */
 
 /* verbs.c */
 void rook_mail_add_verbs (RookMail *mail);

@@ -13,11 +13,8 @@
 #include "mailbox/record.h"
 #include "storage/storage-private.h"
 
-#define META_FORMAT "format"
-#define META_PARTITION_PREFIX "partition/"
 #define META_POSITIONS "positions"                        /* 8 bytes: no higher one was given */
 #define POSITIONS_RESERVED (G_GUINT64_CONSTANT (1) << 46) /* they follow the clock's microseconds: two years */
-#define STATE_FORMAT 1
 
 GBytes *
 rook_bytes_of_text (const char *text)
@@ -32,18 +29,16 @@ rook_mail_set_backend (RookMail *mail, const RookStorageBackend *backend, gpoint
   mail->test_backend_data = data;
 }
 
-static RookStore *
-open_store (RookMail *mail, const char *backend, const char *path, const char *id, gboolean create, GError **error)
+RookStore *
+rook_mail_open_store (RookMail *mail, const char *backend, const RookStoreSpec *spec, GError **error)
 {
-  RookStoreSpec spec = { .struct_size = sizeof spec, .path = path, .store_id = id, .create = create };
-
   if (mail->test_backend != NULL)
-    return rook_store_open_backend (mail->server, mail->test_backend, mail->test_backend_data, &spec, error);
-  return rook_store_open (mail->server, backend, &spec, error);
+    return rook_store_open_backend (mail->server, mail->test_backend, mail->test_backend_data, spec, error);
+  return rook_store_open (mail->server, backend, spec, error);
 }
 
-static gboolean
-is_empty_place (const char *path)
+gboolean
+rook_is_empty_place (const char *path)
 {
   g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
 
@@ -58,7 +53,7 @@ may_create_state (RookConfig *config)
   g_autoptr (GPtrArray) groups = rook_config_get_instances (config, "partition");
 
   for (guint i = 0; i < groups->len; i++)
-    if (!is_empty_place (rook_config_group_get_string (g_ptr_array_index (groups, i), "path")))
+    if (!rook_is_empty_place (rook_config_group_get_string (g_ptr_array_index (groups, i), "path")))
       return FALSE;
   return TRUE;
 }
@@ -73,16 +68,29 @@ put_meta (RookStore *state, const char *key, GBytes *value, GError **error)
   return rook_store_commit_wait (state, batch, NULL, error);
 }
 
-/* A fresh state store is marked with its format; one of a newer format is refused. */
+/* A fresh state store is marked with its format; one of a newer format is refused, and one that was being reconstructed. */
 static gboolean
-check_format (RookStore *state, GError **error)
+check_format (RookStore *state, gboolean may_create, GError **error)
 {
-  g_autoptr (GBytes) key = rook_bytes_of_text (META_FORMAT), value = NULL;
+  g_autoptr (GBytes) key = rook_bytes_of_text (ROOK_META_FORMAT), value = NULL;
+  g_autoptr (GBytes) unfinished_key = rook_bytes_of_text (ROOK_META_RECONSTRUCTING), unfinished = NULL;
   guint8 format[4];
 
-  if (!rook_store_get_wait (state, ROOK_STATE_META, key, &value, error))
+  if (!rook_store_get_wait (state, ROOK_STATE_META, key, &value, error)
+      || !rook_store_get_wait (state, ROOK_STATE_META, unfinished_key, &unfinished, error))
     return FALSE;
-  if (value != NULL && (g_bytes_get_size (value) != 4 || rook_get32 (g_bytes_get_data (value, NULL)) > STATE_FORMAT))
+  if (unfinished != NULL)
+    {
+      g_set_error_literal (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "its reconstruction was cut short");
+      return FALSE;
+    }
+  if (value == NULL && !may_create)
+    {
+      g_set_error_literal (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "there is nothing in it");
+      return FALSE;
+    }
+  if (value != NULL
+      && (g_bytes_get_size (value) != 4 || rook_get32 (g_bytes_get_data (value, NULL)) > ROOK_STATE_FORMAT))
     {
       g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE,
                            "the state store was written by a newer version");
@@ -90,33 +98,46 @@ check_format (RookStore *state, GError **error)
     }
   if (value != NULL)
     return TRUE;
-  rook_put32 (format, STATE_FORMAT);
+  rook_put32 (format, ROOK_STATE_FORMAT);
   value = g_bytes_new (format, sizeof format);
-  return put_meta (state, META_FORMAT, value, error);
+  return put_meta (state, ROOK_META_FORMAT, value, error);
 }
 
-static const char *
-get_state_backend (RookConfig *config)
+const char *
+rook_mail_get_state_backend (RookConfig *config)
 {
   return rook_config_group_get_string (rook_config_get_group (config, "mailbox", NULL), "storage");
 }
 
+char *
+rook_mail_make_state_path (RookConfig *config)
+{
+  RookConfigGroup *group = rook_config_get_group (config, "server", NULL);
+
+  return g_build_filename (rook_config_group_get_string (group, "state-directory"), ROOK_MAIL_STATE_STORE, NULL);
+}
+
+/* One that is lost or damaged is not made anew while partitions hold mail: what they know of it can be had back. */
 static gboolean
 open_state (RookOpening *opening, GError **error)
 {
-  const char *directory =
-      rook_config_group_get_string (rook_config_get_group (opening->config, "server", NULL), "state-directory");
-  g_autofree char *path = g_build_filename (directory, ROOK_MAIL_STATE_STORE, NULL);
+  g_autofree char *path = rook_mail_make_state_path (opening->config);
   gboolean may_create = may_create_state (opening->config);
+  RookStoreSpec spec = { .struct_size = sizeof spec, .path = path, .create = may_create };
+  g_autoptr (GError) failed = NULL;
 
-  opening->state = open_store (opening->mail, get_state_backend (opening->config), path, NULL, may_create, error);
-  if (opening->state == NULL)
-    {
-      if (!may_create && is_empty_place (path))
-        g_prefix_error (error, "%s is missing though a partition holds mail; it will not be made anew: ", path);
-      return FALSE;
-    }
-  return check_format (opening->state, error);
+  opening->state = rook_mail_open_store (opening->mail, rook_mail_get_state_backend (opening->config), &spec, &failed);
+  if (opening->state != NULL && check_format (opening->state, may_create, &failed))
+    return TRUE;
+  if (!may_create
+      && (g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY)
+          || g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT)))
+    g_prefix_error (&failed,
+                    "the state store %s is lost or damaged, and not made anew, for a partition holds mail; `rookctl "
+                    "reconstruct --mailboxes` makes it of what the partitions know: ",
+                    path);
+  g_propagate_error (error, g_steal_pointer (&failed));
+  return FALSE;
 }
 
 /* --- partitions ------------------------------------------------------------------------------------------------- */
@@ -128,7 +149,7 @@ partition_new (RookConfigGroup *group, RookConfig *config)
   const char *backend = rook_config_group_get_string (group, "storage");
 
   if (backend == NULL || *backend == '\0')
-    backend = get_state_backend (config);
+    backend = rook_mail_get_state_backend (config);
   partition->name = g_strdup (rook_config_group_get_instance (group));
   partition->path = g_strdup (rook_config_group_get_string (group, "path"));
   partition->backend = g_strdup (backend);
@@ -157,24 +178,35 @@ rook_mail_add_partitions (RookMail *mail, RookConfig *config)
     g_ptr_array_add (mail->partitions, partition_new (g_ptr_array_index (groups, i), config));
 }
 
-/* Under the id that the state store knows it by; one that it does not know is made, and made known. (transfer full) */
+/* Under the id that the state store knows it by, and no older than that knows it; one that it does not know is made, and made
+ * known. (transfer full) */
 static RookStore *
 open_partition (RookMail *mail, RookStore *state, RookPartition *partition, GError **error)
 {
-  g_autofree char *meta = g_strconcat (META_PARTITION_PREFIX, partition->name, NULL);
-  g_autoptr (GBytes) key = rook_bytes_of_text (meta), known = NULL, fresh = NULL;
+  RookStoreSpec spec = { .struct_size = sizeof spec, .path = partition->path };
   g_autofree char *id = NULL;
   RookStore *store;
+  RookBatch *batch;
 
-  if (!rook_store_get_wait (state, ROOK_STATE_META, key, &known, error))
+  if (!rook_known_get (state, partition->name, &id, &spec.min_position, error))
     return NULL;
-  if (known != NULL)
-    id = g_strndup (g_bytes_get_data (known, NULL), g_bytes_get_size (known));
-  store = open_store (mail, partition->backend, partition->path, id, id == NULL, error);
-  if (store == NULL || id != NULL)
+  spec.store_id = id;
+  spec.create = id == NULL;
+  store = rook_mail_open_store (mail, partition->backend, &spec, error);
+  if (store == NULL)
+    {
+      if (g_error_matches (*error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY))
+        g_prefix_error (error,
+                        "this is not the partition as it was (is its disk mounted? If it is meant, `rookctl store "
+                        "accept %s`): ",
+                        partition->name);
+      return NULL;
+    }
+  if (id != NULL && rook_store_get_position (store) <= spec.min_position)
     return store;
-  fresh = rook_bytes_of_text (rook_store_get_id (store));
-  if (!put_meta (state, meta, fresh, error))
+  batch = rook_batch_new (state);
+  rook_known_put (batch, partition->name, rook_store_get_id (store), rook_store_get_position (store));
+  if (!rook_store_commit_wait (state, batch, NULL, error))
     g_clear_pointer (&store, rook_store_close);
   return store;
 }
@@ -432,7 +464,7 @@ static gboolean
 lacks_stores (RookMail *mail, RookConfig *config)
 {
   if (rook_mail_get_state (mail) == NULL)
-    return is_offered (mail, get_state_backend (config));
+    return is_offered (mail, rook_mail_get_state_backend (config));
   for (guint i = 0; i < mail->partitions->len; i++)
     {
       RookPartition *partition = g_ptr_array_index (mail->partitions, i);

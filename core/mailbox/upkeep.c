@@ -177,7 +177,9 @@ work (gpointer data)
   RookMail *mail = upkeep->mail;
   g_autoptr (GError) error = NULL;
 
-  if (go_round (upkeep, &error) && is_cancelled (upkeep) && upkeep->call != NULL)
+  if (go_round (upkeep, &error) && upkeep->func == checkpoint)
+    rook_mail_note_positions (mail);
+  if (error == NULL && is_cancelled (upkeep) && upkeep->call != NULL)
     g_set_error_literal (&error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "stopped before it was done");
   if (upkeep->call != NULL)
     answer_call (upkeep, error);

@@ -74,7 +74,7 @@ def numbers():
             ("for p < {};", "ROOK_HEADER_SUMMARIES"), ("modulo {} of block", "ROOK_BLOCK_SUMMARIES"),
             ("0 u16 version {} · 2 u16 32", "ROOK_BLOCK_VERSION"), ("version byte, {}, then fields", "ENTRY_VERSION"),
             ("like an entry, of version {},", "LABEL_VERSION"), ("0 u8 version {} · 1 u64 modseq", "SEEN_VERSION"),
-            ("| `format` | u32: {} |", "STATE_FORMAT"), ("Format version {}. Numbers", "GS_FORMAT_VERSION")):
+            ("| `format` | u32: {} |", "ROOK_STATE_FORMAT"), ("Format version {}. Numbers", "GS_FORMAT_VERSION")):
         if text.format(value_of(name)) not in DOC:
             yield f"no {text.format(value_of(name))!r}, as {name} is {value_of(name)}"
 

@@ -115,12 +115,18 @@ fixture_free (Fixture *f)
   g_free (f);
 }
 
-gboolean
-fixture_try_restart (Fixture *f, GError **error)
+void
+fixture_restart_without_stores (Fixture *f)
 {
   fixture_settle (f);
   rook_server_free_for_test (f->server);
   start (f);
+}
+
+gboolean
+fixture_try_restart (Fixture *f, GError **error)
+{
+  fixture_restart_without_stores (f);
   return rook_mail_open_stores (f->mail, error);
 }
 

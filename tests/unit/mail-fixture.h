@@ -31,6 +31,8 @@ void fixture_free (Fixture *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Fixture, fixture_free)
 /* Ends the server and starts another on what was durable. */
 void fixture_restart (Fixture *f);
+/* The other server has no stores yet. */
+void fixture_restart_without_stores (Fixture *f);
 /* The same, which may fail: the other server is there then, without stores. */
 gboolean fixture_try_restart (Fixture *f, GError **error);
 RookMemoryDisk *fixture_disk (Fixture *f, const char *name); /* "mailboxes" (the state store), "default", "other" */

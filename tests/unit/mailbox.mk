@@ -33,3 +33,6 @@ tests_unit_test_mailbox_quota_SOURCES = %D%/test-mailbox-quota.c %D%/quota-fixtu
 check_PROGRAMS += %D%/test-mailbox-quota-model
 tests_unit_test_mailbox_quota_model_SOURCES = %D%/test-mailbox-quota-model.c %D%/quota-fixture.c %D%/quota-fixture.h \
 	%D%/mail-fixture.c %D%/mail-fixture.h
+
+check_PROGRAMS += %D%/test-mailbox-reconstruct
+tests_unit_test_mailbox_reconstruct_SOURCES = %D%/test-mailbox-reconstruct.c %D%/mail-fixture.c %D%/mail-fixture.h

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the state store knows of each partition's store: its id, and a position that it has reached. So an empty directory, one of
+ * another store and an older state of the right one (a disk that is not mounted, a snapshot) are told from the real thing.
+ *
+ * Positions are noted when stores are opened and closed, and by each checkpoint: what is older than that is refused. Whoever
+ * means what is there says so by `rookctl store accept`.
+ */
+#include "mailbox/codec.h"
+#include "mailbox/mail.h"
+#include "mailbox/record.h"
+#include "rookery/control.h"
+
+#define ID_PREFIX "partition/"
+#define POSITION_PREFIX "position/"
+
+static GBytes *
+make_key (const char *prefix, const char *partition)
+{
+  g_autofree char *text = g_strconcat (prefix, partition, NULL);
+
+  return rook_bytes_of_text (text);
+}
+
+gboolean
+rook_known_get (RookStore *state, const char *partition, char **out_id, guint64 *out_position, GError **error)
+{
+  g_autoptr (GBytes) id_key = make_key (ID_PREFIX, partition), position_key = make_key (POSITION_PREFIX, partition);
+  g_autoptr (GBytes) id = NULL, position = NULL;
+
+  if (!rook_store_get_wait (state, ROOK_STATE_META, id_key, &id, error)
+      || !rook_store_get_wait (state, ROOK_STATE_META, position_key, &position, error))
+    return FALSE;
+  *out_id = id != NULL ? g_strndup (g_bytes_get_data (id, NULL), g_bytes_get_size (id)) : NULL;
+  *out_position =
+      position != NULL && g_bytes_get_size (position) == 8 ? rook_get64 (g_bytes_get_data (position, NULL)) : 0;
+  return TRUE;
+}
+
+void
+rook_known_put (RookBatch *batch, const char *partition, const char *id, guint64 position)
+{
+  g_autoptr (GBytes) id_key = make_key (ID_PREFIX, partition), position_key = make_key (POSITION_PREFIX, partition);
+  g_autoptr (GBytes) id_value = rook_bytes_of_text (id), position_value = NULL;
+  guint8 bytes[8];
+
+  rook_put64 (bytes, position);
+  position_value = g_bytes_new (bytes, sizeof bytes);
+  rook_batch_put (batch, ROOK_STATE_META, id_key, id_value);
+  rook_batch_put (batch, ROOK_STATE_META, position_key, position_value);
+}
+
+void
+rook_mail_note_positions (RookMail *mail)
+{
+  RookStore *state = rook_mail_get_state (mail);
+  g_autoptr (GError) error = NULL;
+  RookBatch *batch;
+  guint n = 0;
+
+  if (state == NULL)
+    return;
+  batch = rook_batch_new (state);
+  for (guint i = 0; i < mail->partitions->len; i++)
+    {
+      RookPartition *partition = g_ptr_array_index (mail->partitions, i);
+      RookStore *store = rook_partition_get_store (partition);
+      guint64 position = store != NULL ? rook_store_get_position (store) : 0;
+
+      if (position <= __atomic_load_n (&partition->noted, __ATOMIC_RELAXED))
+        continue;
+      rook_known_put (batch, partition->name, rook_store_get_id (store), position);
+      __atomic_store_n (&partition->noted, position, __ATOMIC_RELAXED);
+      n++;
+    }
+  if (n == 0)
+    rook_batch_free (batch);
+  else if (!rook_store_commit_wait (state, batch, NULL, &error))
+    rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_WARNING, "mailbox.store-failed",
+                      "how far partitions are can't be noted: %s", error->message);
+}
+
+/* --- rookctl store accept ----------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  RookMail *mail; /* (unowned) */
+  RookPartition *partition;
+  RookControlCall *call;
+} Accept;
+
+static gboolean
+accept_store (Accept *accept, GError **error)
+{
+  RookStore *state = rook_mail_get_state (accept->mail);
+  RookStore *store = rook_mail_open_store (
+      accept->mail, accept->partition->backend,
+      &(RookStoreSpec){ .struct_size = sizeof (RookStoreSpec), .path = accept->partition->path }, error);
+  RookBatch *batch;
+
+  if (store == NULL)
+    return FALSE;
+  batch = rook_batch_new (state);
+  rook_known_put (batch, accept->partition->name, rook_store_get_id (store), rook_store_get_position (store));
+  rook_store_close (store);
+  return rook_store_commit_wait (state, batch, NULL, error);
+}
+
+/* On a pool thread. */
+static void
+accept_work (gpointer data)
+{
+  g_autofree Accept *accept = data;
+  RookMail *mail = accept->mail;
+  g_autoptr (GError) error = NULL;
+
+  if (accept_store (accept, &error))
+    {
+      rook_log_event (rook_server_get_log (mail->server), ROOK_LOG_NOTICE, "mailbox.partition-accepted", "partition",
+                      accept->partition->name, "path", accept->partition->path, NULL);
+      rook_control_call_done (
+          accept->call, g_variant_new_string ("its store is taken for the partition's: `rookctl reload` opens it"));
+    }
+  else
+    rook_control_call_fail (accept->call, "%s", error->message);
+  rook_mail_end_blocking (mail);
+}
+
+static void
+run_accept (gpointer data, RookControlCall *call, const char *const *arguments)
+{
+  RookMail *mail = data;
+  RookPartition *partition = rook_mail_find_partition (mail, arguments[0]);
+  g_autoptr (GError) error = NULL;
+  Accept *accept;
+
+  if (partition == NULL)
+    rook_control_call_fail (call, "there is no partition %s", arguments[0]);
+  else if (rook_partition_get_store (partition) != NULL)
+    rook_control_call_fail (call, "partition %s is open: there is nothing to accept", arguments[0]);
+  else if (!rook_mail_is_available (mail, &error) || !rook_mail_begin_blocking (mail))
+    rook_control_call_fail (call, "%s", error != NULL ? error->message : "the server stops");
+  else
+    {
+      accept = g_new (Accept, 1);
+      *accept = (Accept){ mail, partition, call };
+      if (rook_pool_run (rook_server_get_pool (mail->server), 0, accept_work, NULL, accept))
+        return;
+      rook_mail_end_blocking (mail);
+      g_free (accept);
+      rook_control_call_fail (call, "too much to do: try again later");
+    }
+}
+
+static const RookControlVerb accept_verb = {
+  .struct_size = sizeof (RookControlVerb),
+  .name = "store accept",
+  .arguments = "PARTITION",
+  .help = "Takes the store that lies in an unavailable partition's place for the partition's, although it is another "
+          "one or "
+          "an older state of it.",
+  .min_arguments = 1,
+  .max_arguments = 1,
+  .run = run_accept,
+};
+
+void
+rook_mail_add_accept (RookMail *mail)
+{
+  RookControl *control = rook_server_get_control (mail->server);
+
+  if (control != NULL)
+    rook_control_add (control, &accept_verb, mail);
+}

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Stores that are lost, damaged, or not the ones that they were: what is told, what is refused, what is had back."""
+
+import os
+import shutil
+import smtplib
+
+import pytest
+from rookery_harness import BUILD, SLOW
+from rookery_snapshot import snapshot
+from rookery_wire import ImapWire
+
+HAS_MAIL = all((BUILD / f"plugins/{name}.la").exists() for name in ("imap", "lmtp", "storage-gdbm"))
+pytestmark = pytest.mark.skipif(not HAS_MAIL, reason="built without mail")
+
+USERS = ("alice", "bob")
+
+
+def answer_of_delivery(server, user="alice"):
+    """The code that a recipient, or the message, was answered with."""
+    client = smtplib.LMTP()
+    client.timeout = 30 * SLOW
+    client.connect(str(server.path("lmtp")))
+    try:
+        refused = client.sendmail("sender@example.net", [user], "Subject: x\r\n\r\nx\r\n")
+        return next(iter(refused.values()))[0] if refused else 250
+    except smtplib.SMTPRecipientsRefused as error:
+        return error.recipients[user][0]
+    except smtplib.SMTPDataError as error:
+        return error.smtp_code
+    finally:
+        client.close()
+
+
+def copy_tree(server, source, target):
+    """As the server's own files, whoever we are."""
+    shutil.copytree(source, target)
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        if os.geteuid() == 0:
+            shutil.chown(path, server.user)
+
+
+def make_empty(server, path):
+    path.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        shutil.chown(path, server.user)
+
+
+def lose(directory, *patterns):
+    """Files that match; at least one a pattern."""
+    for pattern in patterns:
+        found = list(directory.glob(pattern))
+        assert found
+        for path in found:
+            path.unlink()
+
+
+def check_whole(server):
+    assert server.ctl("store", "verify") == ""
+    server.ctl("mailbox", "verify", "--full")  # its status says whether there are faults
+
+
+@pytest.fixture
+def server(make_server):
+    """alice on one partition, bob on another: names, rights, special uses, a mailbox that was renamed, one deleted."""
+    one = make_server(start=False)
+    one.prepare()
+    settings = {"partition second": {"path": one.directory / "second"},
+                "mailbox": {"autocreate": "delivery", "autocreate-folders": "Sent"}}
+    one.configure(settings)
+    one.start()
+    for user in USERS:
+        for number in range(3):
+            one.deliver(f"Subject: {number} of {user}\n\n{'text ' * 200}\n", user)
+        one.reload({**settings, "mailbox": {**settings["mailbox"], "default-partition": "second"}})
+    with ImapWire(one.port("imap")) as wire:
+        wire.login("alice")
+        for command in ("CREATE old", "RENAME old new", "CREATE doomed"):
+            wire.ok(command)
+        for mailbox in ("INBOX", "new", "Sent", "doomed"):
+            wire.append(mailbox, b"Subject: appended\r\n\r\nbody of " + mailbox.encode() + b"\r\n", "(\\Flagged $Kept)")
+        wire.ok("DELETE doomed")
+        wire.ok("SELECT INBOX")
+        wire.ok("STORE 1 +FLAGS (\\Seen)")
+        wire.ok("STORE 2 +FLAGS (\\Deleted)")
+        wire.ok("EXPUNGE")
+    return one
+
+
+@pytest.fixture
+def before(server):
+    return snapshot(server, USERS)
+
+
+def state_of(server):
+    return server.state_directory / "mailboxes"
+
+
+# --- the state store
+
+def test_state_store_that_is_gone_is_made_of_what_partitions_know(server, before):
+    server.stop()
+    shutil.rmtree(state_of(server))
+    server.start()
+    server.wait_log(r"mail\.unavailable .*lost or damaged.*rookctl reconstruct --mailboxes")
+    assert not state_of(server).exists() or not any(state_of(server).iterdir())
+    assert answer_of_delivery(server) == 451
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("alice")
+        assert wire.command("SELECT INBOX")[1].startswith(b"NO [UNAVAILABLE]")
+    told = server.ctl("reconstruct", "--mailboxes")
+    assert f"{len(before['status'])} mailboxes and " in told and " of 2 partitions" in told
+    assert "subscribed" in told
+    server.reload()
+    after = snapshot(server, USERS)
+    assert after["status"] == before["status"]
+    for user in USERS:
+        assert after["users"][user]["mailboxes"] == before["users"][user]["mailboxes"]
+        assert after["users"][user]["special"] == before["users"][user]["special"]
+        own = {name for name in after["users"][user]["mailboxes"] if not name.startswith(('"Other', "Other"))}
+        assert set(after["users"][user]["subscribed"]) == own
+    check_whole(server)
+    server.deliver("Subject: goes on\n\nx\n", "alice")
+    with ImapWire(server.port("imap")) as wire:  # a name that comes again is another mailbox
+        wire.login("alice")
+        wire.ok("CREATE again")
+        assert server.ctl("mailbox", "status", "user/alice/again", as_json=True)["uidvalidity"] > max(
+            row["uidvalidity"] for row in before["status"].values())
+    server.restart()
+    check_whole(server)
+
+
+def test_damaged_state_store_is_moved_aside(server, before):
+    server.stop()
+    lose(state_of(server), "table.0", "table.1", "log.0*")
+    server.start()
+    server.wait_log(r"mail\.unavailable ")
+    told = server.ctl("reconstruct", "--mailboxes")
+    assert "damaged state store is " in told and list(server.state_directory.glob("mailboxes.damaged-*"))
+    server.reload()
+    assert snapshot(server, USERS)["status"] == before["status"]
+
+
+def test_reconstruction_needs_all_partitions_and_a_lost_state_store(server, before):
+    done = server.ctl("reconstruct", "--mailboxes", check=False)
+    assert done.returncode == 1 and "nothing to reconstruct" in done.stderr
+    assert server.ctl("reconstruct", check=False).returncode == 1
+    server.stop()
+    shutil.rmtree(state_of(server))
+    aside = server.directory / "aside"
+    (server.directory / "second").rename(aside)
+    server.start()
+    for _ in range(2):
+        done = server.ctl("reconstruct", "--mailboxes", check=False)
+        assert done.returncode == 1 and "partition second can't be opened" in done.stderr
+        assert answer_of_delivery(server) == 451
+    done = server.reload(check=False)  # nor is it taken for whole, or for new
+    assert done.returncode == 1
+    shutil.rmtree(server.directory / "second", ignore_errors=True)
+    aside.rename(server.directory / "second")
+    server.ctl("reconstruct", "--mailboxes")
+    server.reload()
+    assert snapshot(server, USERS)["status"] == before["status"]
+
+
+# --- partitions
+
+def make_foreign(server, make_server, place):
+    other = make_server()
+    other.deliver("Subject: of another\n\nx\n", "alice")
+    other.stop()
+    copy_tree(server, other.spool, place)
+
+
+@pytest.mark.parametrize("what", ["empty", "missing", "foreign", "older"])
+def test_partition_that_is_not_what_it_was_is_unavailable(server, make_server, before, what):
+    place, aside, snapshot_of = server.directory / "second", server.directory / "aside", server.directory / "snapshot"
+    server.stop()
+    copy_tree(server, place, snapshot_of)
+    server.start()
+    server.deliver("Subject: later\n\nlater\n", "bob")
+    server.stop()
+    place.rename(aside)
+    if what == "empty":
+        make_empty(server, place)
+    elif what == "foreign":
+        make_foreign(server, make_server, place)
+    elif what == "older":
+        copy_tree(server, snapshot_of, place)
+    files = sorted(path.name for path in place.iterdir()) if place.exists() else []
+    server.start()
+    server.wait_log(r"mailbox\.partition-unavailable partition=second .*not the partition as it was.*rookctl store accept second")
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("bob")
+        assert wire.command("SELECT INBOX")[1].startswith(b"NO [UNAVAILABLE]")
+        assert b"* LIST" in b"".join(wire.ok('LIST "" *'))  # which is the state store's to say
+    assert answer_of_delivery(server, "bob") == 451
+    assert answer_of_delivery(server, "alice") == 250
+    left = sorted(path.name for path in place.iterdir()) if place.exists() else []
+    assert [name for name in left if name != "lock"] == [name for name in files if name != "lock"]  # nothing was made
+    shutil.rmtree(place, ignore_errors=True)
+    aside.rename(place)
+    server.reload()
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("bob")
+        assert b"* 4 EXISTS" in wire.ok("SELECT INBOX")
+    check_whole(server)
+
+
+def test_older_partition_is_taken_if_that_is_meant(server, before):
+    place, older = server.directory / "second", server.directory / "older"
+    server.stop()
+    copy_tree(server, place, older)
+    server.start()
+    server.deliver("Subject: later\n\nlater\n", "bob")
+    done = server.ctl("store", "accept", "second", check=False)
+    assert done.returncode == 1 and "is open" in done.stderr
+    server.stop()
+    shutil.rmtree(place)
+    older.rename(place)
+    server.start()
+    assert server.ctl("store", "accept", "nowhere", check=False).returncode == 1
+    assert "rookctl reload" in server.ctl("store", "accept", "second")
+    server.reload()
+    assert snapshot(server, USERS)["users"]["bob"] == before["users"]["bob"]
+    server.restart()
+    check_whole(server)
