@@ -13,6 +13,8 @@ typedef struct {
   RookIdentity *sender; /* (owned) (nullable) */
   RookResolveCallback callback;
   gpointer data;
+  guint64 size;
+  gboolean ignore_quota;
   RookRecipient *recipient; /* (owned) (nullable) */
   RookDeliveryStatus status;
   const char *text; /* (nullable) constant */
@@ -42,6 +44,37 @@ finish (Resolving *r, RookDeliveryStatus status, const char *text)
   r->status = status;
   r->text = text;
   rook_worker_invoke (r->worker, answer, r, resolving_free);
+}
+
+/* --- whether there is room ---------------------------------------------------------------------------------------- */
+
+static void
+inbox_probed (const GError *error, gpointer data)
+{
+  finish (data, error != NULL ? ROOK_DELIVERY_OVER_QUOTA : ROOK_DELIVERY_OK, NULL);
+}
+
+/* What has no room in a folder goes to the INBOX. */
+static void
+probed (const GError *error, gpointer data)
+{
+  Resolving *r = data;
+  g_autofree char *inbox = r->recipient->user != NULL ? g_strconcat ("user/", r->recipient->user, NULL) : NULL;
+
+  if (error == NULL || inbox == NULL || g_str_equal (inbox, r->recipient->mailbox))
+    inbox_probed (error, r);
+  else
+    rook_mail_probe_quota (r->mail, inbox, r->size, rook_delivery_is_strict (r->delivery), inbox_probed, r);
+}
+
+/* It may receive, if it has room. */
+static void
+check_room (Resolving *r)
+{
+  if (r->ignore_quota)
+    finish (r, ROOK_DELIVERY_OK, NULL);
+  else
+    rook_mail_probe_quota (r->mail, r->recipient->mailbox, r->size, rook_delivery_is_strict (r->delivery), probed, r);
 }
 
 /* --- what there is ---------------------------------------------------------------------------------------------- */
@@ -78,7 +111,7 @@ check_user (Resolving *r)
       g_free (r->recipient->mailbox);
       r->recipient->mailbox = g_steal_pointer (&folder);
     }
-  finish (r, ROOK_DELIVERY_OK, NULL);
+  check_room (r);
 }
 
 static void
@@ -89,7 +122,7 @@ check_shared (Resolving *r)
   if (!rook_mail_exists (r->mail, mailbox))
     finish (r, ROOK_DELIVERY_UNKNOWN_USER, NULL);
   else if (rook_mail_sender_has_right (r->mail, r->sender, mailbox, 'p'))
-    finish (r, ROOK_DELIVERY_OK, NULL);
+    check_room (r);
   else
     finish (r,
             rook_mail_sender_has_right (r->mail, r->sender, mailbox, 'l') ? ROOK_DELIVERY_NO_PERMISSION
@@ -214,6 +247,8 @@ rook_delivery_resolve (RookDelivery *delivery, const RookResolveRequest *request
   r->mail = rook_server_get_mail (delivery->server);
   r->worker = rook_worker_current ();
   r->sender = request->sender != NULL ? rook_identity_ref (request->sender) : NULL;
+  r->size = request->size;
+  r->ignore_quota = request->ignore_quota;
   r->callback = callback;
   r->data = data;
   r->recipient = g_new0 (RookRecipient, 1);

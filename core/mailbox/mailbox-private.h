@@ -74,6 +74,11 @@ void rook_mailbox_append_content (RookMailbox *mailbox, RookIdentity *identity, 
 /* Whether whoever sends mail (NULL: nobody in particular) has @right on the mailbox. Memory only, any thread. */
 gboolean rook_mail_sender_has_right (RookMail *mail, RookIdentity *sender, const char *name, char right);
 
+/* Whether quota would let a message of @size bytes into the mailbox @name now, which need not be there: else QUOTA. @strict: it has
+ * to fit; else what is there has to. Called back on this worker, later. */
+void rook_mail_probe_quota (RookMail *mail, const char *name, guint64 size, gboolean strict, RookMailCallback callback,
+                            gpointer data);
+
 /* The flag or keyword that @name is: a system flag's bit is added to *@flags (%TRUE), else it is a keyword (%FALSE). */
 gboolean rook_flag_from_name (const char *name, RookFlags *flags);
 

@@ -109,6 +109,65 @@ rook_mail_get_mailbox_quota (RookMail *mail, RookIdentity *identity, const char 
   ask (mail, name, FALSE, error, callback, data);
 }
 
+/* --- whether there is room ------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+  RookMail *mail; /* (unowned) */
+  char *name;
+  guint64 amounts[ROOK_QUOTA_N_RESOURCES];
+  RookQuotaRule rule;
+  RookMailCallback callback;
+  gpointer data;
+} Probe;
+
+static void
+probe_end (const GError *error, gpointer data)
+{
+  Probe *probe = data;
+
+  probe->callback (error, probe->data);
+  g_free (probe->name);
+  g_free (probe);
+}
+
+static void
+probe_run (const GError *error G_GNUC_UNUSED, gpointer data)
+{
+  Probe *probe = data;
+  RookQuotaClaim claim = { 0 };
+  GError *refusal = NULL;
+
+  switch (rook_quota_claim_name (probe->mail, probe->name, probe->amounts, probe->rule, &claim))
+    {
+    case ROOK_QUOTA_LATER:
+      rook_quota_await (probe->mail, probe->name, probe_run, probe);
+      return;
+    case ROOK_QUOTA_OVER:
+      refusal = rook_quota_refuse (probe->mail, &claim, NULL, NULL);
+      break;
+    case ROOK_QUOTA_GRANTED:
+    default:
+      rook_quota_unclaim (probe->mail, &claim);
+      break;
+    }
+  rook_mail_answer_later (probe_end, probe, refusal);
+}
+
+void
+rook_mail_probe_quota (RookMail *mail, const char *name, guint64 size, gboolean strict, RookMailCallback callback,
+                       gpointer data)
+{
+  Probe *probe = g_new0 (Probe, 1);
+
+  *probe = (Probe){ .mail = mail,
+                    .name = g_strdup (name),
+                    .amounts = { [ROOK_QUOTA_STORAGE] = MAX (size, 1), [ROOK_QUOTA_MESSAGE] = 1 },
+                    .rule = strict ? ROOK_QUOTA_STRICT : ROOK_QUOTA_OVERSHOOT,
+                    .callback = callback,
+                    .data = data };
+  probe_run (NULL, probe);
+}
+
 /* --- all ------------------------------------------------------------------------------------------------------------------ */
 
 gboolean

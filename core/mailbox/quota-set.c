@@ -129,7 +129,7 @@ permit_claim (Permit *permit)
 {
   RookChangeOp *op = permit->op;
 
-  switch (rook_quota_claim_name (op->mail, target_of (op), permit->amounts, &op->claim))
+  switch (rook_quota_claim_name (op->mail, target_of (op), permit->amounts, ROOK_QUOTA_STRICT, &op->claim))
     {
     case ROOK_QUOTA_LATER:
       rook_quota_await (op->mail, target_of (op), usage_known, permit);

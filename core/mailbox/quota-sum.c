@@ -248,6 +248,7 @@ headers_read (const GError *error, gpointer data)
 
   rook_mutex_lock (&summing->mail->quotas->lock);
   again = !root->gone && !rook_quota_root_is_known (root) && error == NULL;
+  root->retry_stores = summing->mail->quotas->stores;
   root->retry_us = error != NULL ? g_get_monotonic_time () + RETRY_US : 0;
   rook_mutex_unlock (&summing->mail->quotas->lock);
   if (again)

@@ -238,14 +238,22 @@ fits (const RookQuotaRoot *root, const guint64 *amounts, RookQuotaRule rule)
   return TRUE;
 }
 
+/* Whether what is known of its usage has to do for now, since it was found out that the rest can't be had. */
+static gboolean
+must_do (const RookQuotas *quotas, const RookQuotaRoot *root)
+{
+  return root->retry_stores == quotas->stores && g_get_monotonic_time () < root->retry_us;
+}
+
 static RookQuotaAnswer
-claim_of (RookQuotaRoot *root, const guint64 *amounts, RookQuotaRule rule, RookQuotaClaim *claim)
+claim_of (const RookQuotas *quotas, RookQuotaRoot *root, const guint64 *amounts, RookQuotaRule rule,
+          RookQuotaClaim *claim)
 {
   if (root == NULL)
     return ROOK_QUOTA_GRANTED;
   if (rule != ROOK_QUOTA_IGNORE && is_limited (root, amounts))
     {
-      if (!rook_quota_root_is_known (root) && g_get_monotonic_time () >= root->retry_us)
+      if (!rook_quota_root_is_known (root) && !must_do (quotas, root))
         return ROOK_QUOTA_LATER;
       if (!fits (root, amounts, rule))
         {
@@ -268,15 +276,16 @@ rook_quota_claim (RookMailbox *mailbox, const guint64 *amounts, RookQuotaRule ru
   RookQuotas *quotas = mailbox->mail->quotas;
   g_autoptr (RookLocker) locker = rook_locker_new (&quotas->lock);
 
-  return claim_of (root_of (quotas, mailbox->id, mailbox->entry->name), amounts, rule, claim);
+  return claim_of (quotas, root_of (quotas, mailbox->id, mailbox->entry->name), amounts, rule, claim);
 }
 
 RookQuotaAnswer
-rook_quota_claim_name (RookMail *mail, const char *name, const guint64 *amounts, RookQuotaClaim *claim)
+rook_quota_claim_name (RookMail *mail, const char *name, const guint64 *amounts, RookQuotaRule rule,
+                       RookQuotaClaim *claim)
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&mail->quotas->lock);
 
-  return claim_of (rook_quota_find_root (mail->quotas, name), amounts, ROOK_QUOTA_STRICT, claim);
+  return claim_of (mail->quotas, rook_quota_find_root (mail->quotas, name), amounts, rule, claim);
 }
 
 static void
@@ -471,12 +480,8 @@ void
 rook_quota_note_stores (RookMail *mail)
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&mail->quotas->lock);
-  GHashTableIter iter;
-  gpointer root;
 
-  g_hash_table_iter_init (&iter, mail->quotas->roots);
-  while (g_hash_table_iter_next (&iter, NULL, &root))
-    ((RookQuotaRoot *) root)->retry_us = 0;
+  mail->quotas->stores++;
 }
 
 void

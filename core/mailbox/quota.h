@@ -51,8 +51,9 @@ typedef enum {
 /* With the mailbox's lock held. *@claim: empty; ended by rook_quota_settle(), rook_quota_refuse() or rook_quota_unclaim(). */
 RookQuotaAnswer rook_quota_claim (RookMailbox *mailbox, const guint64 *amounts, RookQuotaRule rule,
                                   RookQuotaClaim *claim);
-/* The same of what comes below @name, by a change of names. */
-RookQuotaAnswer rook_quota_claim_name (RookMail *mail, const char *name, const guint64 *amounts, RookQuotaClaim *claim);
+/* The same of what comes to the mailbox @name, there or not, or below it. */
+RookQuotaAnswer rook_quota_claim_name (RookMail *mail, const char *name, const guint64 *amounts, RookQuotaRule rule,
+                                       RookQuotaClaim *claim);
 void rook_quota_unclaim (RookMail *mail, RookQuotaClaim *claim);
 /* Ends a claim that was answered OVER, publishes QuotaExceed, and makes the error. Without locks. @entry: (nullable) the mailbox
  * that it was for; %NULL: the root's. (transfer full) */
@@ -107,7 +108,8 @@ struct RookQuotaRoot {
   guint n_totals, n_unknown;               /* mailboxes; those of them whose total is not known */
   guint64 usage[ROOK_QUOTA_N_RESOURCES];   /* of those that are known */
   guint64 claimed[ROOK_QUOTA_N_RESOURCES]; /* by what is on its way */
-  gint64 retry_us;                         /* until then what is known has to do */
+  gint64 retry_us;                         /* until then what is known has to do, */
+  guint retry_stores;                      /* as long as RookQuotas.stores is this */
   GPtrArray *waiting;                      /* (nullable) (element-type RookQuotaWaiter) while it is being summed */
 };
 
@@ -124,6 +126,7 @@ struct RookQuotas {
   RookMutex lock;
   GHashTable *roots;  /* name (of the entry) -> RookQuotaRoot */
   GHashTable *totals; /* id -> RookQuotaTotal, of mailboxes below a root that was summed */
+  guint stores;       /* changes when stores come */
   GPtrArray *news;    /* (element-type RookEntry) roots that came below their limits */
   gint n_totals;      /* atomic: of totals */
   gint n_news;        /* atomic */

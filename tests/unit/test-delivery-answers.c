@@ -2,7 +2,7 @@
 /*
  * rookery/delivery.h: when and where answers come, what of a request is kept, what a message costs, filters of plugins.
  */
-#include "mail-fixture.h"
+#include "quota-fixture.h"
 
 #include "delivery/delivery-private.h"
 #include "plugin/plugin-life.h"
@@ -375,6 +375,44 @@ test_filter_of_a_plugin (void)
   rook_recipient_free (asked.recipient);
 }
 
+/* --- quota ------------------------------------------------------------------------------------------------------ */
+
+static RookDeliveryStatus
+resolve_and_deliver (Fixture *f, const char *address)
+{
+  Asked asked = ask (f, address);
+
+  if (asked.resolved != ROOK_DELIVERY_OK)
+    return asked.resolved;
+  asked.left = 1;
+  deliver_many (&asked, 1);
+  wait (&asked);
+  rook_recipient_free (asked.recipient);
+  return asked.status;
+}
+
+/* A folder without room means the INBOX, and only if that has none either nobody takes it. */
+static void
+test_room_in_folder_or_inbox (void)
+{
+  g_autoptr (Fixture) f = fixture_new ("[delivery]\nsuppress-duplicates=false\n");
+
+  must_create (f, NULL, "user/alice/Full");
+  must_set_acl (f, "user/alice/Full", "anyone", "lp");
+  g_assert_cmpint (try_append (f, "user/alice/Full", 100), ==, -1);
+  must_set_quota (f, "user/alice/Full", -1, 0, -1);
+  g_assert_cmpint (resolve_and_deliver (f, "alice+Full"), ==, ROOK_DELIVERY_OK);
+  g_assert_cmpuint (status_of (f, "user/alice/Full").messages, ==, 1);
+  g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 1);
+  must_set_quota (f, "user/alice", -1, 0, -1);
+  g_assert_cmpint (resolve_and_deliver (f, "alice+Full"), ==, ROOK_DELIVERY_OVER_QUOTA);
+  must_set_quota (f, "user/alice/Full", -1, 5, -1);
+  g_assert_cmpint (resolve_and_deliver (f, "alice+Full"), ==, ROOK_DELIVERY_OK);
+  g_assert_cmpuint (status_of (f, "user/alice/Full").messages, ==, 2);
+  g_assert_cmpint (resolve_and_deliver (f, "alice"), ==, ROOK_DELIVERY_OVER_QUOTA);
+  g_assert_cmpint (resolve_and_deliver (f, "bob"), ==, ROOK_DELIVERY_OK);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -386,6 +424,7 @@ main (int argc, char **argv)
   ADD ("request/is-copied", test_request_is_copied);
   ADD ("message/to-many-is-stored-once", test_stored_once);
   ADD ("resolve/domains", test_domains);
+  ADD ("resolve/room-in-folder-or-inbox", test_room_in_folder_or_inbox);
   ADD ("resolve/user-with-domain", test_user_with_domain);
   ADD ("resolve/user-has-an-inbox-or-may-get-one", test_user_exists_or_may_get_an_inbox);
   ADD ("filter/files-into-several-and-flags-wherever-it-goes", test_files_into_several_with_flags);

@@ -68,7 +68,7 @@ typedef struct {
   gboolean ignore_quota;
 } RookResolveRequest;
 /* May the address receive (RCPT TO)? Creates nothing. A user exists who has an INBOX, or may get one (mailbox/autocreate).
- * On a worker. */
+ * OVER_QUOTA: neither the mailbox nor the INBOX would take it now, wherever filters would put it. On a worker. */
 ROOK_EXPORT void rook_delivery_resolve (RookDelivery *delivery, const RookResolveRequest *request,
                                         RookResolveCallback callback, gpointer data);
 
