@@ -164,15 +164,23 @@ compare_copies (Checkpoint *c, const GsCurrent *current)
   return compare->ok;
 }
 
-/* A copy that is the only one is looked at as a whole before it is what both are; if it is damaged there is no better one. */
-static void
+/* A copy that is the only one is looked at as a whole before it is what both are; if it is damaged there is no better one. That
+ * it can't be read now says nothing of it. */
+static gboolean
 look_at_source (Checkpoint *c, const GsCurrent *current)
 {
   g_autoptr (GError) error = NULL;
 
-  if (!gs_copy_check (c->store, c->source, &current->copies[c->source], NULL, NULL, &error))
-    gs_log_notice (c->store, ROOK_LOG_ERROR, "store.damaged", "copy %u, of which the other is made anew: %s", c->source,
-                   error->message);
+  if (gs_copy_check (c->store, c->source, &current->copies[c->source], NULL, NULL, &error))
+    return TRUE;
+  if (!g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    {
+      g_propagate_error (c->error, g_steal_pointer (&error));
+      return FALSE;
+    }
+  gs_log_notice (c->store, ROOK_LOG_ERROR, "store.damaged", "copy %u, of which the other is made anew: %s", c->source,
+                 error->message);
+  return TRUE;
 }
 
 static gboolean
@@ -203,11 +211,8 @@ prepare_target (Checkpoint *c, GsCurrent *fresh)
   GsCopyInfo *info = &fresh->copies[c->target];
   gboolean clone = !info->clean;
 
-  if (clone)
-    look_at_source (c, fresh);
-  else if (!look_at_both (c, fresh))
+  if (clone ? !look_at_source (c, fresh) : !look_at_both (c, fresh))
     return FALSE;
-
   info->clean = FALSE;
   if (!write_current (c->store, fresh, c->error))
     return FALSE;

@@ -35,8 +35,8 @@ static gboolean
 gdbm_failed (GDBM_FILE dbf, const char *what, GError **error)
 {
   int code = dbf != NULL ? gdbm_last_errno (dbf) : gdbm_errno, os = dbf != NULL ? gdbm_last_syserr (dbf) : errno;
-  /* A number that is damaged makes GDBM seek to nowhere. */
-  gboolean system = gdbm_check_syserr (code) && os != 0 && os != EINVAL && os != EOVERFLOW;
+  /* A number that is damaged makes GDBM seek to nowhere; and a file that is not there is not one that can't be read now. */
+  gboolean system = gdbm_check_syserr (code) && os != 0 && os != EINVAL && os != EOVERFLOW && os != ENOENT;
 
   if (system)
     gs_set_errno (error, os, "%s: %s", what, gdbm_strerror (code));
@@ -154,7 +154,12 @@ gs_copy_fetch (GsStore *store, GsReader *reader, guint index, const guint8 *key,
 {
   GDBM_FILE dbf = reader_handle (store, reader, index, error);
 
-  return dbf != NULL && fetch (store, dbf, key, length, out_value, error);
+  if (dbf == NULL)
+    return FALSE;
+  if (fetch (store, dbf, key, length, out_value, error))
+    return TRUE;
+  g_clear_pointer (&reader->dbf[index], gdbm_close); /* after an error GDBM says of everything that it needs recovery */
+  return FALSE;
 }
 
 gboolean

@@ -110,9 +110,11 @@ look_up (GsGroup *group, const GsKey *key)
 
   if (!gs_lookup (group->store, &group->store->reader, group->pending, key->bytes, gs_key_length (key), &value, &error))
     {
-      gs_log_notice (group->store, ROOK_LOG_ERROR, "store.damaged", "%s", error->message);
-      if (group->unread == NULL
-          && (!g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT) || gs_repair_is_due (group->store)))
+      gboolean damaged = g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT);
+
+      if (damaged)
+        gs_log_notice (group->store, ROOK_LOG_ERROR, "store.damaged", "%s", error->message);
+      if (group->unread == NULL && (!damaged || gs_repair_is_due (group->store)))
         group->unread = g_steal_pointer (&error);
     }
   return value;

@@ -111,13 +111,19 @@ set_aside (GsStore *store, guint bad, GError **error)
 
 /* --- looking at them ------------------------------------------------------------------------------------------------------ */
 
+/* @out_unread: set if it can't be told, since it can't be read now */
 static gboolean
-is_good (GsStore *store, guint index, const GsCopyInfo *info)
+is_good (GsStore *store, guint index, const GsCopyInfo *info, gboolean *out_unread)
 {
   g_autoptr (GError) error = NULL;
 
   if (!info->clean || gs_copy_check (store, index, info, NULL, NULL, &error))
     return info->clean;
+  if (!g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    {
+      *out_unread = TRUE;
+      return FALSE;
+    }
   gs_log_notice (store, ROOK_LOG_ERROR, "store.damaged", "copy %u: %s", index, error->message);
   return FALSE;
 }
@@ -135,9 +141,12 @@ give_up (GsStore *store, const char *why)
 static void
 repair (GsStore *store, const GsCurrent *current)
 {
-  gboolean good[2] = { is_good (store, 0, &current->copies[0]), is_good (store, 1, &current->copies[1]) };
+  gboolean unread = FALSE, good[2] = { is_good (store, 0, &current->copies[0], &unread),
+                                       is_good (store, 1, &current->copies[1], &unread) };
   g_autoptr (GError) error = NULL;
 
+  if (unread)
+    return; /* whoever comes upon the damage again asks again */
   if (good[0] && good[1])
     gs_log_notice (store, ROOK_LOG_NOTICE, "store.repaired", "both copies are whole");
   else if (!good[0] && !good[1])

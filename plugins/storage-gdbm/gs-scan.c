@@ -175,26 +175,43 @@ typedef struct {
   GsStore *store;
   RookStoreForeachBlob func;
   gpointer data;
+  GError *unread; /* (nullable) what ends it */
 } ForeachBlob;
+
+/* What its label says: damage says nothing, and what can't be read now may say something. */
+static gboolean
+read_label (ForeachBlob *foreach, const GsBlobEntry *entry, GsBlobFrame *out_frame)
+{
+  g_autoptr (GsSegment) segment = gs_segment_find (foreach->store, entry->segment);
+  g_autoptr (GError) error = NULL;
+
+  if (segment != NULL && gs_read_frame (foreach->store, segment, entry->offset, out_frame, &error))
+    return TRUE;
+  if (error != NULL && !g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    {
+      foreach
+        ->unread = g_steal_pointer (&error);
+      return FALSE;
+    }
+  if (entry->blob_class == ROOK_BLOB_MAIL) /* what a cut took of the cache is no damage */
+    gs_log_notice (foreach->store, ROOK_LOG_ERROR, "store.damaged", "a blob's label can't be read: %s",
+                   error != NULL ? error->message : "its segment is missing");
+  return TRUE;
+}
 
 static gboolean
 foreach_blob_one (const guint8 *key, guint length, GBytes *value, gpointer data)
 {
-  const ForeachBlob *foreach = data;
+  ForeachBlob *foreach = data;
   RookBlobInfo info = { .struct_size = sizeof info };
-  g_autoptr (GsSegment) segment = NULL;
   g_auto (GsBlobFrame) frame = { 0 };
-  g_autoptr (GError) error = NULL;
   GsBlobEntry entry;
 
   if (length != 10 || !gs_blob_entry_decode (value, &entry) || (entry.kind == GS_FRAME_BODY && entry.nameless))
     return TRUE;
-  segment = gs_segment_find (foreach->store, entry.segment);
-  if (segment != NULL && gs_read_frame (foreach->store, segment, entry.offset, &frame, &error))
-    info.label = frame.label;
-  else if (entry.blob_class == ROOK_BLOB_MAIL) /* what a cut took of the cache is no damage */
-    gs_log_notice (foreach->store, ROOK_LOG_ERROR, "store.damaged", "a blob's label can't be read: %s",
-                   error != NULL ? error->message : "its segment is missing");
+  if (!read_label (foreach, &entry, &frame))
+    return FALSE;
+  info.label = frame.label;
   info.id = gs_get64_be (key + 2);
   info.blob_class = entry.blob_class;
   info.length = entry.length;
@@ -204,7 +221,15 @@ foreach_blob_one (const guint8 *key, guint length, GBytes *value, gpointer data)
 gboolean
 gs_foreach_blob (GsStore *store, RookStoreForeachBlob func, gpointer data, GError **error)
 {
-  ForeachBlob foreach = { store, func, data };
+  ForeachBlob foreach = { store, func, data, NULL };
 
-  return scan_whole (store, GS_TABLE_BLOBS, foreach_blob_one, &foreach, error);
+  if (!scan_whole (store, GS_TABLE_BLOBS, foreach_blob_one, &foreach, error))
+    {
+      g_clear_error (&foreach.unread);
+      return FALSE;
+    }
+  if (foreach.unread == NULL)
+    return TRUE;
+  g_propagate_error (error, foreach.unread);
+  return FALSE;
 }

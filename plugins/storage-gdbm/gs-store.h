@@ -208,6 +208,7 @@ struct GsStore {
 
   RookMutex current_lock; /* held while CURRENT is written */
   GsCurrent written;      /* what it says */
+  gboolean is_unsure;     /* with current_lock: CURRENT may be what could not be written for certain */
 
   RookMutex segments_lock;
   GHashTable *segments; /* number to GsSegment (owned reference) */
