@@ -227,6 +227,18 @@ add_uidvalidity (RookChangeOp *op, RookBatch *batch)
   rook_batch_put (batch, ROOK_STATE_META, key, value);
 }
 
+/* Whether nothing comes, and something goes: that may use the room kept for it. What the reservation refuses the commit refuses. */
+static void
+reserve_deletion (RookChangeOp *op, RookBatch *batch)
+{
+  gboolean frees = op->after->len > 0;
+
+  for (guint i = 0; i < op->after->len; i++)
+    frees &= after_at (op, i)->deleted;
+  if (frees)
+    rook_batch_reserve (batch, 0, TRUE, NULL);
+}
+
 static void
 write_state (RookChangeOp *op)
 {
@@ -249,6 +261,7 @@ write_state (RookChangeOp *op)
   if (op->forget_user != NULL)
     forget_subscriptions (op, batch);
   add_uidvalidity (op, batch);
+  reserve_deletion (op, batch);
   rook_store_commit (rook_mail_get_state (op->mail), batch, state_written, op);
 }
 

@@ -91,6 +91,7 @@ forget_some (Pruning *p)
         rook_batch_delete (batch, ROOK_PART_DUPLICATES, g_ptr_array_index (keys, keys->len - 1 - k));
       g_ptr_array_set_size (keys, (gint) (keys->len - n));
       p->n_forgotten += n;
+      rook_batch_reserve (batch, 0, TRUE, NULL); /* on a full disk too: what is refused here the commit refuses */
       rook_store_commit (store, batch, forgotten, p);
       return;
     }

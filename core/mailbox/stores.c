@@ -58,6 +58,7 @@ may_create_state (RookConfig *config)
   return TRUE;
 }
 
+/* On a full disk too: who can't start can't delete. What the reservation refuses the commit refuses. */
 static gboolean
 put_meta (RookStore *state, const char *key, GBytes *value, GError **error)
 {
@@ -65,6 +66,7 @@ put_meta (RookStore *state, const char *key, GBytes *value, GError **error)
   g_autoptr (GBytes) key_bytes = rook_bytes_of_text (key);
 
   rook_batch_put (batch, ROOK_STATE_META, key_bytes, value);
+  rook_batch_reserve (batch, 0, TRUE, NULL);
   return rook_store_commit_wait (state, batch, NULL, error);
 }
 

@@ -23,6 +23,7 @@ struct RookMemoryDisk {
   GHashTable *stages; /* RookBlobId to GByteArray, of the store that is open */
   guint64 next_id;    /* of blobs and stages */
   guint64 position;
+  guint64 size; /* 0: it is not said */
   gboolean open;
   gboolean hold;
   gboolean stop;
@@ -76,6 +77,14 @@ rook_memory_disk_free (RookMemoryDisk *disk)
 }
 
 void
+rook_memory_disk_set_size (RookMemoryDisk *disk, guint64 bytes)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
+
+  disk->size = bytes;
+}
+
+void
 rook_memory_disk_set_endless (RookMemoryDisk *disk, gboolean endless)
 {
   g_atomic_int_set (&disk->endless, endless);
@@ -114,6 +123,20 @@ rook_memory_disk_get_calls (RookMemoryDisk *disk)
   g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
 
   return disk->calls;
+}
+
+guint
+rook_memory_disk_count_blobs (RookMemoryDisk *disk)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
+  GHashTableIter iter;
+  gpointer blob;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, disk->blobs);
+  while (g_hash_table_iter_next (&iter, NULL, &blob))
+    n += ((Blob *) blob)->blob_class == ROOK_BLOB_MAIL;
+  return n;
 }
 
 guint
@@ -625,6 +648,26 @@ memory_verify (gpointer self, RookStoreReport report G_GNUC_UNUSED, gpointer dat
   return TRUE;
 }
 
+static GVariant *
+memory_stats (gpointer self)
+{
+  RookMemoryDisk *disk = self;
+  g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
+  guint64 bytes = 0;
+  GVariantDict dict;
+  GHashTableIter iter;
+  gpointer blob;
+
+  g_hash_table_iter_init (&iter, disk->blobs);
+  while (g_hash_table_iter_next (&iter, NULL, &blob))
+    if (((Blob *) blob)->blob_class == ROOK_BLOB_MAIL)
+      bytes += g_bytes_get_size (((Blob *) blob)->body);
+  g_variant_dict_init (&dict, NULL);
+  if (disk->size > 0)
+    g_variant_dict_insert (&dict, "room-bytes", "t", disk->size - MIN (bytes, disk->size));
+  return g_variant_dict_end (&dict);
+}
+
 const RookStorageBackend rook_memory_backend = {
   .struct_size = sizeof (RookStorageBackend),
   .name = "memory",
@@ -645,6 +688,7 @@ const RookStorageBackend rook_memory_backend = {
   .stage_finish = memory_stage_finish,
   .stage_drop = memory_stage_drop,
   .verify = memory_verify,
+  .stats = memory_stats,
 };
 
 RookStore *

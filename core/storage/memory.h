@@ -25,12 +25,15 @@ RookStore *rook_memory_open (RookMemoryDisk *disk);
 void rook_memory_disk_hold (RookMemoryDisk *disk, gboolean hold);
 /* While set, verify has no end of its own. Any thread. */
 void rook_memory_disk_set_endless (RookMemoryDisk *disk, gboolean endless);
+/* Says that there is room for so many bytes of mail, what is there already included; 0: says nothing. It is not insisted on. */
+void rook_memory_disk_set_size (RookMemoryDisk *disk, guint64 bytes);
 /* Of the calls from now on that may fail with @code, as the contract has it, the @nth (1: the next) fails, once; 0: none
  * does. That is open, get, read, foreach, reserve, commit and stage_*(). After UNKNOWN the store is RECOVERING until it is
  * opened anew, and the batch that failed is there then if @applied. */
 void rook_memory_disk_fail (RookMemoryDisk *disk, guint nth, RookStoreError code, gboolean applied);
 gboolean rook_memory_disk_will_fail (RookMemoryDisk *disk);   /* and has not yet */
 guint rook_memory_disk_get_calls (RookMemoryDisk *disk);      /* that could have failed, ever */
+guint rook_memory_disk_count_blobs (RookMemoryDisk *disk);    /* of mail */
 guint rook_memory_disk_count_stages (RookMemoryDisk *disk);   /* begun, and neither adopted nor dropped */
 RookStore *rook_memory_disk_get_store (RookMemoryDisk *disk); /* (transfer none) (nullable) the one open on it */
 

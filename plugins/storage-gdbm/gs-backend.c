@@ -352,6 +352,7 @@ backend_stats (gpointer self)
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "id", "s", store->id);
   g_variant_dict_insert (&dict, "path", "s", store->path);
+  g_variant_dict_insert (&dict, "room-bytes", "t", gs_room (store));
   rook_mutex_lock (&store->lock);
   for (guint i = 0; i < GS_N_TABLES; i++)
     records += store->current.copies[store->current.current].counts[i];

@@ -21,19 +21,27 @@ free_bytes (GsStore *store)
   return (guint64) st.f_bavail * st.f_frsize;
 }
 
+/* With the lock. What was asked a moment ago does, but to refuse anybody. */
+static void
+refresh (GsStore *store, gboolean at_once)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (!at_once && now - store->space_time <= FRESH_US && now >= store->space_time)
+    return;
+  store->space = free_bytes (store);
+  store->space_time = now;
+}
+
 /* With the lock. */
 static gboolean
 take (GsStore *store, guint64 bytes, gboolean frees)
 {
-  gint64 now = g_get_monotonic_time ();
-  guint64 needed;
+  guint64 needed = (store->reserved + bytes) * FACTOR + store->settings.headroom;
 
-  if (now - store->space_time > FRESH_US || now < store->space_time)
-    {
-      store->space = free_bytes (store);
-      store->space_time = now;
-    }
-  needed = (store->reserved + bytes) * FACTOR + (frees ? 0 : store->settings.headroom);
+  refresh (store, FALSE);
+  if (!frees && needed > store->space)
+    refresh (store, TRUE);
   if (!frees && needed > store->space)
     return FALSE;
   store->reserved += bytes;
@@ -59,4 +67,16 @@ gs_unreserve (GsStore *store, guint64 bytes)
   g_autoptr (RookLocker) locker = rook_locker_new (&store->lock);
 
   store->reserved -= bytes;
+  store->space -= MIN (store->space, bytes * FACTOR); /* it may have been written since that was asked */
+}
+
+guint64
+gs_room (GsStore *store)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&store->lock);
+  guint64 kept;
+
+  refresh (store, TRUE);
+  kept = store->reserved * FACTOR + store->settings.headroom;
+  return store->space > kept ? (store->space - kept) / FACTOR : 0;
 }

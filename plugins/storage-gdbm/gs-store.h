@@ -382,6 +382,7 @@ gboolean gs_verify (GsStore *store, RookStoreReport report, gpointer data, RookS
                     gpointer progress_data, GError **error);
 
 /* gs-space.c */
+guint64 gs_room (GsStore *store); /* bytes that may be reserved for what frees nothing */
 gboolean gs_reserve (GsStore *store, guint64 bytes, gboolean frees, GError **error);
 void gs_unreserve (GsStore *store, guint64 bytes);
 

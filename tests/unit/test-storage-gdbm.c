@@ -615,6 +615,37 @@ test_full_disk_fails_and_goes_on (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (count_faults (f), ==, 0);
 }
 
+static guint64
+get_room (Fixture *f)
+{
+  g_autoptr (GVariant) stats = g_variant_ref_sink (rook_store_stats (f->store));
+  guint64 bytes;
+
+  g_assert_true (g_variant_lookup (stats, "room-bytes", "t", &bytes));
+  return bytes;
+}
+
+/* Where there is less than the headroom there is room for nothing but what frees space. */
+static void
+test_room_is_told (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GBytes) key = bytes_of ("a");
+  RookBatch *batch;
+
+  g_assert_cmpuint (get_room (f), >, 0);
+  put (f->store, "a", "1");
+  close_store (f);
+  f->settings.headroom = G_MAXUINT64 / 4;
+  open_store (f);
+  g_assert_cmpuint (get_room (f), ==, 0);
+  g_assert_cmpint (try_put (f->store, "a", "2"), ==, ROOK_STORE_ERROR_FULL);
+  batch = rook_batch_new (f->store);
+  rook_batch_delete (batch, 1, key);
+  g_assert_true (rook_batch_reserve (batch, 0, TRUE, NULL));
+  commit (f->store, batch);
+  expect (f->store, "a", NULL);
+}
+
 /* A body that could not be looked up may be there: a batch that shares it fails, and nothing of it is done. */
 static void
 test_unread_source_fails_the_batch (Fixture *f, gconstpointer data G_GNUC_UNUSED)
@@ -704,6 +735,7 @@ main (int argc, char **argv)
   TEST ("failure/sync-settled-by-a-new-log", 0, test_failed_sync_is_settled_by_a_new_log);
   TEST ("failure/unknown-while-nothing-can-be-written", 0, test_unknown_while_nothing_can_be_written);
   TEST ("failure/full-disk", 0, test_full_disk_fails_and_goes_on);
+  TEST ("space/room-is-told", 0, test_room_is_told);
   TEST ("failure/unread-source-fails-the-batch", 0, test_unread_source_fails_the_batch);
   TEST ("failure/any-sync", GS_IO_SYNC, test_any_call_may_fail);
   TEST ("failure/any-write", GS_IO_WRITE, test_any_call_may_fail);

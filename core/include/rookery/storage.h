@@ -255,6 +255,7 @@ ROOK_EXPORT gboolean rook_store_compact (RookStore *store, gboolean *out_more, G
  * no more, and the call ends with CANCELLED as soon as it can. */
 ROOK_EXPORT gboolean rook_store_verify (RookStore *store, RookStoreReport report, gpointer data,
                                         RookStoreProgress progress, gpointer progress_data, GError **error);
+/* "room-bytes" (t) is there if the backend knows it: how much more may be stored before what frees nothing is refused (FULL). */
 ROOK_EXPORT GVariant *rook_store_stats (RookStore *store); /* a{sv}, floating. Any thread; does not block */
 
 /* --- what a backend implements -------------------------------------------------------------------------------------- */
