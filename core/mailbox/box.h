@@ -180,7 +180,8 @@ struct RookView {
   gboolean notified;
   gboolean has_loaded; /* pages from first_loaded to last_loaded are to stay in memory */
   guint first_loaded, last_loaded;
-  guint64 kept_modseq; /* scanned_modseq: pages with later changes are to stay */
+  guint64 kept_modseq;   /* scanned_modseq: pages with later changes are to stay */
+  guint64 pinned_modseq; /* told_modseq: bodies of what was expunged later are to stay, for a while */
   /* --- */
   RookUids *uids; /* (owned) */
   guint n_uids;

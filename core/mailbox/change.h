@@ -55,6 +55,8 @@ gboolean rook_change_plan_place (RookChangeOp *op, const char *name, char **out_
                                  GError **error);
 /* Takes the contents of a deleted mailbox off its partition, a page at a time. On a worker. */
 void rook_mail_clear_contents (RookMail *mail, RookEntry *tombstone);
+/* The same of all whose contents are still there and which nobody is at: what failed is tried again. */
+void rook_mail_clear_rest (RookMail *mail);
 /* A new entry with id and uidvalidity. */
 RookEntry *rook_change_new_entry (RookChangeOp *op, const char *name, const char *partition, const char *acl);
 

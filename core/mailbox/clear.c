@@ -19,11 +19,15 @@ typedef struct {
 static void
 clearing_free (Clearing *clearing)
 {
+  rook_mutex_lock (&clearing->mail->lock);
+  g_hash_table_remove (clearing->mail->clearing, clearing->id);
+  rook_mutex_unlock (&clearing->mail->lock);
   rook_entry_unref (clearing->tombstone);
   g_free (clearing);
 }
 
-/* Whether the last step went well and there may be another: else it is over, and the next start goes on with it. */
+/* Whether the last step went well and there may be another: else it is over, and the job
+ * that makes room, or the next start, goes on with it. */
 static gboolean
 may_go_on (Clearing *clearing, const GError *error)
 {
@@ -38,6 +42,14 @@ may_go_on (Clearing *clearing, const GError *error)
     }
   clearing_free (clearing);
   return FALSE;
+}
+
+/* It frees space, so it may use the room kept for that. What the reservation refuses the commit refuses. */
+static void
+commit_clearing (RookStore *store, RookBatch *batch, RookStoreCommitCallback callback, Clearing *clearing)
+{
+  rook_batch_reserve (batch, 0, TRUE, NULL);
+  rook_store_commit (store, batch, callback, clearing);
 }
 
 static void read_page (Clearing *clearing);
@@ -79,7 +91,7 @@ all_cleared (guint64 position, const GError *error, gpointer data)
   value = rook_entry_encode (cleared);
   batch = rook_batch_new (state);
   rook_batch_put (batch, ROOK_STATE_MAILBOXES, key, value);
-  rook_store_commit (state, batch, tombstone_told, clearing);
+  commit_clearing (state, batch, tombstone_told, clearing);
 }
 
 static void
@@ -97,7 +109,7 @@ clear_rest (Clearing *clearing)
   rook_batch_delete (batch, ROOK_PART_HEADERS, key);
   rook_batch_delete (batch, ROOK_PART_KEYWORDS, key);
   rook_batch_delete (batch, ROOK_PART_ENTRIES, key);
-  rook_store_commit (clearing->store, batch, all_cleared, clearing);
+  commit_clearing (clearing->store, batch, all_cleared, clearing);
 }
 
 static void
@@ -133,7 +145,7 @@ page_read (GBytes *value, const GError *error, gpointer data)
       rook_batch_release (batch, record.cache);
     }
   rook_batch_delete (batch, ROOK_PART_PAGES, key);
-  rook_store_commit (clearing->store, batch, page_cleared, clearing);
+  commit_clearing (clearing->store, batch, page_cleared, clearing);
 }
 
 static void
@@ -179,6 +191,31 @@ barrier_passed (guint64 position, const GError *error, gpointer data)
     rook_store_get (clearing->store, ROOK_PART_HEADERS, key, header_read, clearing);
 }
 
+static gboolean
+begin_clearing (RookMail *mail, const char *id)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+
+  return g_hash_table_add (mail->clearing, g_strdup (id));
+}
+
+void
+rook_mail_clear_rest (RookMail *mail)
+{
+  g_autoptr (GPtrArray) buried = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_entry_unref);
+  GHashTableIter iter;
+  gpointer value;
+
+  rook_mutex_lock (&mail->lock);
+  g_hash_table_iter_init (&iter, mail->names->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (((RookEntry *) value)->deleted && !((RookEntry *) value)->cleared)
+      g_ptr_array_add (buried, rook_entry_ref (value));
+  rook_mutex_unlock (&mail->lock);
+  for (guint i = 0; i < buried->len; i++)
+    rook_mail_clear_contents (mail, g_ptr_array_index (buried, i));
+}
+
 void
 rook_mail_clear_contents (RookMail *mail, RookEntry *tombstone)
 {
@@ -187,11 +224,11 @@ rook_mail_clear_contents (RookMail *mail, RookEntry *tombstone)
   Clearing *clearing;
   RookBatch *batch;
 
-  if (store == NULL)
-    return; /* the next start does it */
+  if (store == NULL || !begin_clearing (mail, tombstone->id))
+    return; /* the next start does it, or somebody is at it */
   clearing = g_new0 (Clearing, 1);
   *clearing = (Clearing){ .mail = mail, .store = store, .tombstone = rook_entry_ref (tombstone), .id = tombstone->id };
   batch = rook_batch_new (store);
   rook_batch_put (batch, ROOK_PART_ENTRIES, key, copy);
-  rook_store_commit (store, batch, barrier_passed, clearing);
+  commit_clearing (store, batch, barrier_passed, clearing);
 }

@@ -6,62 +6,77 @@
  * Headers tell which mailboxes have something to purge; only those are opened. A mailbox is gone through in slices of a few
  * pages, one batch each, so that neither its lock nor the store is held up.
  */
-#include "mailbox/box.h"
-#include "rookery/schedule.h"
+#include "mailbox/expire.h"
 
 #define SLICE_PAGES 4
 
-typedef struct {
-  RookMail *mail; /* (unowned) */
-  RookJobRun *run;
-  gint64 before; /* seconds since 1970: what was expunged earlier goes */
-  GPtrArray *ids;
-  guint next;
-  guint n_purged;
-  GError *error; /* (nullable) the first */
-  /* Of the mailbox that it is at: */
-  RookMailbox *mailbox; /* (owned) (nullable) */
-  guint page, n_in_slice;
-  gboolean is_last;   /* it has been gone through, or can't be */
-  gboolean is_filled; /* pages of the slice that are hollow still are damaged: they are passed over */
-  guint64 modseq;     /* as the walk began */
-  gint64 began, oldest;
-} Expire;
-
-static void next_mailbox (Expire *expire);
+static void next_mailbox (RookExpire *expire);
 static void run_slice (gpointer data);
 
 static void
-finish (Expire *expire)
+place_free (gpointer data)
 {
-  g_autofree char *summary = g_strdup_printf ("%u messages purged in %u mailboxes", expire->n_purged, expire->next);
+  g_free (((RookExpirePlace *) data)->id);
+  g_free (data);
+}
 
-  rook_job_run_done (expire->run, summary, expire->error);
+void
+rook_expire_init (RookExpire *expire, RookMail *mail, RookJobRun *run)
+{
+  g_autoptr (RookMailSettings) settings = rook_mail_ref_settings (mail);
+
+  *expire = (RookExpire){ .mail = mail,
+                          .run = run,
+                          .unpinned = (g_get_real_time () - (gint64) settings->pin_limit * 1000) / G_USEC_PER_SEC + 1,
+                          .places = g_ptr_array_new_with_free_func (place_free) };
+}
+
+void
+rook_expire_clear (RookExpire *expire)
+{
   g_clear_pointer (&expire->mailbox, rook_mailbox_unref);
-  g_ptr_array_unref (expire->ids);
+  g_clear_pointer (&expire->places, g_ptr_array_unref);
   g_clear_error (&expire->error);
-  g_free (expire);
 }
 
 /* That a mailbox was deleted meanwhile is none. */
-static void
-note_error (Expire *expire, const GError *error)
+void
+rook_expire_note_error (RookExpire *expire, const GError *error)
 {
   if (expire->error == NULL && !g_error_matches (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND))
     expire->error = g_error_copy (error);
 }
 
+gboolean
+rook_expire_must_stop (RookExpire *expire)
+{
+  return rook_job_run_is_cancelled (expire->run) || rook_mail_is_closing (expire->mail);
+}
+
 /* --- one mailbox ------------------------------------------------------------------------------------------------------ */
 
+/* Whether a session has not been told that it is gone, and so may ask for it. */
 static gboolean
-is_due (Expire *expire, const RookRecord *record)
+is_pinned (RookExpire *expire, const RookRecord *record)
+{
+  const GPtrArray *views = expire->mailbox->views;
+
+  for (guint i = 0; record->last_updated >= expire->unpinned && i < views->len; i++)
+    if (((RookView *) g_ptr_array_index (views, i))->pinned_modseq < record->modseq)
+      return TRUE;
+  return FALSE;
+}
+
+/* With the lock held. */
+static gboolean
+is_due (RookExpire *expire, const RookRecord *record)
 {
   return (record->flags & (ROOK_RECORD_EXPUNGED | ROOK_RECORD_PURGED)) == ROOK_RECORD_EXPUNGED
-         && record->last_updated < expire->before;
+         && record->last_updated < expire->before && !is_pinned (expire, record);
 }
 
 static RookCommit *
-begin (Expire *expire)
+begin (RookExpire *expire)
 {
   RookBatch *batch = rook_batch_new (expire->mailbox->store);
   g_autoptr (GError) reason = NULL, error = NULL;
@@ -76,14 +91,14 @@ begin (Expire *expire)
     commit = rook_commit_begin (expire->mailbox, batch, &error);
   if (error != NULL)
     {
-      note_error (expire, error);
+      rook_expire_note_error (expire, error);
       expire->is_last = TRUE;
     }
   return commit;
 }
 
 static void
-purge (Expire *expire, RookCommit *commit, guint page, guint slot, const RookRecord *before)
+purge (RookExpire *expire, RookCommit *commit, guint page, guint slot, const RookRecord *before)
 {
   RookHeader *header = &expire->mailbox->pending.header;
   RookRecord after = *before;
@@ -99,12 +114,12 @@ purge (Expire *expire, RookCommit *commit, guint page, guint slot, const RookRec
 static void
 slice_done (RookCommit *commit, const GError *error, gpointer data)
 {
-  Expire *expire = data;
+  RookExpire *expire = data;
 
   (void) commit;
   if (error != NULL)
     {
-      note_error (expire, error);
+      rook_expire_note_error (expire, error);
       next_mailbox (expire);
     }
   else
@@ -116,13 +131,13 @@ slice_done (RookCommit *commit, const GError *error, gpointer data)
 
 /* What is left begins with the oldest that was seen; if there were changes meanwhile, perhaps with one of them. */
 static void
-note_oldest (Expire *expire, RookHeader *header)
+note_oldest (RookExpire *expire, RookHeader *header)
 {
   gint64 oldest = expire->oldest;
 
   if (header->highest_modseq != expire->modseq)
     oldest = oldest == 0 ? expire->began : MIN (oldest, expire->began);
-  header->oldest_expunged = oldest;
+  header->oldest_expunged = expire->place->oldest = oldest;
 }
 
 /* Whether there is anything in page @number for the job. */
@@ -134,7 +149,7 @@ is_of_interest (const RookHead *head, guint number)
 
 /* With the lock held: what the next slice would look at, if some of it is not in memory. (nullable) */
 static GArray *
-find_hollow (Expire *expire)
+find_hollow (RookExpire *expire)
 {
   RookHead *head = &expire->mailbox->pending;
   GArray *numbers = g_array_new (FALSE, FALSE, sizeof (guint));
@@ -153,7 +168,7 @@ find_hollow (Expire *expire)
 
 /* With the lock held. (nullable) NULL: there is nothing to write, or it can't be. */
 static RookCommit *
-purge_pages (Expire *expire, guint end)
+purge_pages (RookExpire *expire, guint end)
 {
   RookHead *head = &expire->mailbox->pending;
   RookCommit *commit = NULL;
@@ -181,15 +196,9 @@ purge_pages (Expire *expire, guint end)
   return commit;
 }
 
-static gboolean
-must_stop (Expire *expire)
-{
-  return rook_job_run_is_cancelled (expire->run) || rook_mail_is_closing (expire->mail);
-}
-
 /* With the lock held. Whether a commit is under way, behind which it goes on. The last one notes what is left. */
 static gboolean
-submit_slice (Expire *expire)
+submit_slice (RookExpire *expire)
 {
   RookHead *head = &expire->mailbox->pending;
   RookCommit *commit;
@@ -210,10 +219,10 @@ submit_slice (Expire *expire)
 static void
 slice_filled (const GError *error, gpointer data)
 {
-  Expire *expire = data;
+  RookExpire *expire = data;
 
   if (error != NULL)
-    note_error (expire, error);
+    rook_expire_note_error (expire, error);
   expire->is_filled = TRUE;
   run_slice (expire);
 }
@@ -221,11 +230,11 @@ slice_filled (const GError *error, gpointer data)
 static void
 run_slice (gpointer data)
 {
-  Expire *expire = data;
+  RookExpire *expire = data;
   GArray *hollow;
   gboolean submitted;
 
-  if (expire->is_last || must_stop (expire))
+  if (expire->is_last || rook_expire_must_stop (expire))
     {
       next_mailbox (expire);
       return;
@@ -244,11 +253,11 @@ run_slice (gpointer data)
 static void
 opened (RookMailbox *mailbox, const GError *error, gpointer data)
 {
-  Expire *expire = data;
+  RookExpire *expire = data;
 
   if (error != NULL)
     {
-      note_error (expire, error);
+      rook_expire_note_error (expire, error);
       next_mailbox (expire);
       return;
     }
@@ -266,50 +275,92 @@ opened (RookMailbox *mailbox, const GError *error, gpointer data)
 /* --- from mailbox to mailbox ------------------------------------------------------------------------------------------ */
 
 static void
-next_mailbox (Expire *expire)
+next_mailbox (RookExpire *expire)
 {
   g_clear_pointer (&expire->mailbox, rook_mailbox_unref);
-  while (expire->next < expire->ids->len && !must_stop (expire))
+  while (expire->next < expire->places->len && !rook_expire_must_stop (expire))
     {
-      g_autoptr (RookEntry) entry =
-          rook_mail_ref_entry_by_id (expire->mail, g_ptr_array_index (expire->ids, expire->next++));
+      RookExpirePlace *place = g_ptr_array_index (expire->places, expire->next++);
+      g_autoptr (RookEntry) entry = rook_mail_ref_entry_by_id (expire->mail, place->id);
 
-      if (entry == NULL || entry->deleted)
+      if (entry == NULL || entry->deleted || place->oldest == 0 || place->oldest >= expire->before)
         continue;
-      rook_job_run_progress (expire->run, 100.0 * expire->next / expire->ids->len, entry->name);
+      rook_job_run_progress (expire->run, 100.0 * expire->next / expire->places->len, entry->name);
+      expire->place = place;
+      expire->n_mailboxes++;
       rook_mailbox_open_entry (expire->mail, entry, opened, expire);
       return;
     }
-  finish (expire);
+  expire->done (expire->done_data);
 }
+
+void
+rook_expire_walk (RookExpire *expire)
+{
+  expire->next = 0;
+  next_mailbox (expire);
+}
+
+typedef struct {
+  RookExpire *expire;
+  gint64 limit;
+} Look;
 
 static gboolean
 look_at_header (RookTable table, GBytes *key, GBytes *value, gpointer data)
 {
-  Expire *expire = data;
+  const Look *look = data;
   RookHeader header;
   gsize length;
   const char *id = g_bytes_get_data (key, &length);
 
   (void) table;
-  if (rook_header_decode (value, &header) && header.oldest_expunged != 0 && header.oldest_expunged < expire->before)
-    g_ptr_array_add (expire->ids, g_strndup (id, length));
-  return !must_stop (expire);
+  if (rook_header_decode (value, &header) && header.oldest_expunged != 0 && header.oldest_expunged < look->limit)
+    {
+      RookExpirePlace *place = g_new (RookExpirePlace, 1);
+
+      *place = (RookExpirePlace){ g_strndup (id, length), header.oldest_expunged };
+      g_ptr_array_add (look->expire->places, place);
+    }
+  return !rook_expire_must_stop (look->expire);
+}
+
+void
+rook_expire_look (RookExpire *expire, RookStore *store, gint64 limit)
+{
+  Look look = { expire, limit };
+  g_autoptr (GError) error = NULL;
+
+  if (!rook_store_foreach (store, ROOK_PART_HEADERS, look_at_header, &look, &error))
+    rook_expire_note_error (expire, error);
+}
+
+/* --- the job -------------------------------------------------------------------------------------------------------------- */
+
+static void
+finish (gpointer data)
+{
+  RookExpire *expire = data;
+  g_autofree char *summary =
+      g_strdup_printf ("%u messages purged in %u mailboxes", expire->n_purged, expire->n_mailboxes);
+
+  rook_job_run_done (expire->run, summary, expire->error);
+  rook_expire_clear (expire);
+  g_free (expire);
 }
 
 /* On a pool thread. */
 static void
 look_through (gpointer data)
 {
-  Expire *expire = data;
+  RookExpire *expire = data;
 
-  for (guint i = 0; i < expire->mail->partitions->len && !must_stop (expire); i++)
+  for (guint i = 0; i < expire->mail->partitions->len && !rook_expire_must_stop (expire); i++)
     {
       RookStore *store = rook_partition_get_store (g_ptr_array_index (expire->mail->partitions, i));
-      g_autoptr (GError) error = NULL;
 
-      if (store != NULL && !rook_store_foreach (store, ROOK_PART_HEADERS, look_at_header, expire, &error))
-        note_error (expire, error);
+      if (store != NULL)
+        rook_expire_look (expire, store, expire->before);
     }
   rook_mail_end_blocking (expire->mail);
 }
@@ -318,7 +369,7 @@ static void
 looked_through (RookPoolOutcome outcome, gpointer data)
 {
   if (outcome == ROOK_POOL_RAN)
-    next_mailbox (data);
+    rook_expire_walk (data);
   else
     finish (data);
 }
@@ -328,12 +379,12 @@ run_expire (gpointer data, RookJobRun *run)
 {
   RookMail *mail = data;
   g_autoptr (RookMailSettings) settings = rook_mail_ref_settings (mail);
-  Expire *expire = g_new0 (Expire, 1);
+  RookExpire *expire = g_new (RookExpire, 1);
 
-  *expire = (Expire){ .mail = mail,
-                      .run = run,
-                      .before = (g_get_real_time () - (gint64) settings->keep_expunged * 1000) / G_USEC_PER_SEC + 1,
-                      .ids = g_ptr_array_new_with_free_func (g_free) };
+  rook_expire_init (expire, mail, run);
+  expire->before = (g_get_real_time () - (gint64) settings->keep_expunged * 1000) / G_USEC_PER_SEC + 1;
+  expire->done = finish;
+  expire->done_data = expire;
   if (!rook_mail_begin_blocking (mail))
     finish (expire);
   else if (!rook_pool_run (rook_server_get_pool (mail->server), 0, look_through, looked_through, expire))

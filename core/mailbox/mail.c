@@ -77,6 +77,7 @@ rook_mail_new (RookServer *server)
   mail->page_cache = (gsize) mail->settings->page_cache;
   mail->turns = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   mail->open = g_hash_table_new (g_str_hash, g_str_equal);
+  mail->clearing = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   mail->doubtful = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_queue_init (&mail->idle);
   mail->names = rook_names_new ();
@@ -87,6 +88,7 @@ rook_mail_new (RookServer *server)
   rook_mail_add_jobs (mail);
   rook_mail_add_upkeep (mail);
   rook_mail_add_expire (mail);
+  rook_mail_add_room (mail);
   rook_mail_add_verify (mail);
   rook_mail_add_accept (mail);
   rook_mail_add_reconstruct (mail);
@@ -216,6 +218,7 @@ rook_mail_free (RookMail *mail)
   rook_quotas_free (mail->quotas);
   g_hash_table_unref (mail->turns);
   g_hash_table_unref (mail->open);
+  g_hash_table_unref (mail->clearing);
   g_hash_table_unref (mail->doubtful);
   g_ptr_array_unref (mail->partitions);
   rook_mail_settings_unref (mail->settings);

@@ -28,10 +28,12 @@ typedef struct {
   GStrv autocreate_folders;
   guint64 max_message_size;
   char *default_partition;
-  guint open_cache;       /* mailboxes kept in memory when nobody has them open */
-  guint64 duplicate_life; /* ms */
-  guint64 keep_expunged;  /* ms */
-  guint64 page_cache;     /* bytes */
+  guint open_cache;          /* mailboxes kept in memory when nobody has them open */
+  guint64 duplicate_life;    /* ms */
+  guint64 keep_expunged;     /* ms */
+  guint64 purge_early_below; /* bytes of room */
+  guint64 pin_limit;         /* ms */
+  guint64 page_cache;        /* bytes */
 } RookMailSettings;
 RookMailSettings *rook_mail_settings_new (RookConfig *config);
 RookMailSettings *rook_mail_settings_ref (RookMailSettings *settings);
@@ -69,6 +71,7 @@ struct RookMail {
   RookNames *names;     /* (owned) empty while there is no state store */
   GHashTable *turns;    /* root -> GQueue of those who wait for it */
   GHashTable *open;     /* id -> RookMailbox */
+  GHashTable *clearing; /* ids of deleted ones whose contents are being cleared away */
   GHashTable *doubtful; /* ids of those that may have been deleted, see rook_mail_doubt() */
   GQueue idle;          /* of RookMailbox: open, used by nobody, the coldest first */
   guint trim_hand;      /* which of the open ones gives up pages next, if none is idle */
@@ -183,6 +186,7 @@ gboolean rook_mail_begin_reconstruct (RookMail *mail);
 void rook_mail_add_jobs (RookMail *mail);
 void rook_mail_add_upkeep (RookMail *mail); /* upkeep.c: jobs and verbs of the stores */
 void rook_mail_add_expire (RookMail *mail); /* expire.c: the job that purges */
+void rook_mail_add_room (RookMail *mail);   /* room.c: the job that makes room */
 void rook_mail_add_verify (RookMail *mail); /* verify.c: the verb */
 
 /* --- stores.c: opening ------------------------------------------------------------------------------------------------ */

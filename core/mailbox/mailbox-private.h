@@ -14,6 +14,7 @@ G_BEGIN_DECLS
 /* The service's own jobs. */
 #define ROOK_MAIL_JOB_FORGET "forget-deliveries"
 #define ROOK_MAIL_JOB_EXPIRE "expire"
+#define ROOK_MAIL_JOB_ROOM "make-room"
 #define ROOK_MAIL_JOB_CHECKPOINT "checkpoint"
 #define ROOK_MAIL_JOB_COMPACT "compact"
 

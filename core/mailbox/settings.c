@@ -101,6 +101,18 @@ static const RookConfigKey mailbox_keys[] = {
     .default_value = "7d",
     .change = ROOK_CONFIG_LIVE,
     .help = "How long the bodies of expunged messages are kept: the job `expire` purges what was expunged earlier." },
+  { .name = "purge-early-below",
+    .type = ROOK_CONFIG_SIZE,
+    .default_value = "64M",
+    .change = ROOK_CONFIG_LIVE,
+    .help = "Where a store has room for less mail than this, the job `make-room` purges expunged messages before their "
+            "time, the oldest first. 0: never." },
+  { .name = "pin-limit",
+    .type = ROOK_CONFIG_DURATION,
+    .default_value = "1h",
+    .change = ROOK_CONFIG_LIVE,
+    .help = "How long an expunged message is not purged because a session has not been told that it is gone, and can "
+            "fetch it still." },
   { .name = NULL },
 };
 
@@ -154,6 +166,8 @@ rook_mail_settings_new (RookConfig *config)
   settings->open_cache = (guint) rook_config_group_get_integer (group, "open-cache");
   settings->page_cache = rook_config_group_get_size (group, "page-cache");
   settings->duplicate_life = rook_config_group_get_duration_ms (group, "duplicate-lifetime");
+  settings->purge_early_below = rook_config_group_get_size (group, "purge-early-below");
+  settings->pin_limit = rook_config_group_get_duration_ms (group, "pin-limit");
   settings->keep_expunged = rook_config_group_get_duration_ms (group, "keep-expunged");
   return settings;
 }

@@ -175,6 +175,7 @@ rook_view_update (RookView *view, gboolean allow_expunge)
   g_ptr_array_unref (now.pages);
   rook_mutex_lock (&view->mailbox->lock);
   view->kept_modseq = view->scanned_modseq;
+  view->pinned_modseq = view->told_modseq;
   rook_view_claim_recent (view, rook_uids_find (view->uids, view->n_uids, old_last + 1));
   rook_mutex_unlock (&view->mailbox->lock);
   changes->exists = view->n_uids;

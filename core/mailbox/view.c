@@ -110,7 +110,8 @@ rook_view_new (RookMailbox *mailbox, RookIdentity *identity, gboolean read_only,
   rook_mutex_lock (&mailbox->lock);
   view->uids = rook_uids_ref (mailbox->durable.uids);
   view->n_uids = mailbox->durable.n_uids;
-  view->told_modseq = view->scanned_modseq = view->kept_modseq = mailbox->durable.header.highest_modseq;
+  view->told_modseq = view->scanned_modseq = view->kept_modseq = view->pinned_modseq =
+      mailbox->durable.header.highest_modseq;
   rook_view_claim_recent (view, 0);
   g_ptr_array_add (mailbox->views, view);
   if (mailbox->gone)

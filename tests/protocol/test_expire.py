@@ -39,8 +39,8 @@ def expunge(wire, mailbox, messages):
     wire.ok("UNSELECT")
 
 
-def at_once(server):
-    server.reload({"mailbox": {"keep-expunged": "0s"}})
+def at_once(server, pin="1h"):
+    server.reload({"mailbox": {"keep-expunged": "0s", "pin-limit": pin}})
 
 
 def test_what_was_expunged_lately_is_kept(server):
@@ -83,7 +83,7 @@ def test_bodies_are_given_back_and_the_rest_is_left_alone(server):
         assert "1 messages purged in 1 mailboxes" in expire(server)
 
 
-def test_session_that_was_not_told_yet_is_told_what_it_can_not_have(server):
+def test_session_that_was_not_told_yet_can_fetch_for_a_while(server):
     with ImapWire(server.port("imap")) as wire, ImapWire(server.port("imap")) as other:
         wire.login()
         other.login()
@@ -91,6 +91,9 @@ def test_session_that_was_not_told_yet_is_told_what_it_can_not_have(server):
         other.ok("SELECT INBOX")
         expunge(wire, "INBOX", "1:2")
         at_once(server)
+        assert "0 messages purged" in expire(server)
+        assert sum(GONE in line for line in other.ok("FETCH 1:3 BODY.PEEK[]")) == 3
+        at_once(server, pin="0s")
         assert "2 messages purged" in expire(server)
         _, tagged = other.command("FETCH 1:3 BODY.PEEK[]")
         assert tagged.startswith(b"NO [EXPUNGEISSUED]")

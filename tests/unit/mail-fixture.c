@@ -4,6 +4,7 @@
  */
 #include "mail-fixture.h"
 
+#include "schedule/schedule-private.h"
 #include "storage/storage-private.h"
 
 static gpointer
@@ -188,6 +189,16 @@ void
 fixture_await_clearing (Fixture *f)
 {
   while (rook_mail_get_state (f->mail) != NULL && has_uncleared (f->mail))
+    fixture_settle (f);
+}
+
+void
+fixture_run_job (Fixture *f, const char *name)
+{
+  RookJobEntry *entry = rook_schedule_find (rook_server_get_schedule (f->server), name);
+
+  g_assert_nonnull (rook_schedule_start (entry));
+  while (entry->run != NULL)
     fixture_settle (f);
 }
 

@@ -63,7 +63,9 @@ void on_copy (guint32 uidvalidity, GArray *source, GArray *dest, const GError *e
 void fixture_settle (Fixture *f);
 /* After a failed batch: until the store of fixture_disk (@name) takes batches again. */
 void fixture_await_store (Fixture *f, const char *name);
-/* That a mailbox could not be cleared away is not told: the next start goes on with it. So that is awaited. */
+/* Runs a job of the schedule, to its end. */
+void fixture_run_job (Fixture *f, const char *name);
+/* That a mailbox could not be cleared away is not told: the job make-room, or the next start, goes on with it. So that is awaited. */
 void fixture_await_clearing (Fixture *f);
 
 /* Calls that must succeed. */

@@ -36,3 +36,6 @@ tests_unit_test_mailbox_quota_model_SOURCES = %D%/test-mailbox-quota-model.c %D%
 
 check_PROGRAMS += %D%/test-mailbox-reconstruct
 tests_unit_test_mailbox_reconstruct_SOURCES = %D%/test-mailbox-reconstruct.c %D%/mail-fixture.c %D%/mail-fixture.h
+
+check_PROGRAMS += %D%/test-mailbox-room
+tests_unit_test_mailbox_room_SOURCES = %D%/test-mailbox-room.c %D%/mail-fixture.c %D%/mail-fixture.h

@@ -13,7 +13,6 @@
 #include "mail-fixture.h"
 #include "mailbox/codec.h"
 #include "mailbox/verify.h"
-#include "schedule/schedule-private.h"
 
 #define N_MESSAGES 70 /* two pages */
 #define BIG G_GUINT64_CONSTANT (0x7000000000000000)
@@ -407,16 +406,6 @@ test_state_and_partition (void)
   box_clear (&box);
 }
 
-static void
-run_job (Fixture *f, const char *name)
-{
-  RookJobEntry *entry = rook_schedule_find (rook_server_get_schedule (f->server), name);
-
-  g_assert_nonnull (rook_schedule_start (entry));
-  while (entry->run != NULL)
-    fixture_settle (f);
-}
-
 /* What a mailbox goes through leaves no fault. */
 static void
 test_life (void)
@@ -432,7 +421,7 @@ test_life (void)
   must_store (f, box.view, 6, ROOK_STORE_ADD, ROOK_FLAG_DELETED, NULL);
   must_expunge (f, box.view);
   assert_clean (f);
-  run_job (f, ROOK_MAIL_JOB_EXPIRE);
+  fixture_run_job (f, ROOK_MAIL_JOB_EXPIRE);
   assert_clean (f);
   g_assert_cmpint (try_rename (f, f->alice, "user/alice/other", "user/alice/new", NULL), ==, -1);
   assert_clean (f);
