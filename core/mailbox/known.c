@@ -73,6 +73,8 @@ rook_mail_note_positions (RookMail *mail)
       __atomic_store_n (&partition->noted, position, __ATOMIC_RELAXED);
       n++;
     }
+  if (n > 0)
+    rook_batch_reserve (batch, 0, TRUE, NULL); /* on a full disk too: what is refused here the commit refuses */
   if (n == 0)
     rook_batch_free (batch);
   else if (!rook_store_commit_wait (state, batch, NULL, &error))
@@ -102,6 +104,7 @@ accept_store (Accept *accept, GError **error)
   batch = rook_batch_new (state);
   rook_known_put (batch, accept->partition->name, rook_store_get_id (store), rook_store_get_position (store));
   rook_store_close (store);
+  rook_batch_reserve (batch, 0, TRUE, NULL);
   return rook_store_commit_wait (state, batch, NULL, error);
 }
 

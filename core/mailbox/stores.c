@@ -208,6 +208,7 @@ open_partition (RookMail *mail, RookStore *state, RookPartition *partition, GErr
     return store;
   batch = rook_batch_new (state);
   rook_known_put (batch, partition->name, rook_store_get_id (store), rook_store_get_position (store));
+  rook_batch_reserve (batch, 0, TRUE, NULL); /* a start needs no room: see put_meta() */
   if (!rook_store_commit_wait (state, batch, NULL, error))
     g_clear_pointer (&store, rook_store_close);
   return store;

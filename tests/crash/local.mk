@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-EXTRA_DIST += %D%/README.md %D%/test_kill.py
+EXTRA_DIST += %D%/README.md %D%/test_kill.py %D%/test_kill_mixed.py
 
 if ENABLE_STORAGE_GDBM
-check_PROGRAMS += tests/crash/test-store-kill tests/crash/test-store-power tests/crash/test-mail-power
+check_PROGRAMS += tests/crash/test-store-kill tests/crash/test-store-power tests/crash/test-mail-power \
+	tests/crash/test-mail-errors
 tests_crash_test_store_kill_SOURCES = %D%/test-store-kill.c %D%/store-model.c %D%/store-model.h
 tests_crash_test_store_kill_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins
 tests_crash_test_store_kill_LDADD = plugins/storage-gdbm/libstorage-gdbm.la $(LDADD)
@@ -21,4 +22,8 @@ tests_crash_test_mail_power_SOURCES = %D%/test-mail-power.c $(power_sources) $(m
 tests_crash_test_mail_power_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins
 tests_crash_test_mail_power_CFLAGS = $(power_cflags)
 tests_crash_test_mail_power_LDADD = plugins/storage-gdbm/libstorage-gdbm.la $(LDADD)
+tests_crash_test_mail_errors_SOURCES = %D%/test-mail-errors.c $(power_sources) $(mail_disk_sources)
+tests_crash_test_mail_errors_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins
+tests_crash_test_mail_errors_CFLAGS = $(power_cflags)
+tests_crash_test_mail_errors_LDADD = plugins/storage-gdbm/libstorage-gdbm.la $(LDADD)
 endif

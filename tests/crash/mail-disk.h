@@ -37,7 +37,12 @@ guint mail_disk_find (const MailScript *script, Run *run, guint least, guint mos
 /* Aborts unless stores and mailboxes verify without a fault, once what was deleted is cleared away. */
 void mail_disk_verify (Run *run);
 
-/* A thread that makes checkpoints and compacts, all the time. */
+/* Waits until all stores take batches, after a failure. */
+void mail_disk_await (Run *run);
+
+/* A checkpoint and some compaction of all stores, whether it can be done or not. */
+void mail_disk_keep_up (RookMail *mail);
+/* A thread that does so all the time. */
 typedef struct MailUpkeep MailUpkeep;
 MailUpkeep *mail_upkeep_start (Run *run);
 void mail_upkeep_stop (MailUpkeep *upkeep);

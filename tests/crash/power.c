@@ -36,7 +36,7 @@ static struct {
   Handle *fds;               /* by descriptor */
   guint n_fds;
   PowerFault fault; /* nth: counted from now; 0: none */
-  guint n_failed;
+  guint n_failed, n_calls;
   gboolean is_limited;
   gint64 space; /* left, if it is limited */
 } now = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -228,7 +228,10 @@ is_failing (PowerCalls call)
 {
   PowerFault *fault = &now.fault;
 
-  if (now.recording == NULL || (fault->calls & call) == 0 || fault->nth == 0 || fault->n == 0)
+  if (now.recording == NULL || (fault->calls & call) == 0)
+    return FALSE;
+  now.n_calls++;
+  if (fault->nth == 0 || fault->n == 0)
     return FALSE;
   if (fault->nth > 1)
     {
@@ -723,7 +726,7 @@ power_fail (const PowerFault *fault)
 {
   pthread_mutex_lock (&now.lock);
   now.fault = fault != NULL ? *fault : (PowerFault){ 0 };
-  now.n_failed = 0;
+  now.n_failed = now.n_calls = 0;
   pthread_mutex_unlock (&now.lock);
 }
 
@@ -734,6 +737,17 @@ power_count_failed (void)
 
   pthread_mutex_lock (&now.lock);
   n = now.n_failed;
+  pthread_mutex_unlock (&now.lock);
+  return n;
+}
+
+guint
+power_count_calls (void)
+{
+  guint n;
+
+  pthread_mutex_lock (&now.lock);
+  n = now.n_calls;
   pthread_mutex_unlock (&now.lock);
   return n;
 }

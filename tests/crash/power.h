@@ -41,7 +41,8 @@ typedef struct {
 
 /* While it is recorded: such calls fail from now on. @fault: (nullable) none. Any thread, like what follows. */
 void power_fail (const PowerFault *fault);
-guint power_count_failed (void); /* calls, since power_fail () */
+guint power_count_failed (void); /* since power_fail() */
+guint power_count_calls (void);  /* of those that were named to it, since */
 /* The disk has room for so many bytes more, and says so to fstatvfs(); negative: as many as there are. */
 void power_set_space (gint64 bytes);
 gint64 power_get_space (void);
