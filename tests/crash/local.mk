@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-EXTRA_DIST += %D%/README.md %D%/test_kill.py %D%/test_kill_mixed.py
+EXTRA_DIST += %D%/README.md %D%/test_kill.py %D%/test_kill_mixed.py %D%/test_full_disk.py
 
 if ENABLE_STORAGE_GDBM
 check_PROGRAMS += tests/crash/test-store-kill tests/crash/test-store-power tests/crash/test-mail-power \
@@ -9,7 +9,7 @@ tests_crash_test_store_kill_SOURCES = %D%/test-store-kill.c %D%/store-model.c %D
 tests_crash_test_store_kill_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugins
 tests_crash_test_store_kill_LDADD = plugins/storage-gdbm/libstorage-gdbm.la $(LDADD)
 
-power_sources = %D%/power.c %D%/power-disk.c %D%/power.h %D%/power-private.h %D%/store-model.c %D%/store-model.h
+power_sources = %D%/power.c %D%/power-calls.c %D%/power-disk.c %D%/power.h %D%/power-private.h %D%/store-model.c %D%/store-model.h
 mail_disk_sources = %D%/mail-disk.c %D%/mail-disk.h tests/unit/mail-fixture.c tests/unit/mail-fixture.h \
 	tests/unit/mail-script.c tests/unit/mail-script.h
 # Its open(), write() ... are to be found by libraries.
