@@ -251,6 +251,16 @@ void rook_mail_note_positions (RookMail *mail);
 void rook_mail_add_accept (RookMail *mail);      /* the verb */
 void rook_mail_add_reconstruct (RookMail *mail); /* reconstruct.c: the verb */
 
+/* --- rebuild.c: a partition whose store has lost its tables ----------------------------------------------------------------- */
+
+typedef struct {
+  RookMail *mail;
+  RookPartition *partition;
+  RookNames *names; /* (nullable) which mailboxes there are; NULL: those that are published */
+} RookRebuildFor;
+/* A RookStoreRebuild; @data: a RookRebuildFor */
+gboolean rook_mail_rebuild_partition (const RookStoreRebuilder *rebuilder, gpointer data, GError **error);
+
 /* verbs.c */
 void rook_mail_add_verbs (RookMail *mail);
 

@@ -14,6 +14,7 @@
 #include "storage/storage-private.h"
 
 #define META_POSITIONS "positions"                        /* 8 bytes: no higher one was given */
+#define TELL_US (3 * G_USEC_PER_SEC)                      /* between lines about an opening that takes long */
 #define POSITIONS_RESERVED (G_GUINT64_CONSTANT (1) << 46) /* they follow the clock's microseconds: two years */
 
 GBytes *
@@ -180,12 +181,43 @@ rook_mail_add_partitions (RookMail *mail, RookConfig *config)
     g_ptr_array_add (mail->partitions, partition_new (g_ptr_array_index (groups, i), config));
 }
 
+typedef struct {
+  RookMail *mail;
+  RookPartition *partition;
+  gint64 told_us; /* monotonic */
+} Progress;
+
+/* Of what takes long. */
+static gboolean
+note_progress (double percent, const char *text, gpointer data)
+{
+  Progress *progress = data;
+  gint64 now_us = g_get_monotonic_time ();
+  g_autofree char *how_far = NULL;
+
+  if (now_us - progress->told_us < TELL_US)
+    return TRUE;
+  progress->told_us = now_us;
+  how_far = g_strdup_printf ("%.0f%%: %s", percent, text);
+  rook_log_event (rook_server_get_log (progress->mail->server), ROOK_LOG_NOTICE, "mailbox.opening", "partition",
+                  progress->partition->name, "message", how_far, NULL);
+  return TRUE;
+}
+
 /* Under the id that the state store knows it by, and no older than that knows it; one that it does not know is made, and made
  * known. (transfer full) */
 static RookStore *
-open_partition (RookMail *mail, RookStore *state, RookPartition *partition, GError **error)
+open_partition (RookOpening *opening, RookStore *state, RookPartition *partition, GError **error)
 {
-  RookStoreSpec spec = { .struct_size = sizeof spec, .path = partition->path };
+  RookMail *mail = opening->mail;
+  Progress progress = { mail, partition, g_get_monotonic_time () };
+  RookRebuildFor whom = { mail, partition, opening->names };
+  RookStoreSpec spec = { .struct_size = sizeof spec,
+                         .path = partition->path,
+                         .progress = note_progress,
+                         .progress_data = &progress,
+                         .rebuild = rook_mail_rebuild_partition,
+                         .rebuild_data = &whom };
   g_autofree char *id = NULL;
   RookStore *store;
   RookBatch *batch;
@@ -223,7 +255,7 @@ try_partition (RookOpening *opening, guint index, RookStore *state, GError **err
   g_autoptr (GError) reason = NULL;
   gboolean had_failed = partition->has_failed, no_plugin;
 
-  opening->stores[index] = open_partition (opening->mail, state, partition, &reason);
+  opening->stores[index] = open_partition (opening, state, partition, &reason);
   no_plugin = g_error_matches (reason, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNSUPPORTED);
   if (reason == NULL || (opening->serving && no_plugin))
     return TRUE;

@@ -34,6 +34,8 @@ typedef struct {
   guint32 last_crc;
   guint64 position;
   guint64 replayed;
+  gboolean unreadable; /* a copy may be good, and the disk does not say */
+  gboolean lost;       /* neither copy is good */
 } Recovery;
 
 static void damage (Recovery *r, const char *format, ...) G_GNUC_PRINTF (2, 3);
@@ -263,9 +265,44 @@ note_bad_copy (GsStore *store, guint index, const GError *error)
   store->current.copies[index].clean = FALSE;
 }
 
+/* Neither copy is good. If the log goes back to the beginning it has all that was in them; else the opener may know how they
+ * are made again of the segments. */
+static gboolean
+do_without_copies (Recovery *r, const RookStoreSpec *spec, GError **error)
+{
+  const File *first = r->files->len > 0 ? &g_array_index (r->files, File, 0) : NULL;
+
+  if (r->unreadable)
+    {
+      g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IO, "%s: neither copy of the tables can be read",
+                   r->store->path);
+      return FALSE;
+    }
+  r->other = r->missed = G_MAXUINT64;
+  if (first != NULL && first->head.first_sequence == 1)
+    {
+      gs_log_notice (
+          r->store, ROOK_LOG_ERROR, "store.damaged",
+          "both copies of the tables are lost: the log, which goes back to the beginning, has what was in them");
+      memset (r->store->current.copies, 0, sizeof r->store->current.copies);
+      r->store->current.copies[r->store->current.current].clean = TRUE;
+      return gs_copy_create (r->store, r->store->current.current, error);
+    }
+  r->lost = spec->struct_size >= sizeof *spec && spec->rebuild != NULL;
+  if (r->lost && first != NULL)
+    {
+      r->last = first->head.first_sequence - 1;
+      r->position = MAX (first->head.first_position, 1) - 1;
+    }
+  if (!r->lost)
+    g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "%s: neither copy of the tables is good",
+                 r->store->path);
+  return r->lost;
+}
+
 /* The current copy if it is good, else the other. */
 static gboolean
-choose_copy (Recovery *r, GError **error)
+choose_copy (Recovery *r, const RookStoreSpec *spec, GError **error)
 {
   GsStore *store = r->store;
   GsCurrent *current = &store->current;
@@ -276,16 +313,15 @@ choose_copy (Recovery *r, GError **error)
       g_autoptr (GError) failed = NULL;
 
       if (!check_copy (store, i, &failed))
-        note_bad_copy (store, i, failed);
+        {
+          r->unreadable |= !g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT);
+          note_bad_copy (store, i, failed);
+        }
     }
   if (!current->copies[current->current].clean)
     current->current = 1 - current->current;
   if (!current->copies[current->current].clean)
-    {
-      g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "%s: neither copy of the tables is good",
-                   store->path);
-      return FALSE;
-    }
+    return do_without_copies (r, spec, error);
   other = 1 - current->current;
   r->base = r->last = current->copies[current->current].sequence;
   r->position = current->copies[current->current].position;
@@ -600,9 +636,15 @@ recover (Recovery *r, const RookStoreSpec *spec, GError **error)
   GsStore *store = r->store;
   gint64 start = g_get_monotonic_time ();
 
-  if (!read_current (store, error) || !list_files (r, error) || !choose_copy (r, error) || !replay (r, spec, error))
+  if (!read_current (store, error) || !list_files (r, error) || !choose_copy (r, spec, error)
+      || !replay (r, spec, error))
     return FALSE;
   settle (r);
+  if (r->lost)
+    store->position = MAX (store->position, spec->min_position);
+  if (r->lost && !gs_rebuild (store, spec, r->segments, error))
+    return FALSE;
+  store->opening = MAX (store->opening, store->current.opening + 1);
   if (store->position < spec->min_position) /* before anything is changed: the wrappers say it again */
     {
       g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY,

@@ -247,6 +247,10 @@ gboolean gs_identity_check (GsStore *store, GError **error);
 /* gs-recover.c: brings memory to the state that was durable. */
 gboolean gs_recover (GsStore *store, const RookStoreSpec *spec, GError **error);
 
+/* gs-rebuild.c: part of it, if neither copy is good: makes the first one of the segments (class << 32 | number), of what is in
+ * memory, which is the log, and of what the opener makes of both. */
+gboolean gs_rebuild (GsStore *store, const RookStoreSpec *spec, GArray *segments, GError **error);
+
 /* gs-log.c: committer, or open. */
 gboolean gs_log_start (GsStore *store, GError **error); /* a new file; the one before is complete */
 void gs_log_stop (GsStore *store);

@@ -226,3 +226,98 @@ def test_older_partition_is_taken_if_that_is_meant(server, before):
     assert snapshot(server, USERS)["users"]["bob"] == before["users"]["bob"]
     server.restart()
     check_whole(server)
+
+
+# --- the tables of a partition
+
+def kill_and_lose_tables(server, place):
+    server.kill()
+    lose(place, "table.0", "table.1")
+
+
+def test_tables_that_are_lost_are_read_from_a_whole_log(server, before):
+    kill_and_lose_tables(server, server.spool)
+    server.start()
+    server.wait_log(r"store\.damaged .*the log, which goes back to the beginning")
+    assert snapshot(server, USERS) == before
+    check_whole(server)
+
+
+def trim_log(server):
+    """Until the log does not go back to the beginning any more."""
+    for number in range(3):
+        for name in (), ():
+            server.ctl("store", "checkpoint", *name)
+        server.deliver(f"Subject: after {number}\n\nx\n", "alice", "bob")
+        server.restart()
+    server.ctl("store", "checkpoint")
+    server.ctl("store", "checkpoint")
+
+
+def flags_by_uid(rows):
+    return {uid: row[2] for row in rows for uid in range(row[0], row[1] + 1)}
+
+
+def bodies_by_uid(rows):
+    return {uid: row[3:] for row in rows for uid in range(row[0], row[1] + 1)}
+
+
+def test_tables_that_are_lost_are_made_of_segments_and_log(server):
+    trim_log(server)
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("alice")
+        wire.ok("SELECT INBOX")
+        wire.ok("STORE 2 +FLAGS (\\Answered)")  # which the log still knows
+        wire.ok("STORE 3 +FLAGS (\\Deleted)")
+        wire.ok("EXPUNGE")
+    before = snapshot(server, USERS)
+    kill_and_lose_tables(server, server.spool)
+    server.start()
+    server.wait_log(r"store\.damaged .*made again of the segments and the log")
+    server.wait_log(r"mailbox\.rebuilt mailbox=user/alice .*messages are there again.*uids go on at")
+    after = snapshot(server, USERS)
+    assert after["users"]["bob"] == before["users"]["bob"]  # whose partition is another
+    mailboxes, wanted = after["users"]["alice"]["mailboxes"], before["users"]["alice"]["mailboxes"]
+    for name, rows in wanted.items():  # what was expunged before the log begins is back: it was not purged yet
+        back = {2} if name == "INBOX" else set()
+        assert {uid: body for uid, body in bodies_by_uid(mailboxes[name]).items() if uid not in back} == bodies_by_uid(rows)
+    flags = flags_by_uid(mailboxes["INBOX"])
+    assert flags[3] == "\\Answered" and 4 not in flags and flags_by_uid(wanted["INBOX"])[3] == flags[3]
+    for name in (row for row in before["status"] if row.startswith("user/alice")):
+        was, now = before["status"][name], after["status"][name]
+        assert (now["id"], now["uidvalidity"]) == (was["id"], was["uidvalidity"])
+        assert now["uidnext"] >= was["uidnext"] and now["highest-modseq"] > was["highest-modseq"]
+    check_whole(server)
+    server.deliver("Subject: goes on\n\nx\n", "alice")
+    server.restart()
+    check_whole(server)
+    assert len(list(server.spool.glob("table.*"))) == 2
+
+
+def test_log_and_tables_lost_together(server, before):
+    trim_log(server)
+    server.kill()
+    lose(server.spool, "table.0", "table.1", "log.0*", "CURRENT")
+    server.start()
+    server.wait_log(r"mailbox\.rebuilt mailbox=user/alice ")
+    after = snapshot(server, USERS)
+    assert set(after["users"]["alice"]["mailboxes"]) == set(before["users"]["alice"]["mailboxes"])
+    for name, rows in before["users"]["alice"]["mailboxes"].items():
+        assert bodies_by_uid(rows).items() <= bodies_by_uid(after["users"]["alice"]["mailboxes"][name]).items()
+    check_whole(server)
+
+
+@pytest.mark.parametrize("copy", ["table.0", "table.1"])
+def test_one_copy_is_deleted_under_a_running_server(server, before, copy):
+    lose(server.spool, copy)
+    server.deliver("Subject: meanwhile\n\nx\n", "bob")
+    assert snapshot(server, ("alice",))["users"]["alice"] == before["users"]["alice"]
+    server.ctl("store", "checkpoint")
+    server.ctl("store", "checkpoint")
+    server.wait_log(r"store\.repaired .*is made anew")
+    assert (server.spool / copy).exists()
+    assert snapshot(server, ("alice",))["users"]["alice"] == before["users"]["alice"]
+    check_whole(server)
+    server.restart()
+    assert snapshot(server, ("alice",))["users"]["alice"] == before["users"]["alice"]
+    check_whole(server)

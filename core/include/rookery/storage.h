@@ -91,6 +91,24 @@ typedef struct {
 } RookStoreFault;
 typedef void (*RookStoreReport) (const RookStoreFault *fault, gpointer data);
 
+/* --- tables that are lost ------------------------------------------------------------------------------------------- */
+
+/* A store whose tables are lost, while it is being opened: what there is to make them again. All of it is the store's, valid
+ * during the call, and in memory: what is put is stored when the call has returned %TRUE, whole or not at all. */
+typedef struct {
+  gsize struct_size;
+  gpointer self;
+  /* Every blob that was found with its body. */
+  void (*foreach_blob) (gpointer self, RookStoreForeachBlob func, gpointer data);
+  /* Returns: (transfer full) (nullable): what the log, as far back as it goes, makes of @base (nullable) under that key. */
+  GBytes *(*recall) (gpointer self, RookTable table, GBytes *key, GBytes *base);
+  /* A value; of those that are not put, what the log says in full is kept, and the rest is lost. */
+  void (*put) (gpointer self, RookTable table, GBytes *key, GBytes *value);
+  /* Somebody names this blob: the others are left out. */
+  void (*keep) (gpointer self, RookBlobId blob);
+} RookStoreRebuilder;
+typedef gboolean (*RookStoreRebuild) (const RookStoreRebuilder *rebuilder, gpointer data, GError **error);
+
 /* --- opening and closing -------------------------------------------------------------------------------------------- */
 
 typedef enum {
@@ -110,6 +128,8 @@ typedef struct {
   gpointer progress_data;
   RookStoreNotify notify; /* (nullable) when the state changed; any thread, must not call the store */
   gpointer notify_data;
+  RookStoreRebuild rebuild; /* (nullable) makes tables that are lost; without it the open fails with CORRUPT */
+  gpointer rebuild_data;
 } RookStoreSpec;
 
 /**
