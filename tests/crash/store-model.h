@@ -23,8 +23,8 @@ guint64 model_last (RookStore *store, guint writer);
 void model_check (RookStore *store, guint n_writers, const guint64 *least, const guint64 *most);
 /* Settings under which upkeep never ends. */
 GsSettings model_tiny_settings (void);
-/* From now on whatever a store calls damaged, in its log too, aborts: no power cut is damage. */
-void model_forbid_damage (void);
+/* Whether from now on whatever a store calls damaged, in its log too, aborts: no power cut is damage. */
+void model_forbid_damage (gboolean forbid);
 void model_remove (const char *path);
 
 G_END_DECLS

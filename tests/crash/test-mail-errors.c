@@ -116,7 +116,7 @@ test_errors (gconstpointer data)
   gint64 end = test_budget_end (1.0 / G_N_ELEMENTS (kinds));
 
   mail_script_init (&trial.script);
-  model_forbid_damage ();
+  model_forbid_damage (TRUE);
   trial.n_calls = play (&trial, 0);
   do
     {
@@ -128,6 +128,84 @@ test_errors (gconstpointer data)
     }
   while (g_get_monotonic_time () < end);
   g_test_message ("%u of %u calls failed, and %u times somebody was told", trial.n_runs, trial.n_calls, trial.n_told);
+  mail_script_clear (&trial.script);
+}
+
+/* --- a start ------------------------------------------------------------------------------------------------------------ */
+
+/* Nobody is told of anything that it is not there: it is not to be had now, or damaged. */
+static void
+ask_for_all (Run *run)
+{
+  static const char *const names[] = { INBOX, "user/bob", NULL };
+
+  for (guint i = 0; names[i] != NULL; i++)
+    {
+      RookView *view = NULL;
+      int code = run_open_view (run, NULL, names[i], &view);
+
+      if (code == -1)
+        code = run_fetch (run, view);
+      g_assert_true (code == -1 || code == ROOK_MAIL_ERROR_UNAVAILABLE || code == ROOK_MAIL_ERROR_TEMPORARY
+                     || code == ROOK_MAIL_ERROR_CORRUPT);
+      g_clear_pointer (&view, rook_view_free);
+    }
+}
+
+/* A start on which a call fails. What it could not read it may call damaged, until the next start, which finds everything. */
+static void
+start_failing (Trial *trial, Run *run, guint nth)
+{
+  PowerFault fault = trial->kind->fault;
+  g_autoptr (GError) error = NULL;
+  gboolean opened;
+
+  g_test_message ("call %u of a start", nth);
+  g_clear_pointer (&run->view, rook_view_free);
+  fixture_await_clearing (run->f);
+  model_forbid_damage (FALSE);
+  fault.nth = nth;
+  power_fail (&fault); /* it may be the end of the last run that it hits */
+  opened = fixture_try_restart (run->f, &error);
+  trial->n_told += !opened;
+  ask_for_all (run);
+  power_fail (NULL);
+  if (opened)
+    mail_disk_await (run);
+  model_forbid_damage (TRUE);
+  run_restart (run);
+  mail_disk_find (&trial->script, run, mail_script_end (&trial->script), mail_script_end (&trial->script));
+  mail_disk_verify (run);
+  trial->n_runs++;
+}
+
+static void
+test_start (gconstpointer data)
+{
+  Trial trial = { .kind = data };
+  g_autofree char *path = g_dir_make_tmp ("rook-errors-XXXXXX", NULL);
+  MailDisk disk = { path, model_tiny_settings () };
+  PowerFault counting = trial.kind->fault;
+  gint64 end = test_budget_end (0.5 / G_N_ELEMENTS (kinds));
+  Run *run;
+
+  mail_script_init (&trial.script);
+  model_forbid_damage (TRUE);
+  run = run_new_on (mail_disk_get_backend (), &disk);
+  power_begin (path);
+  fixture_open_stores (run->f);
+  perform_all (&trial, run, 0, mail_script_end (&trial.script));
+  counting.nth = G_MAXUINT;
+  power_fail (&counting);
+  run_restart (run);
+  trial.n_calls = power_count_calls ();
+  do
+    start_failing (&trial, run, 1 + (guint) g_test_rand_int_range (0, (gint32) trial.n_calls));
+  while (g_get_monotonic_time () < end);
+  g_test_message ("%u of %u calls failed, and %u times there was no start", trial.n_runs, trial.n_calls, trial.n_told);
+  run_free (run);
+  power_recording_free (power_end ());
+  model_remove (path);
   mail_script_clear (&trial.script);
 }
 
@@ -228,7 +306,12 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 #ifndef ROOK_SANITIZED
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
-    g_test_add_data_func (kinds[i].path, &kinds[i], test_errors);
+    {
+      g_autofree char *start = g_strconcat (kinds[i].path, "/as-it-starts", NULL);
+
+      g_test_add_data_func (kinds[i].path, &kinds[i], test_errors);
+      g_test_add_data_func (start, &kinds[i], test_start);
+    }
   g_test_add_func ("/crash/mail/full/deletes-and-expunges-make-room", test_full_disk);
 #else
   g_test_add_data_func ("/crash/mail/errors", NULL, test_errors);

@@ -189,7 +189,7 @@ work (guint32 seed, int out)
 
   trial.settings.n_readers = 1;
   mallopt (M_MMAP_THRESHOLD, 256 * 1024); /* what a store has in plenty and hardly touches costs nothing then */
-  model_forbid_damage ();
+  model_forbid_damage (TRUE);
   mail_script_init (&trial.script);
   go_on (&trial);
   model_remove (trial.disk);

@@ -241,7 +241,7 @@ test_power_cut (void)
   const Bounds nothing = { { 0 }, { 0 } };
   gint64 end = test_budget_end (1);
 
-  model_forbid_damage ();
+  model_forbid_damage (TRUE);
   while (g_hash_table_size (trial.seen) < trial.target || g_get_monotonic_time () < end)
     {
       g_autofree char *path = g_dir_make_tmp ("rook-power-XXXXXX", NULL);
