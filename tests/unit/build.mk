@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-check_PROGRAMS += %D%/test-build
+one_thread += %D%/test-build
 
 # Those that read texts, and run what was built for nothing but its own list.
 text_checks = %D%/check-man.sh %D%/check-limits.sh %D%/check-contracts.sh %D%/check-log.sh %D%/check-format.sh

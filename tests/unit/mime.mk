@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-check_PROGRAMS += %D%/test-mime
-check_PROGRAMS += %D%/test-mime-bombs
+one_thread += %D%/test-mime %D%/test-mime-bombs
 check_PROGRAMS += %D%/test-mime-text
 
 TESTS += %D%/check-mime-text.sh
