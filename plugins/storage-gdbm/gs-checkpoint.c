@@ -426,6 +426,8 @@ try_checkpoint (GsStore *store, GError **error)
 
   gs_upkeep_begin (store);
   rook_mutex_lock (&store->lock);
+  while (store->applying)
+    rook_cond_wait (&store->cond, &store->lock);
   work = freeze (store, &c);
   *fresh = store->current;
   rook_mutex_unlock (&store->lock);

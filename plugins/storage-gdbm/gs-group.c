@@ -6,11 +6,14 @@
  */
 #include "storage-gdbm/gs-store.h"
 
+#include <sched.h>
 #include <string.h>
 
 #include "storage-gdbm/gs-bytes.h"
 #include "storage-gdbm/gs-checksum.h"
 #include "storage-gdbm/gs-compact.h"
+
+#define APPLY_SLICE 256 /* keys made visible under one lock */
 
 /* What goes to one segment in one stretch. */
 typedef struct {
@@ -606,10 +609,43 @@ gs_group_bytes (GsGroup *group)
   return group->bytes;
 }
 
+typedef struct {
+  GsStore *store;
+  guint n;
+} Apply;
+
 static void
-forget_one (const GsEntry *entry, gpointer data)
+apply_one (const GsEntry *entry, gpointer data)
 {
-  gs_cache_forget (data, entry->key, entry->length);
+  Apply *apply = data;
+  GsStore *store = apply->store;
+
+  gs_table_merge_entry (store->live, entry);
+  gs_cache_forget (store, entry->key, entry->length);
+  if (++apply->n % APPLY_SLICE != 0)
+    return;
+  rook_mutex_unlock (&store->lock);
+  sched_yield ();
+  rook_mutex_lock (&store->lock);
+}
+
+/* A large group does not keep readers waiting: they may see parts of it, all of which is durable, but nothing is frozen meanwhile. */
+static void
+apply_pending (GsGroup *group)
+{
+  GsStore *store = group->store;
+  Apply apply = { .store = store };
+
+  rook_mutex_lock (&store->lock);
+  store->applying = TRUE;
+  gs_table_foreach (group->pending, apply_one, &apply);
+  store->position += group->n_batches;
+  store->sequence = store->log.sequence - 1;
+  store->log_bytes += group->payload->len + GS_LOG_FRAME_SIZE;
+  store->applying = FALSE;
+  if (apply.n >= APPLY_SLICE)
+    rook_cond_broadcast (&store->cond);
+  rook_mutex_unlock (&store->lock);
 }
 
 static void
@@ -651,13 +687,7 @@ gs_group_apply (GsGroup *group)
 {
   GsStore *store = group->store;
 
-  rook_mutex_lock (&store->lock);
-  gs_table_merge (store->live, group->pending);
-  gs_table_foreach (group->pending, forget_one, store);
-  store->position += group->n_batches;
-  store->sequence = store->log.sequence - 1;
-  store->log_bytes += group->payload->len + GS_LOG_FRAME_SIZE;
-  rook_mutex_unlock (&store->lock);
+  apply_pending (group);
   apply_live (group);
   for (guint i = 0; i < group->adopted->len; i++)
     gs_stage_adopted (store, g_array_index (group->adopted, guint64, i));
