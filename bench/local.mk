@@ -15,5 +15,5 @@ endif
 
 # Loaded before a server, and linked with nothing of it: no sanitizer, no hardening.
 %D%/lock-times.so: %D%/lock-times.c
-	$(AM_V_CC)$(CC) -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $(GLIB_CFLAGS) -o $@ $(srcdir)/bench/lock-times.c -ldl
+	$(AM_V_CC)$(CC) -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $(GLIB_CFLAGS) -o $@ $(srcdir)/bench/lock-times.c $(GLIB_LIBS) -ldl
 CLEANFILES += %D%/lock-times.so

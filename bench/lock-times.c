@@ -32,6 +32,7 @@ typedef struct {
 typedef struct {
   int depth;
   void *frames[MAX_FRAMES];
+  char *text;                /* where these are; a module may be unloaded later */
   uint64_t count, time, own; /* the longest */
 } Place;
 
@@ -74,6 +75,22 @@ count (uint64_t *buckets, uint64_t ns)
 
 /* --- places ---------------------------------------------------------------------------------------------------------------- */
 
+static char *
+describe (const Place *place)
+{
+  GString *text = g_string_new (NULL);
+
+  for (int i = 0; i < place->depth; i++)
+    {
+      Dl_info info;
+
+      if (dladdr (place->frames[i], &info) != 0)
+        g_string_append_printf (text, " %s+0x%lx", info.dli_fname,
+                                (unsigned long) ((uintptr_t) place->frames[i] - (uintptr_t) info.dli_fbase));
+    }
+  return g_string_free (text, FALSE);
+}
+
 static void
 note_place (uint64_t time, uint64_t own)
 {
@@ -87,7 +104,10 @@ note_place (uint64_t time, uint64_t own)
              || memcmp (places[i].frames, place.frames, sizeof (void *) * (size_t) place.depth) != 0))
     i++;
   if (i == n_places && n_places < N_PLACES)
-    places[n_places++] = place;
+    {
+      places[n_places] = place;
+      places[n_places++].text = describe (&place);
+    }
   if (i < n_places)
     {
       places[i].count++;
@@ -194,22 +214,6 @@ find_real (void)
   backtrace (frames, 1); /* which loads a library the first time */
 }
 
-static void
-print_place (FILE *out, const Place *place)
-{
-  fprintf (out, "place %llu %llu %llu", (unsigned long long) place->count, (unsigned long long) place->own,
-           (unsigned long long) place->time);
-  for (int i = 0; i < place->depth; i++)
-    {
-      Dl_info info;
-
-      if (dladdr (place->frames[i], &info) != 0)
-        fprintf (out, " %s+0x%lx", info.dli_fname,
-                 (unsigned long) ((uintptr_t) place->frames[i] - (uintptr_t) info.dli_fbase));
-    }
-  fprintf (out, "\n");
-}
-
 __attribute__ ((destructor)) static void
 report (void)
 {
@@ -221,6 +225,7 @@ report (void)
   for (int i = 0; i < N_BUCKETS; i++)
     fprintf (out, "held %llu %llu %llu\n", 1ull << i, (unsigned long long) by_own[i], (unsigned long long) by_time[i]);
   for (int i = 0; i < n_places; i++)
-    print_place (out, &places[i]);
+    fprintf (out, "place %llu %llu %llu%s\n", (unsigned long long) places[i].count, (unsigned long long) places[i].own,
+             (unsigned long long) places[i].time, places[i].text);
   fclose (out);
 }

@@ -13,7 +13,7 @@
 #include "storage-gdbm/gs-checksum.h"
 #include "storage-gdbm/gs-compact.h"
 
-#define APPLY_SLICE 256 /* keys made visible under one lock */
+#define APPLY_SLICE 64 /* keys made visible under one lock */
 
 /* What goes to one segment in one stretch. */
 typedef struct {
