@@ -168,7 +168,8 @@ static void
 add_blobs (Append *append, RookBatch *batch, RookRecord *record)
 {
   g_autoptr (GBytes) body_key = content_key (append->content, 'b'), cache_key = content_key (append->content, 'c');
-  g_autoptr (GBytes) label = rook_make_label (append->mailbox, record);
+  g_autoptr (GBytes) label =
+      rook_make_label (append->mailbox->entry, append->mailbox->pending.header.uidvalidity, record);
 
   record->blob = rook_batch_blob (batch, ROOK_BLOB_MAIL, body_key, label, append->content->message);
   record->cache = rook_batch_blob (batch, ROOK_BLOB_CACHE, cache_key, label, append->content->cache);

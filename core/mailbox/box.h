@@ -136,15 +136,16 @@ typedef void (*RookCommitDone) (RookCommit *commit, const GError *error, gpointe
 struct RookCommit {
   RookMailbox *mailbox; /* (owned) a reference */
   RookBatch *batch;
-  guint64 modseq;        /* of what it changes */
-  gint64 now;            /* seconds since 1970 */
-  GArray *page_numbers;  /* (element-type guint) what it touched; */
-  GPtrArray *pages;      /* the pages as of this commit, set when submitted */
-  RookHead after;        /* header, uids, n_uids, n_keywords as of this commit; no pages */
-  GPtrArray *events;     /* (element-type RookEvent) */
-  GPtrArray *seen;       /* (element-type RookSeenSet) */
-  RookPosition position; /* for durable subscribers */
-  RookQuotaClaim claim;  /* room for what it adds */
+  guint64 modseq;                                  /* of what it changes */
+  gint64 now;                                      /* seconds since 1970 */
+  guint appended_page, first_appended, n_appended; /* records of a page that the batch has not got yet */
+  GArray *page_numbers;                            /* (element-type guint) what it touched; */
+  GPtrArray *pages;                                /* the pages as of this commit, set when submitted */
+  RookHead after;                                  /* header, uids, n_uids, n_keywords as of this commit; no pages */
+  GPtrArray *events;                               /* (element-type RookEvent) */
+  GPtrArray *seen;                                 /* (element-type RookSeenSet) */
+  RookPosition position;                           /* for durable subscribers */
+  RookQuotaClaim claim;                            /* room for what it adds */
   gboolean settled;
   RookCommitDone done;
   gpointer data;
@@ -154,7 +155,7 @@ struct RookCommit {
 RookCommit *rook_commit_begin (RookMailbox *mailbox, RookBatch *batch, GError **error);
 /* Writes a record at its place in the pending head; totals and CRCs follow. */
 void rook_commit_change (RookCommit *commit, guint page, guint slot, const RookRecord *before, const RookRecord *after);
-/* Adds a record behind the last. Its uid must be the pending uidnext. */
+/* Adds a record behind the last. Its uid must be the pending uidnext. Costs next to nothing: a page's records are written together. */
 void rook_commit_append (RookCommit *commit, const RookRecord *record);
 /* Takes @uids (sorted) out of the pending head's list. */
 void rook_commit_drop_uids (RookCommit *commit, const guint32 *uids, guint n);
@@ -217,7 +218,7 @@ void rook_mailbox_expunge (RookMailbox *mailbox, RookIdentity *identity, const g
 GError *rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *error);
 
 /* Label of a message's blob: what a mailbox can be rebuilt from (label.c). */
-GBytes *rook_make_label (RookMailbox *mailbox, const RookRecord *record);
+GBytes *rook_make_label (const RookEntry *entry, guint32 uidvalidity, const RookRecord *record);
 typedef struct {
   char *mailbox, *name; /* (owned) its id, and its name then */
   guint32 uid, uidvalidity;

@@ -115,6 +115,24 @@ rook_commit_change (RookCommit *commit, guint page, guint slot, const RookRecord
   header->highest_modseq = MAX (header->highest_modseq, after->modseq);
 }
 
+/* What was appended to one page, in one patch. */
+static void
+write_appended (RookCommit *commit)
+{
+  RookMailbox *mailbox = commit->mailbox;
+  guint first = commit->first_appended, end = first + commit->n_appended;
+  gsize offset = first == 0 ? 0 : ROOK_PAGE_HEAD + (gsize) first * ROOK_RECORD_SIZE;
+  g_autoptr (GBytes) key = NULL, bytes = NULL;
+
+  if (commit->n_appended == 0)
+    return;
+  key = rook_page_key (mailbox->id, commit->appended_page);
+  bytes = g_bytes_new (rook_head_page (&mailbox->pending, commit->appended_page)->data + offset,
+                       ROOK_PAGE_HEAD + (gsize) end * ROOK_RECORD_SIZE - offset);
+  rook_batch_patch (commit->batch, ROOK_PART_PAGES, key, offset, bytes);
+  commit->n_appended = 0;
+}
+
 void
 rook_commit_append (RookCommit *commit, const RookRecord *record)
 {
@@ -122,14 +140,16 @@ rook_commit_append (RookCommit *commit, const RookRecord *record)
   RookHead *pending = &mailbox->pending;
   guint number = pending->header.n_records / ROOK_PAGE_RECORDS, slot = pending->header.n_records % ROOK_PAGE_RECORDS;
   RookPage *page = writable_page (commit, number, MIN (ROOK_PAGE_RECORDS, MAX (8, slot + slot / 2 + 1)));
-  g_autoptr (GBytes) key = rook_page_key (mailbox->id, number);
-  g_autoptr (GBytes) bytes = NULL;
-  gsize offset = slot == 0 ? 0 : ROOK_PAGE_HEAD + (gsize) slot * ROOK_RECORD_SIZE;
 
   g_assert (record->uid == pending->header.uidnext);
   rook_page_set (page, slot, record);
-  bytes = g_bytes_new (page->data + offset, ROOK_PAGE_HEAD + (gsize) (slot + 1) * ROOK_RECORD_SIZE - offset);
-  rook_batch_patch (commit->batch, ROOK_PART_PAGES, key, offset, bytes);
+  if (slot == 0)
+    write_appended (commit);
+  if (commit->n_appended++ == 0)
+    {
+      commit->appended_page = number;
+      commit->first_appended = slot;
+    }
   rook_uids_append (&pending->uids, pending->n_uids++, record->uid);
   pending->header.n_records++;
   pending->header.uidnext++;
@@ -391,6 +411,7 @@ rook_commit_submit (RookCommit *commit, RookCommitDone done, gpointer data)
   commit->done = done;
   commit->data = data;
   commit->position = rook_mail_begin_position (mailbox->mail);
+  write_appended (commit);
   write_seen (commit);
   write_summaries (commit);
   write_header (commit);

@@ -8,6 +8,7 @@
 
 #define MAX_COPIES 50000 /* messages at once: what a batch holds */
 #define SLICE 1000       /* records collected under one lock */
+#define MAX_ATTEMPTS 3   /* at having all prepared before the lock is taken, on a mailbox that others append to */
 
 typedef struct {
   RookMailbox *source;    /* (owned) */
@@ -22,6 +23,8 @@ typedef struct {
   GStrv keywords;    /* names of the source's bits */
   GPtrArray *bodies; /* (nullable) (element-type GBytes) read so far, if the stores differ */
   GPtrArray *caches; /* (nullable) the same, of their structure */
+  GArray *prepared;  /* (element-type RookRecord) as they are to be at the destination, but for keywords and modseqs */
+  GArray *seen;      /* (element-type guint32) of these, what \Seen is kept of beside the records */
   GArray *source_uids, *dest_uids;
   guint32 uidvalidity;
   RookCopyCallback callback;
@@ -45,6 +48,8 @@ copy_finish (Copy *copy, const GError *error)
   g_strfreev (copy->keywords);
   g_clear_pointer (&copy->bodies, g_ptr_array_unref);
   g_clear_pointer (&copy->caches, g_ptr_array_unref);
+  g_array_unref (copy->prepared);
+  g_array_unref (copy->seen);
   g_array_unref (copy->source_uids);
   g_array_unref (copy->dest_uids);
   g_free (copy);
@@ -92,9 +97,9 @@ copies_durable (RookCommit *commit, const GError *error, gpointer data)
                         copy->source_uids->len, FALSE, ROOK_EVENT_MESSAGE_EXPUNGE, source_expunged, copy);
 }
 
-/* The bits of the destination for those of the source; keywords that do not fit are left behind. */
+/* The bits of the destination for those of the source; keywords that do not fit, or may not be set, are left behind. */
 static void
-map_keywords (Copy *copy, RookCommit *commit, gint *map)
+map_keywords (Copy *copy, RookCommit *commit, gboolean may, gint *map)
 {
   guint64 used[ROOK_MAX_KEYWORDS / 64] = { 0 };
   guint index;
@@ -105,44 +110,25 @@ map_keywords (Copy *copy, RookCommit *commit, gint *map)
   for (guint k = 0; k < ROOK_MAX_KEYWORDS; k++)
     {
       map[k] = -1;
-      if ((used[k / 64] >> (k % 64) & 1) != 0 && k < g_strv_length (copy->keywords)
+      if (may && (used[k / 64] >> (k % 64) & 1) != 0 && k < g_strv_length (copy->keywords)
           && rook_commit_keyword (commit, copy->keywords[k], &index))
         map[k] = (gint) index;
     }
 }
 
+/* @from's keywords, as bits of the destination. */
 static void
-set_flags (RookRecord *record, const RookRecord *from, const gint *map, RookRights rights)
+set_keywords (RookRecord *record, const RookRecord *from, const gint *map)
 {
-  RookFlags may = ((rights & ROOK_RIGHT_SEEN) != 0 ? ROOK_FLAG_SEEN : 0)
-                  | ((rights & ROOK_RIGHT_DELETE_MSG) != 0 ? ROOK_FLAG_DELETED : 0)
-                  | ((rights & ROOK_RIGHT_WRITE) != 0 ? ROOK_FLAG_ANSWERED | ROOK_FLAG_FLAGGED | ROOK_FLAG_DRAFT : 0);
-
-  record->flags = from->flags & 0x1f & may;
   memset (record->keywords, 0, sizeof record->keywords);
-  for (guint k = 0; (rights & ROOK_RIGHT_WRITE) != 0 && k < ROOK_MAX_KEYWORDS; k++)
-    if ((from->keywords[k / 64] >> (k % 64) & 1) != 0 && map[k] >= 0)
-      record->keywords[map[k] / 64] |= G_GUINT64_CONSTANT (1) << (map[k] % 64);
-}
+  for (guint w = 0; w < G_N_ELEMENTS (from->keywords); w++)
+    for (guint64 bits = from->keywords[w]; bits != 0; bits &= bits - 1)
+      {
+        gint k = map[w * 64 + (guint) __builtin_ctzll (bits)];
 
-/* The body and its cache under new ids: shared in one store, written in another. */
-static void
-add_blobs (Copy *copy, RookCommit *commit, guint i, RookRecord *record)
-{
-  const RookRecord *from = record_at (copy, i);
-  g_autoptr (GBytes) label = rook_make_label (copy->dest, record);
-
-  if (copy->bodies == NULL)
-    {
-      record->blob = rook_batch_share (commit->batch, from->blob, label);
-      record->cache = rook_batch_share (commit->batch, from->cache, label);
-    }
-  else
-    {
-      record->blob = rook_batch_blob (commit->batch, ROOK_BLOB_MAIL, NULL, label, g_ptr_array_index (copy->bodies, i));
-      record->cache =
-          rook_batch_blob (commit->batch, ROOK_BLOB_CACHE, NULL, label, g_ptr_array_index (copy->caches, i));
-    }
+        if (k >= 0)
+          record->keywords[k / 64] |= G_GUINT64_CONSTANT (1) << (k % 64);
+      }
 }
 
 static void
@@ -161,42 +147,34 @@ add_event (Copy *copy, RookCommit *commit, const char *source_name)
 
 /* The asker's \Seen, where it is not in the records there. With the lock held. */
 static void
-add_seen (Copy *copy, RookCommit *commit, const char *user, GArray *seen)
+add_seen (Copy *copy, RookCommit *commit, const char *user)
 {
   RookSeenSet *set = user != NULL ? g_hash_table_lookup (copy->dest->seen.pending, user) : NULL;
 
-  if (set != NULL && seen->len > 0)
-    g_ptr_array_add (commit->seen,
-                     rook_seen_set_change (set, (guint32 *) (gpointer) seen->data, seen->len, TRUE, commit->modseq));
+  if (set != NULL && copy->seen->len > 0)
+    g_ptr_array_add (commit->seen, rook_seen_set_change (set, (guint32 *) (gpointer) copy->seen->data, copy->seen->len,
+                                                         TRUE, commit->modseq));
 }
 
-/* With the lock held. */
+/* With the lock held: what is left to do for each is little. */
 static void
 fill_commit (Copy *copy, RookCommit *commit, RookRights rights, const char *seen_user)
 {
-  g_autoptr (GArray) seen = g_array_new (FALSE, FALSE, sizeof (guint32));
   gint map[ROOK_MAX_KEYWORDS];
 
-  map_keywords (copy, commit, map);
-  for (guint i = 0; i < copy->records->len; i++)
+  map_keywords (copy, commit, (rights & ROOK_RIGHT_WRITE) != 0, map);
+  for (guint i = 0; i < copy->prepared->len; i++)
     {
-      RookRecord record = *record_at (copy, i);
+      RookRecord *record = &g_array_index (copy->prepared, RookRecord, i);
 
-      record.uid = copy->dest->pending.header.uidnext;
-      record.created_modseq = record.modseq = commit->modseq;
-      record.save_date = record.last_updated = commit->now;
-      set_flags (&record, record_at (copy, i), map, rights);
-      if (seen_user != NULL && (record.flags & ROOK_FLAG_SEEN) != 0)
-        {
-          record.flags &= ~(guint32) ROOK_FLAG_SEEN;
-          g_array_append_val (seen, record.uid);
-        }
-      add_blobs (copy, commit, i, &record);
-      rook_commit_append (commit, &record);
+      record->created_modseq = record->modseq = commit->modseq;
+      record->last_updated = commit->now;
+      set_keywords (record, record_at (copy, i), map);
+      rook_commit_append (commit, record);
       g_array_append_val (copy->source_uids, record_at (copy, i)->uid);
-      g_array_append_val (copy->dest_uids, record.uid);
+      g_array_append_val (copy->dest_uids, record->uid);
     }
-  add_seen (copy, commit, seen_user, seen);
+  add_seen (copy, commit, seen_user);
 }
 
 static void write_copies (Copy *copy);
@@ -215,7 +193,72 @@ typedef struct {
   RookRights rights;
   const char *seen_user; /* (nullable) */
   RookEntry *source;     /* (owned) */
+  RookEntry *dest;       /* (owned) */
 } CopyTerms;
+
+/* --- before the lock is taken: blobs, labels, and uids as they will be unless somebody else appends ------------- */
+
+static RookFlags
+allowed_flags (RookRights rights)
+{
+  return ((rights & ROOK_RIGHT_SEEN) != 0 ? ROOK_FLAG_SEEN : 0)
+         | ((rights & ROOK_RIGHT_DELETE_MSG) != 0 ? ROOK_FLAG_DELETED : 0)
+         | ((rights & ROOK_RIGHT_WRITE) != 0 ? ROOK_FLAG_ANSWERED | ROOK_FLAG_FLAGGED | ROOK_FLAG_DRAFT : 0);
+}
+
+/* The body and its cache under new ids: shared in one store, written in another. */
+static void
+add_blobs (Copy *copy, const CopyTerms *terms, RookBatch *batch, guint i, RookRecord *record)
+{
+  const RookRecord *from = record_at (copy, i);
+  g_autoptr (GBytes) label = rook_make_label (terms->dest, terms->dest->uidvalidity, record);
+
+  if (copy->bodies == NULL)
+    {
+      record->blob = rook_batch_share (batch, from->blob, label);
+      record->cache = rook_batch_share (batch, from->cache, label);
+    }
+  else
+    {
+      record->blob = rook_batch_blob (batch, ROOK_BLOB_MAIL, NULL, label, g_ptr_array_index (copy->bodies, i));
+      record->cache = rook_batch_blob (batch, ROOK_BLOB_CACHE, NULL, label, g_ptr_array_index (copy->caches, i));
+    }
+}
+
+static void
+prepare (Copy *copy, const CopyTerms *terms, RookBatch *batch, guint32 uidnext)
+{
+  RookFlags may = allowed_flags (terms->rights);
+  gint64 now = g_get_real_time () / G_USEC_PER_SEC;
+
+  g_array_set_size (copy->prepared, 0);
+  g_array_set_size (copy->seen, 0);
+  for (guint i = 0; i < copy->records->len; i++)
+    {
+      RookRecord record = *record_at (copy, i);
+
+      record.uid = uidnext + i;
+      record.save_date = now;
+      record.flags &= 0x1f & may;
+      if (terms->seen_user != NULL && (record.flags & ROOK_FLAG_SEEN) != 0)
+        {
+          record.flags &= ~(guint32) ROOK_FLAG_SEEN;
+          g_array_append_val (copy->seen, record.uid);
+        }
+      add_blobs (copy, terms, batch, i, &record);
+      g_array_append_val (copy->prepared, record);
+    }
+}
+
+static guint32
+read_uidnext (RookMailbox *mailbox)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mailbox->lock);
+
+  return mailbox->pending.header.uidnext;
+}
+
+/* --- and with the lock ------------------------------------------------------------------------------------------ */
 
 /* With the lock of the destination held. What is moved below one root brings nothing there. */
 static RookQuotaAnswer
@@ -286,34 +329,66 @@ go_on (Copy *copy, RookQuotaAnswer answer, RookQuotaClaim *claim, GError *error)
   rook_mail_answer_later (fail_later, copy, error);
 }
 
+/* How far one attempt has come. */
+typedef struct {
+  gboolean submitted, was_late; /* it was late: others have appended what it was prepared to */
+  GArray *hollow;               /* (nullable) what has to be filled first */
+  RookQuotaAnswer answer;
+  RookQuotaClaim claim;
+  GError *error; /* (nullable) */
+} Attempt;
+
+/* With the lock of the destination held. @batch: (transfer full) */
+static void
+try_submit (Copy *copy, const CopyTerms *terms, RookBatch *batch, guint32 uidnext, Attempt *out)
+{
+  out->hollow = rook_mailbox_find_hollow_last (copy->dest);
+  out->was_late = out->hollow == NULL && copy->dest->pending.header.uidnext != uidnext;
+  if (out->hollow == NULL && !out->was_late)
+    out->answer = claim_room (copy, terms, &out->claim);
+  if (out->hollow == NULL && !out->was_late && out->answer == ROOK_QUOTA_GRANTED)
+    out->submitted = submit_copies (copy, terms, g_steal_pointer (&batch), &out->claim, &out->error);
+  g_clear_pointer (&batch, rook_batch_free);
+}
+
+/* @under_lock: nobody else comes in between. */
+static void
+attempt (Copy *copy, const CopyTerms *terms, gboolean under_lock, Attempt *out)
+{
+  RookBatch *batch = reserve_batch (copy, &out->error);
+  guint32 uidnext;
+
+  if (batch == NULL)
+    return;
+  if (under_lock)
+    rook_mutex_lock (&copy->dest->lock);
+  uidnext = under_lock ? copy->dest->pending.header.uidnext : read_uidnext (copy->dest);
+  prepare (copy, terms, batch, uidnext);
+  if (!under_lock)
+    rook_mutex_lock (&copy->dest->lock);
+  try_submit (copy, terms, batch, uidnext, out);
+  rook_mutex_unlock (&copy->dest->lock);
+}
+
 static void
 write_copies (Copy *copy)
 {
   CopyTerms terms = { rook_mailbox_rights (copy->dest, copy->identity),
-                      rook_mailbox_seen_user (copy->dest, copy->identity), rook_mailbox_ref_entry (copy->source) };
-  GError *error = NULL;
-  RookBatch *batch = reserve_batch (copy, &error);
-  RookQuotaAnswer answer = ROOK_QUOTA_GRANTED;
-  RookQuotaClaim claim = { 0 };
-  GArray *hollow = NULL;
-  gboolean ok = FALSE;
+                      rook_mailbox_seen_user (copy->dest, copy->identity), rook_mailbox_ref_entry (copy->source),
+                      rook_mailbox_ref_entry (copy->dest) };
+  Attempt result = { .was_late = TRUE };
 
-  if (batch != NULL)
+  for (guint i = 1; result.was_late; i++)
     {
-      rook_mutex_lock (&copy->dest->lock);
-      hollow = rook_mailbox_find_hollow_last (copy->dest);
-      if (hollow == NULL)
-        answer = claim_room (copy, &terms, &claim);
-      if (hollow == NULL && answer == ROOK_QUOTA_GRANTED)
-        ok = submit_copies (copy, &terms, g_steal_pointer (&batch), &claim, &error);
-      rook_mutex_unlock (&copy->dest->lock);
+      result = (Attempt){ .answer = ROOK_QUOTA_GRANTED };
+      attempt (copy, &terms, i > MAX_ATTEMPTS, &result);
     }
   rook_entry_unref (terms.source);
-  g_clear_pointer (&batch, rook_batch_free);
-  if (hollow != NULL)
-    rook_mailbox_fill (copy->dest, hollow, page_filled, copy);
-  else if (!ok)
-    go_on (copy, answer, &claim, error);
+  rook_entry_unref (terms.dest);
+  if (result.hollow != NULL)
+    rook_mailbox_fill (copy->dest, result.hollow, page_filled, copy);
+  else if (!result.submitted)
+    go_on (copy, result.answer, &result.claim, result.error);
 }
 
 /* --- bodies from another store ---------------------------------------------------------------------------------- */
@@ -465,6 +540,8 @@ rook_view_copy (RookView *view, const guint32 *uids, guint n_uids, const char *d
                   .identity = view->identity != NULL ? rook_identity_ref (view->identity) : NULL,
                   .move = move,
                   .records = g_array_new (FALSE, FALSE, sizeof (RookRecord)),
+                  .prepared = g_array_new (FALSE, FALSE, sizeof (RookRecord)),
+                  .seen = g_array_new (FALSE, FALSE, sizeof (guint32)),
                   .source_uids = g_array_new (FALSE, FALSE, sizeof (guint32)),
                   .dest_uids = g_array_new (FALSE, FALSE, sizeof (guint32)),
                   .callback = callback,

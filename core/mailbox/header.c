@@ -146,7 +146,50 @@ rook_header_count (RookHeader *header, const RookRecord *record, GPtrArray *keyw
 static guint32
 crc_of (const char *text)
 {
-  return (guint32) crc32 (crc32 (0, NULL, 0), (const Bytef *) text, (uInt) strlen (text));
+  return (guint32) crc32 (0, (const Bytef *) text, (uInt) strlen (text));
+}
+
+/* Text to be summed, put together by hand: printf() was most of what a change of a record cost. */
+typedef struct {
+  char text[256];
+  guint length;
+} Text;
+
+static void
+add_text (Text *to, const char *text)
+{
+  gsize length = strlen (text);
+
+  g_assert (to->length + length < sizeof to->text);
+  memcpy (to->text + to->length, text, length);
+  to->length += (guint) length;
+}
+
+static void
+add_number (Text *to, guint64 number, guint base)
+{
+  char digits[24];
+  guint n = sizeof digits;
+
+  digits[--n] = '\0';
+  do
+    digits[--n] = "0123456789abcdef"[number % base];
+  while ((number /= base) != 0);
+  add_text (to, digits + n);
+}
+
+static void
+add_time (Text *to, gint64 seconds)
+{
+  if (seconds < 0)
+    add_text (to, "-");
+  add_number (to, seconds < 0 ? -(guint64) seconds : (guint64) seconds, 10);
+}
+
+static guint32
+crc_of_text (const Text *text)
+{
+  return (guint32) crc32 (0, (const Bytef *) text->text, text->length);
 }
 
 static guint32
@@ -176,50 +219,69 @@ rook_record_crc (const RookRecord *record, GPtrArray *keywords)
                 { ROOK_FLAG_DRAFT, "\\draft" },
                 { ROOK_FLAG_SEEN, "\\seen" } };
   guint32 flags = 0;
-  char guid[41];
-  char text[256];
+  Text text = { .length = 0 };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     if ((record->flags & names[i].flag) != 0)
       flags ^= crc_of (names[i].name);
   if (record->keywords[0] != 0 || record->keywords[1] != 0)
     flags ^= crc_of_keywords (record, keywords);
+  add_number (&text, record->uid, 10);
+  add_text (&text, " ");
+  add_number (&text, record->modseq, 10);
+  add_text (&text, " ");
+  add_time (&text, record->last_updated);
+  add_text (&text, " (");
+  add_number (&text, flags, 10);
+  add_text (&text, ") ");
+  add_time (&text, record->internal_date);
+  add_text (&text, " ");
   for (guint i = 0; i < sizeof record->guid; i++)
-    g_snprintf (guid + 2 * i, 3, "%02x", record->guid[i]);
-  g_snprintf (text, sizeof text, "%u %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT " (%u) %" G_GINT64_FORMAT " %s",
-              record->uid, record->modseq, record->last_updated, flags, record->internal_date, guid);
-  return crc_of (text);
+    {
+      add_number (&text, record->guid[i] >> 4, 16);
+      add_number (&text, record->guid[i] & 15, 16);
+    }
+  return crc_of_text (&text);
 }
 
-static guint32
-crc_of_annotation (const RookRecord *record, const char *entry, const char *value)
+/* An annotation's text up to its value. */
+static Text
+annotation (const RookRecord *record, const char *entry)
 {
-  char text[256];
+  Text text = { .length = 0 };
 
-  g_snprintf (text, sizeof text, "%u /vendor/cmu/cyrus-imapd/%s  %s", record->uid, entry, value);
-  return crc_of (text);
+  add_number (&text, record->uid, 10);
+  add_text (&text, " /vendor/cmu/cyrus-imapd/");
+  add_text (&text, entry);
+  add_text (&text, "  ");
+  return text;
 }
 
 guint32
 rook_record_crc_annot (const RookRecord *record)
 {
-  char value[32];
   guint32 crc = 0;
 
   if (record->thread_id != 0)
     {
-      g_snprintf (value, sizeof value, "%" G_GINT64_MODIFIER "x", record->thread_id);
-      crc ^= crc_of_annotation (record, "thrid", value);
+      Text text = annotation (record, "thrid");
+
+      add_number (&text, record->thread_id, 16);
+      crc ^= crc_of_text (&text);
     }
   if (record->save_date != 0)
     {
-      g_snprintf (value, sizeof value, "%" G_GINT64_FORMAT, record->save_date);
-      crc ^= crc_of_annotation (record, "savedate", value);
+      Text text = annotation (record, "savedate");
+
+      add_time (&text, record->save_date);
+      crc ^= crc_of_text (&text);
     }
   if (record->created_modseq != 0)
     {
-      g_snprintf (value, sizeof value, "%" G_GUINT64_FORMAT, record->created_modseq);
-      crc ^= crc_of_annotation (record, "createdmodseq", value);
+      Text text = annotation (record, "createdmodseq");
+
+      add_number (&text, record->created_modseq, 10);
+      crc ^= crc_of_text (&text);
     }
   return crc;
 }

@@ -20,14 +20,14 @@ enum {
 };
 
 GBytes *
-rook_make_label (RookMailbox *mailbox, const RookRecord *record)
+rook_make_label (const RookEntry *entry, guint32 uidvalidity, const RookRecord *record)
 {
   GByteArray *out = rook_tags_new (LABEL_VERSION);
 
-  rook_tags_add_text (out, TAG_MAILBOX, mailbox->id);
-  rook_tags_add_text (out, TAG_NAME, mailbox->entry->name);
+  rook_tags_add_text (out, TAG_MAILBOX, entry->id);
+  rook_tags_add_text (out, TAG_NAME, entry->name);
   rook_tags_add_number (out, TAG_UID, record->uid);
-  rook_tags_add_number (out, TAG_UIDVALIDITY, mailbox->pending.header.uidvalidity);
+  rook_tags_add_number (out, TAG_UIDVALIDITY, uidvalidity);
   rook_tags_add_number (out, TAG_INTERNAL_DATE, (guint64) record->internal_date);
   rook_tags_add_number (out, TAG_ZONE, (guint64) (gint64) record->zone_minutes);
   rook_tags_add_number (out, TAG_FLAGS, record->flags);
