@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from rookery_harness import BUILD, SLOW, SOURCE, UNPRIVILEGED, child_environment, free_port, programs, run_quietly
+from rookery_harness import BUILD, SANITIZED, SLOW, SOURCE, UNPRIVILEGED, child_environment, free_port, programs, run_quietly
 from rookery_wire import ImapWire
 
 
@@ -175,3 +175,13 @@ def test_store_measures_the_bare_store(tmp_path):
                  r"the longest that commits were held up by a slice of compaction: [\d.]+ ms"):
         assert re.search(f"^{line}$", compacted, re.M), compacted
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer wants to be loaded first itself")
+def test_locks_are_measured():
+    done = subprocess.run([str(SOURCE / "bench" / "locks"), "300", "1"], env=environment(), timeout=300 * SLOW,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    held = re.findall(r"^ +(\d+) us +(\d+) +(\d+)$", done.stdout, re.M)
+    assert len(held) == 24
+    assert sum(int(own) for _, own, _ in held) == sum(int(clock) for _, _, clock in held) > 1000
