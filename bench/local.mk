@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-EXTRA_DIST += %D%/README.md %D%/idle %D%/large %D%/locks %D%/lock-times.c %D%/rookery.sh
+EXTRA_DIST += %D%/README.md %D%/idle %D%/large %D%/locks %D%/many %D%/lock-times.c %D%/rookery.sh
 
 # Built on demand: `make bench/load`, `make bench/store`.
 EXTRA_PROGRAMS = %D%/load

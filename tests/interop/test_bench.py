@@ -185,3 +185,12 @@ def test_locks_are_measured():
     held = re.findall(r"^ +(\d+) us +(\d+) +(\d+)$", done.stdout, re.M)
     assert len(held) == 24
     assert sum(int(own) for _, own, _ in held) == sum(int(clock) for _, _, clock in held) > 1000
+
+
+def test_many_mailboxes_are_made_opened_and_listed():
+    done = subprocess.run([str(SOURCE / "bench" / "many"), "40", "3", "8"], env=environment(), timeout=300 * SLOW,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "made 40 mailboxes of 3 messages" in done.stdout
+    assert re.search(r"^opened 8 in [\d.]+ s: \d+ MB private$", done.stdout, re.M), done.stdout
+    assert "listed 56 in" in done.stdout  # 40, and INBOX and the source of eight users
