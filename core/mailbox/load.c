@@ -50,6 +50,17 @@ set_corrupt (Load *load, const char *what)
   load->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT, "the stored mailbox is damaged");
 }
 
+static void
+tell_damage (RookMailbox *mailbox, guint32 uid, const char *what)
+{
+  g_autoptr (RookEntry) entry = rook_mailbox_ref_entry (mailbox);
+  g_autofree char *number = g_strdup_printf ("%u", uid);
+
+  rook_log_event (rook_server_get_log (mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "mailbox",
+                  entry->name, "id", mailbox->id, "partition", mailbox->partition->name, "uid", number, "reason", what,
+                  NULL);
+}
+
 GError *
 rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *error)
 {
@@ -57,6 +68,8 @@ rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *e
   RookRecord record = { .flags = ROOK_RECORD_PURGED };
   guint page, slot;
 
+  if (g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    tell_damage (mailbox, uid, error->message);
   if (!g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_NOT_FOUND))
     return rook_mail_error_from_store (mailbox->mail, error);
   rook_mutex_lock (&mailbox->lock);
@@ -66,8 +79,11 @@ rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *e
     record.flags = 0; /* its page is hollow, and it lives */
   rook_mutex_unlock (&mailbox->lock);
   if ((record.flags & ROOK_RECORD_PURGED) == 0)
-    damage = g_error_new (ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "mailbox %s, uid %u: %s", mailbox->id, uid,
-                          error->message);
+    {
+      damage = g_error_new (ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "mailbox %s, uid %u: %s", mailbox->id, uid,
+                            error->message);
+      tell_damage (mailbox, uid, "its body is missing");
+    }
   return rook_mail_error_from_store (mailbox->mail, damage != NULL ? damage : error);
 }
 
@@ -321,6 +337,8 @@ header_read (GBytes *value, const GError *error, gpointer data)
     set_store_error (load, error);
   else if (value == NULL || !rook_header_decode (value, &load->head.header))
     set_corrupt (load, value == NULL ? "its header is missing" : "its header does not read");
+  else if (load->head.header.n_records >= load->head.header.uidnext) /* before it says how much memory is wanted */
+    set_corrupt (load, "it has more records than uids");
   else
     begin_pages (load, value);
   if (load->error != NULL)

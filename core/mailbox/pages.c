@@ -74,19 +74,36 @@ find_gone (RookMailbox *mailbox)
   return mailbox->gone ? rook_mailbox_make_gone_error (mailbox) : NULL;
 }
 
+/* The uids that a page has, as an IMAP set. (transfer full) */
+static char *
+describe_uids (RookMailbox *mailbox, guint number)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mailbox->lock);
+  const RookHead *head = &mailbox->durable;
+  guint32 next = head->header.uidnext;
+
+  if (number >= head->pages->len)
+    return NULL;
+  if (number + 1 < head->pages->len)
+    next = rook_head_page (head, number + 1)->summary.first_uid;
+  return g_strdup_printf ("%u:%u", rook_head_page (head, number)->summary.first_uid, next - 1);
+}
+
 static void
 note_damage (Fill *fill, const PageRead *read, const char *what)
 {
   GError *gone = find_gone (fill->mailbox);
-  g_autofree char *page = g_strdup_printf ("%u", read->number);
+  g_autofree char *page = g_strdup_printf ("%u", read->number), *uids = describe_uids (fill->mailbox, read->number);
+  g_autoptr (RookEntry) entry = rook_mailbox_ref_entry (fill->mailbox);
 
   if (gone != NULL)
     {
       end_with (fill, gone);
       return;
     }
-  rook_log_event (rook_server_get_log (fill->mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "id",
-                  fill->mailbox->id, "partition", fill->mailbox->partition->name, "page", page, "reason", what, NULL);
+  rook_log_event (rook_server_get_log (fill->mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "mailbox",
+                  entry->name, "id", fill->mailbox->id, "partition", fill->mailbox->partition->name, "page", page,
+                  "uid", uids, "reason", what, NULL);
   if (fill->error == NULL)
     fill->error =
         g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT, "what is stored of some messages is damaged");

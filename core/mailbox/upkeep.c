@@ -4,7 +4,7 @@
  * themselves; this is for quiet hours, before a backup, and for whoever wants to know.
  */
 #include "loop/loop-private.h"
-#include "mailbox/mail.h"
+#include "mailbox/box.h"
 #include "rookery/control.h"
 #include "rookery/schedule.h"
 
@@ -80,13 +80,35 @@ compact (Upkeep *upkeep, RookStore *store, GError **error)
   return TRUE;
 }
 
+/* Whose it is, if the store's user can tell: a message by its label, a value by its key. (transfer full) (nullable) */
+static char *
+describe_owner (RookMail *mail, const RookStoreFault *fault)
+{
+  g_auto (RookLabel) label = { 0 };
+  g_autofree char *id = NULL;
+  g_autoptr (RookEntry) entry = NULL;
+  gsize length = 0;
+  const char *key = fault->key != NULL ? g_bytes_get_data (fault->key, &length) : NULL;
+
+  if (fault->label != NULL && rook_label_decode (fault->label, &label))
+    {
+      entry = rook_mail_ref_entry_by_id (mail, label.mailbox);
+      return g_strdup_printf ("%s uid %u", entry != NULL ? entry->name : label.name, label.uid);
+    }
+  id = key != NULL ? g_strndup (key, strnlen (key, length)) : NULL;
+  entry = id != NULL ? rook_mail_ref_entry_by_id (mail, id) : NULL;
+  return entry != NULL ? g_strdup (entry->name) : NULL;
+}
+
 static void
 note_fault (const RookStoreFault *fault, gpointer data)
 {
   Upkeep *upkeep = data;
+  g_autofree char *owner = describe_owner (upkeep->mail, fault);
 
   if (upkeep->n_faults++ < MAX_FAULTS_TOLD)
-    g_string_append_printf (upkeep->faults, "\n%s: %s", upkeep->place, fault->text);
+    g_string_append_printf (upkeep->faults, "\n%s: %s%s%s%s", upkeep->place, fault->text,
+                            owner != NULL ? " (mailbox " : "", owner != NULL ? owner : "", owner != NULL ? ")" : "");
 }
 
 static gboolean

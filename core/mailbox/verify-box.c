@@ -31,6 +31,7 @@ typedef struct {
   GPtrArray *found; /* (element-type Fault) not told yet: they count once header and pages belong together */
   guint n_pages;
   guint n_uncached;
+  gboolean has_gaps; /* some page could not be read: what they add up to can't be compared */
 } Box;
 
 static void
@@ -134,6 +135,69 @@ check_page (Box *box, GBytes *value, guint number, RookSummary *out_summary)
       }
 }
 
+/* The first uid of a page as its summary, if that can be read, says it; else 0. */
+static guint32
+first_uid (Box *box, guint number)
+{
+  g_autoptr (GBytes) value = NULL;
+  RookSummary summary;
+  gsize length, offset;
+  const guint8 *stored;
+  gint block;
+
+  if (number >= box->n_pages)
+    return box->header.uidnext;
+  rook_summary_locate (number, &block, &offset);
+  if (block < 0)
+    value = g_bytes_ref (box->stored);
+  else
+    {
+      g_autoptr (GBytes) key = rook_page_key (box->place->id, (guint32) block);
+
+      rook_store_get_wait (box->v->store, ROOK_PART_SUMMARIES, key, &value, NULL);
+    }
+  stored = value != NULL ? g_bytes_get_data (value, &length) : NULL;
+  if (!box->header.has_summaries || stored == NULL || offset + ROOK_SUMMARY_SIZE > length
+      || !rook_summary_decode (stored + offset,
+                               MIN (box->header.n_records - number * ROOK_PAGE_RECORDS, ROOK_PAGE_RECORDS), &summary))
+    return 0;
+  return summary.first_uid;
+}
+
+/* A page that is lost, with whose messages. */
+static void
+find_lost (Box *box, guint number, const char *what)
+{
+  guint32 first = first_uid (box, number), next = first_uid (box, number + 1);
+
+  box->has_gaps = TRUE;
+  if (first != 0 && next > first)
+    find (box, first, "page %u, with what is said of uid %u to %u, %s", number, first, next - 1, what);
+  else
+    find (box, 0, "page %u %s", number, what);
+}
+
+/* %FALSE: it ends. @out_value: (nullable) it is not there, or damaged, which is told */
+static gboolean
+get_page (Box *box, guint number, GBytes *key, GBytes **out_value)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (rook_store_get_wait (box->v->store, ROOK_PART_PAGES, key, out_value, &error))
+    {
+      if (*out_value == NULL && number < box->n_pages)
+        find_lost (box, number, "is missing");
+      return TRUE;
+    }
+  if (!g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    {
+      box->v->error = g_steal_pointer (&error);
+      return FALSE;
+    }
+  find_lost (box, number, error->message);
+  return TRUE;
+}
+
 /* %FALSE: it could not be read. @summary: what the page's records add up to; none if the page does not read */
 static gboolean
 check_summary (Box *box, guint number, const RookSummary *summary)
@@ -175,11 +239,9 @@ check_pages (Box *box)
       g_autoptr (GBytes) value = NULL;
       RookSummary summary = { 0 };
 
-      if (!rook_verify_go_on (box->v) || !get (box, ROOK_PART_PAGES, key, &value))
+      if (!rook_verify_go_on (box->v) || !get_page (box, i, key, &value))
         return FALSE;
-      if (i < box->n_pages && value == NULL)
-        find (box, 0, "page %u is missing", i);
-      else if (i < box->n_pages)
+      if (value != NULL && i < box->n_pages)
         check_page (box, value, i, &summary);
       else if (value != NULL)
         find (box, 0, "there is a page %u more than its header says", i);
@@ -199,7 +261,7 @@ compare (Box *box, const char *what, guint64 stored, guint64 counted)
 }
 
 static void
-check_header (Box *box)
+compare_sums (Box *box)
 {
   const RookHeader *header = &box->header, *counted = &box->counted;
 
@@ -211,6 +273,15 @@ check_header (Box *box)
   compare (box, "size", header->size, counted->size);
   compare (box, "sync-crc", header->sync_crc, counted->sync_crc);
   compare (box, "sync-crc-annot", header->sync_crc_annot, counted->sync_crc_annot);
+}
+
+static void
+check_header (Box *box)
+{
+  const RookHeader *header = &box->header;
+
+  if (!box->has_gaps)
+    compare_sums (box);
   if (header->uidvalidity != box->place->uidvalidity)
     find (box, 0, "its uidvalidity is %u, in the state store %u", header->uidvalidity, box->place->uidvalidity);
   if (header->recent_uid >= header->uidnext)
@@ -324,6 +395,7 @@ begin_reading (Box *box)
   g_ptr_array_set_size (box->keywords, 0);
   g_ptr_array_set_size (box->found, 0);
   g_array_set_size (box->uids, 0);
+  box->has_gaps = FALSE;
 }
 
 /* %FALSE: there is nothing to go on with. @stored: (nullable) the header */
@@ -485,8 +557,8 @@ check_bodies (Box *box)
       g_autoptr (GBytes) page = NULL;
       RookRecord record;
 
-      if (!get (box, ROOK_PART_PAGES, key, &page) || page == NULL)
-        whole = FALSE;
+      if (!rook_store_get_wait (box->v->store, ROOK_PART_PAGES, key, &page, NULL) || page == NULL)
+        whole = FALSE; /* which was told */
       for (guint slot = 0; page != NULL && rook_verify_go_on (box->v) && next_record (page, slot, &record); slot++)
         if ((record.flags & ROOK_RECORD_PURGED) == 0)
           check_body (box, key, slot, &record);

@@ -76,6 +76,7 @@ def test_damage_is_found_and_told(make_server):
     assert spoilt == 1
     done = server.ctl("store", "verify", check=False)
     assert done.returncode == 1 and "1 fault" in done.stderr and "default: " in done.stderr
+    assert "(mailbox user/alice uid 1)" in done.stderr
     assert server.ctl("store", "verify", "state") == ""
     done = server.ctl("mailbox", "verify", "--full", check=False)
     assert done.returncode == 1 and "1 fault" in done.stderr
@@ -85,6 +86,7 @@ def test_damage_is_found_and_told(make_server):
         wire.login()
         wire.ok("SELECT INBOX")
         assert wire.command("FETCH 1 BODY.PEEK[]")[1] == b"NO [CORRUPTION] Mailbox is damaged"
+        server.wait_log(r"mailbox\.damaged mailbox=user/alice .*uid=1 reason=")
         assert b'"one"' in wire.ok("FETCH 1 ENVELOPE")[0]
 
 
