@@ -302,7 +302,8 @@ test_pages (void)
   const char *id = rook_mailbox_get_id (box.mailbox);
   g_autoptr (GBytes) first = rook_page_key (id, 0), second = rook_page_key (id, 1);
 
-  assert_value_matters (box.f, ROOK_PART_PAGES, first, NULL, 0, "user/alice 1: page 0, with what is said of uid 1 to 63, is missing");
+  assert_value_matters (box.f, ROOK_PART_PAGES, first, NULL, 0,
+                        "user/alice 1: page 0, with what is said of uid 1 to 63, is missing");
   assert_value_matters (box.f, ROOK_PART_PAGES, second, "short", 5, "user/alice 0: page 1 has 5 bytes");
   assert_number_matters (box.f, ROOK_PART_PAGES, first, 0, 2, 9, "user/alice 0: page 0 is of another version");
   assert_number_matters (box.f, ROOK_PART_PAGES, second, 2, 2, 9, "user/alice 0: page 1 is of another version");
