@@ -10,7 +10,7 @@
  *   rename     entries (state store)        copies (partition)          an old name in a copy: the state store counts
  *   INBOX's    header of the new INBOX      entries (state store)       a header nobody knows
  *   rename
- *   ACL        entry (state store)          copy (partition)            an old ACL in a copy
+ *   ACL, quota entry (state store)          copy (partition)            an old ACL, or old limits, in a copy
  */
 #pragma once
 

@@ -35,7 +35,8 @@ tests_unit_test_mailbox_quota_model_SOURCES = %D%/test-mailbox-quota-model.c %D%
 	%D%/mail-fixture.c %D%/mail-fixture.h
 
 check_PROGRAMS += %D%/test-mailbox-reconstruct
-tests_unit_test_mailbox_reconstruct_SOURCES = %D%/test-mailbox-reconstruct.c %D%/mail-fixture.c %D%/mail-fixture.h
+tests_unit_test_mailbox_reconstruct_SOURCES = %D%/test-mailbox-reconstruct.c %D%/quota-fixture.c %D%/quota-fixture.h \
+	%D%/mail-fixture.c %D%/mail-fixture.h
 
 check_PROGRAMS += %D%/test-mailbox-room
 tests_unit_test_mailbox_room_SOURCES = %D%/test-mailbox-room.c %D%/mail-fixture.c %D%/mail-fixture.h

@@ -449,7 +449,15 @@ test_events (void)
 
 /* --- failures ------------------------------------------------------------------------------------------------------------- */
 
-/* What fails gives its room back. */
+static gboolean
+is_total_known (Fixture *f, const char *id)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&f->mail->quotas->lock);
+
+  return ((RookQuotaTotal *) g_hash_table_lookup (f->mail->quotas->totals, id))->is_known;
+}
+
+/* What fails gives its room back. Where nobody knows what became of it the store is asked. */
 static void
 test_failed_append (gconstpointer code)
 {
@@ -468,6 +476,8 @@ test_failed_append (gconstpointer code)
       on_append, &answer);
   answer_wait (&answer);
   g_assert_cmpint (code_of (&answer), ==, ROOK_MAIL_ERROR_TEMPORARY);
+  g_assert_cmpint (is_total_known (f, rook_mailbox_get_id (mailbox)), ==,
+                   GPOINTER_TO_INT (code) != ROOK_STORE_ERROR_UNKNOWN);
   rook_mailbox_unref (mailbox);
   assert_quota (f, "user/alice", "0/1000 0/- 1/- 0/-");
   if (GPOINTER_TO_INT (code) == ROOK_STORE_ERROR_UNKNOWN)

@@ -3,7 +3,7 @@
  * The state store made again of what partitions know: what stays, what is told, and that an attempt that was cut short is no
  * state store.
  */
-#include "mail-fixture.h"
+#include "quota-fixture.h"
 
 #include "mailbox/codec.h"
 #include "mailbox/reconstruct.h"
@@ -50,6 +50,7 @@ make (void)
   must_create (f, NULL, "user/alice/Work/Sub");
   must_create (f, NULL, "shared");
   must_set_acl (f, "user/alice/Work", "bob", "lrs");
+  must_set_quota (f, "user/alice/Work/Sub", 7777, -1, -1);
   g_assert_cmpint (try_rename (f, f->alice, "user/alice/Work/Sub", "user/alice/Renamed", NULL), ==, -1);
   fixture_settle (f);
   return f;
@@ -117,8 +118,10 @@ describe (Fixture *f)
       const RookEntry *e = value;
       g_autofree char *history = e->history != NULL ? g_strjoinv (",", e->history) : g_strdup ("");
 
-      g_ptr_array_add (lines, g_strdup_printf ("%s %s %s [%s] %s %u %d %" G_GINT64_FORMAT "\n", e->name, e->id,
-                                               e->partition, e->acl, history, e->uidvalidity, e->deleted, e->created));
+      g_ptr_array_add (lines,
+                       g_strdup_printf ("%s %s %s [%s] %s %u %d %" G_GINT64_FORMAT " %" G_GINT64_FORMAT "\n", e->name,
+                                        e->id, e->partition, e->acl, history, e->uidvalidity, e->deleted, e->created,
+                                        e->quota != NULL ? e->quota[ROOK_QUOTA_STORAGE] : -2));
     }
   rook_mutex_unlock (&f->mail->lock);
   g_ptr_array_sort (lines, compare_lines);
