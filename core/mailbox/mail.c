@@ -170,7 +170,8 @@ wait_for_changes (RookMail *mail)
   gint64 give_up = g_get_monotonic_time () + CLOSE_WAIT_US;
   gint64 left;
 
-  while ((left = rook_gauge_get (mail->n_open)) > 0 && g_get_monotonic_time () < give_up)
+  while (((left = rook_gauge_get (mail->n_open)) > 0 || g_atomic_int_get (&mail->quotas->n_busy) > 0)
+         && g_get_monotonic_time () < give_up)
     {
       rook_loop_settle (loop);
       g_usleep (500);

@@ -54,6 +54,15 @@ note_damage (Reading *reading, const RookEntry *entry)
              g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT, "a stored mailbox below it is damaged"));
 }
 
+/* (nullable) (transfer full) */
+static GError *
+make_closing_error (RookMail *mail)
+{
+  if (!rook_mail_is_closing (mail))
+    return NULL;
+  return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE, "the server is closing");
+}
+
 static void read_more (Reading *reading);
 
 static void
@@ -97,9 +106,11 @@ read_next (Reading *reading)
 static void
 read_more (Reading *reading)
 {
-  if (reading->next < reading->entries->len && rook_mail_is_closing (reading->mail))
+  GError *closing = reading->next < reading->entries->len ? make_closing_error (reading->mail) : NULL;
+
+  if (closing != NULL)
     {
-      set_error (reading, g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE, "the server is closing"));
+      set_error (reading, closing);
       reading->next = reading->entries->len;
     }
   while (reading->next < reading->entries->len && reading->reading < MAX_READS)
@@ -107,6 +118,7 @@ read_more (Reading *reading)
   if (reading->reading > 0)
     return;
   reading->done (reading->error, reading->data);
+  g_atomic_int_add (&reading->mail->quotas->n_busy, -1);
   g_ptr_array_unref (reading->entries);
   g_clear_error (&reading->error);
   g_free (reading);
@@ -117,6 +129,7 @@ rook_quota_read (RookMail *mail, GPtrArray *entries, RookQuotaEach each, RookMai
 {
   Reading *reading = g_new0 (Reading, 1);
 
+  g_atomic_int_inc (&mail->quotas->n_busy);
   *reading = (Reading){ .mail = mail, .entries = entries, .each = each, .done = done, .data = data };
   read_more (reading);
 }
@@ -206,6 +219,7 @@ summing_free (Summing *summing)
   walk_clear (&summing->walk);
   g_clear_pointer (&summing->unknown, g_ptr_array_unref);
   rook_quota_root_unref (summing->root);
+  g_atomic_int_add (&summing->mail->quotas->n_busy, -1);
   g_free (summing);
 }
 
@@ -287,8 +301,11 @@ static void
 walk (gpointer data)
 {
   Summing *summing = data;
+  g_autoptr (GError) closing = make_closing_error (summing->mail);
 
-  if (walk_some (&summing->walk, place, summing))
+  if (closing != NULL)
+    finish (summing, closing);
+  else if (walk_some (&summing->walk, place, summing))
     rook_worker_invoke (rook_worker_current (), walk, summing, NULL);
   else
     walked (summing);
@@ -313,6 +330,7 @@ rook_quota_sum (RookMail *mail, RookQuotaRoot *root)
 {
   Summing *summing = g_new0 (Summing, 1);
 
+  g_atomic_int_inc (&mail->quotas->n_busy);
   summing->mail = mail;
   summing->root = rook_quota_root_ref (root);
   rook_worker_invoke (rook_worker_current (), begin, summing, NULL);

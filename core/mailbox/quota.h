@@ -130,6 +130,7 @@ struct RookQuotas {
   GPtrArray *news;    /* (element-type RookEntry) roots that came below their limits */
   gint n_totals;      /* atomic: of totals */
   gint n_news;        /* atomic */
+  gint n_busy;        /* atomic: summings and readings under way, which end soon when the server closes */
 };
 
 RookQuotaRoot *rook_quota_root_ref (RookQuotaRoot *root);

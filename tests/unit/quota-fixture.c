@@ -80,10 +80,22 @@ try_set_quota (Fixture *f, RookIdentity *identity, const char *root, gint64 stor
   return set_quota (f, identity, root, limits);
 }
 
+/* Nobody waits for the copy on the partition, but who has the store fail afterwards. */
+static void
+await_copy (Fixture *f, const char *root)
+{
+  g_autoptr (RookEntry) entry = rook_mail_ref_entry (f->mail, root);
+  g_autoptr (GBytes) key = rook_bytes_of_text (entry->id), value = NULL;
+
+  g_assert_true (rook_store_get_wait (rook_mail_get_store (f->mail, entry->partition, NULL), ROOK_PART_ENTRIES, key,
+                                      &value, NULL));
+}
+
 void
 must_set_quota (Fixture *f, const char *root, gint64 storage, gint64 messages, gint64 mailboxes)
 {
   g_assert_cmpint (try_set_quota (f, NULL, root, storage, messages, mailboxes), ==, -1);
+  await_copy (f, root);
 }
 
 int

@@ -16,6 +16,7 @@ void assert_quota (Fixture *f, const char *root, const char *expected);
 /* Returns: the code. A limit of -1: none. */
 int try_set_quota (Fixture *f, RookIdentity *identity, const char *root, gint64 storage, gint64 messages,
                    gint64 mailboxes);
+/* It must succeed, and all of it is written. */
 void must_set_quota (Fixture *f, const char *root, gint64 storage, gint64 messages, gint64 mailboxes);
 int try_remove_quota (Fixture *f, const char *root);
 /* A message of @size bytes, at least 100; the code. */

@@ -591,6 +591,35 @@ test_one_summing_for_all (void)
   g_assert_cmpuint (rook_memory_disk_get_calls (fixture_disk (f, "default")), ==, after);
 }
 
+static void
+told_of_the_end (const RookQuota *quota, const GError *error, gpointer data)
+{
+  g_assert_true (quota != NULL || error->code == ROOK_MAIL_ERROR_UNAVAILABLE);
+  ++*(guint *) data;
+}
+
+/* The server stops in the midst of a summing that takes its time: who waits is told. */
+static void
+test_stop_while_it_is_summed (void)
+{
+  g_autoptr (Fixture) f = fixture_new (NULL);
+  guint n_told = 0;
+
+  for (guint i = 0; i < 600; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("user/alice/%u", i);
+
+      must_create (f, NULL, name);
+    }
+  must_set_quota (f, "user/alice", 1000, -1, -1);
+  fixture_restart (f);
+  for (guint i = 0; i < 3; i++)
+    rook_mail_get_quota (f->mail, NULL, "user/alice", told_of_the_end, &n_told);
+  rook_mail_close_stores (f->mail);
+  g_assert_cmpuint (n_told, ==, 3);
+  g_assert_cmpint (g_atomic_int_get (&f->mail->quotas->n_busy), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -622,5 +651,6 @@ main (int argc, char **argv)
   g_test_add_data_func ("/mailbox/quota/usage-not-to-be-had/io", NULL, test_usage_not_to_be_had);
   g_test_add_data_func ("/mailbox/quota/usage-not-to-be-had/damage", "damage", test_usage_not_to_be_had);
   g_test_add_func ("/mailbox/quota/one-summing-for-all", test_one_summing_for_all);
+  g_test_add_func ("/mailbox/quota/stop-while-it-is-summed", test_stop_while_it_is_summed);
   return g_test_run ();
 }
