@@ -252,7 +252,7 @@ take_header (const RookEntry *entry, guint32 messages, guint64 size, gpointer da
   rook_quota_take_header (summing->mail->quotas, entry->id, messages, size);
 }
 
-/* If all was read and some are not known they have come meanwhile, and it goes on. */
+/* If all was read and some are not known they have come meanwhile, and it goes on. Of a root that went meanwhile none may be left. */
 static void
 headers_read (const GError *error, gpointer data)
 {
@@ -261,7 +261,7 @@ headers_read (const GError *error, gpointer data)
   gboolean again;
 
   rook_mutex_lock (&summing->mail->quotas->lock);
-  again = !root->gone && !rook_quota_root_is_known (root) && error == NULL;
+  again = root->gone ? root->n_totals > 0 : !rook_quota_root_is_known (root) && error == NULL;
   root->retry_stores = summing->mail->quotas->stores;
   root->retry_us = error != NULL ? g_get_monotonic_time () + RETRY_US : 0;
   rook_mutex_unlock (&summing->mail->quotas->lock);
