@@ -397,14 +397,20 @@ unsettle_above (RookQuotas *quotas, const char *name)
   above->structure++;
 }
 
+/* Under another name there may be mailboxes below it that it has not counted: they stayed when the one above them was deleted. */
 static void
 put_root (RookQuotas *quotas, RookQuotaRoot *root, RookEntry *entry)
 {
   RookEntry *before = root->entry;
 
   root->entry = rook_entry_ref (entry);
-  root->structure++;
   g_hash_table_replace (quotas->roots, entry->name, root);
+  if (!g_str_equal (before->name, entry->name))
+    {
+      root->walked = FALSE;
+      root->structure++;
+      unsettle_above (quotas, entry->name);
+    }
   rook_entry_unref (before);
 }
 

@@ -375,6 +375,25 @@ test_root_is_renamed (void)
   assert_quota (f, "user/carol", "300/5000 1/- 2/- 0/-");
 }
 
+/* Mailboxes that stayed where another was deleted count for the root that comes in its place. */
+static void
+test_root_comes_above_others (void)
+{
+  g_autoptr (Fixture) f = fixture_new (NULL);
+
+  must_create (f, NULL, "user/alice/a");
+  must_create (f, NULL, "user/bob/a/x");
+  g_assert_cmpint (try_append (f, "user/bob/a/x", 300), ==, -1);
+  g_assert_cmpint (try_delete (f, NULL, "user/bob/a"), ==, -1);
+  must_set_quota (f, "user/alice/a", 1000, -1, -1);
+  must_set_quota (f, "user/bob", 2000, -1, -1);
+  assert_quota (f, "user/alice/a", "0/1000 0/- 1/- 0/-");
+  assert_quota (f, "user/bob", "300/2000 1/- 2/- 0/-");
+  g_assert_cmpint (try_rename (f, NULL, "user/alice/a", "user/bob/a", NULL), ==, -1);
+  assert_quota (f, "user/bob", "0/2000 0/- 1/- 0/-");
+  assert_quota (f, "user/bob/a", "300/1000 1/- 2/- 0/-");
+}
+
 /* An INBOX that gives its messages to another mailbox keeps its limits. */
 static void
 test_inbox_is_renamed (void)
@@ -640,6 +659,7 @@ main (int argc, char **argv)
   g_test_add_func ("/mailbox/quota/rename", test_rename);
   g_test_add_func ("/mailbox/quota/rename-by-admin", test_rename_by_admin);
   g_test_add_func ("/mailbox/quota/root-is-renamed", test_root_is_renamed);
+  g_test_add_func ("/mailbox/quota/root-comes-above-others", test_root_comes_above_others);
   g_test_add_func ("/mailbox/quota/inbox-is-renamed", test_inbox_is_renamed);
   g_test_add_func ("/mailbox/quota/events", test_events);
   g_test_add_data_func ("/mailbox/quota/failed-append/io", GINT_TO_POINTER (ROOK_STORE_ERROR_IO), test_failed_append);
