@@ -19,7 +19,9 @@ typedef struct {
   GStrv keywords; /* (nullable) */
   gint64 internal_date;
   gint16 zone_minutes;
-  GBytes *mark; /* (nullable) key of its mark */
+  GBytes *mark;     /* (nullable) key of its mark */
+  RookEntry *entry; /* (owned) (nullable) the entry, while marks are looked for where it lay before, */
+  guint earlier;    /* of which this is the next */
   RookQuotaRule rule;
   RookEventType event;
   char *session;
@@ -38,6 +40,7 @@ append_free (gpointer data)
   g_clear_pointer (&append->content, rook_content_unref);
   g_strfreev (append->keywords);
   g_clear_pointer (&append->mark, g_bytes_unref);
+  g_clear_pointer (&append->entry, rook_entry_unref);
   g_free (append->session);
   g_free (append);
 }
@@ -102,6 +105,8 @@ fail_later (const GError *error, gpointer data)
   finish (data, 0, error);
 }
 
+static gboolean look_for_earlier_mark (Append *append);
+
 static void
 mark_read (GBytes *value, const GError *error, gpointer data)
 {
@@ -119,8 +124,41 @@ mark_read (GBytes *value, const GError *error, gpointer data)
       answer_duplicate (append);
       append_free (append);
     }
-  else
+  else if (!look_for_earlier_mark (append))
     run_append (append);
+}
+
+gboolean
+rook_mail_marks_count (RookMail *mail, const RookEntry *entry, gint64 now)
+{
+  g_autoptr (RookMailSettings) settings = rook_mail_ref_settings (mail);
+
+  return entry->moved != 0 && entry->moved + (gint64) (settings->duplicate_life / 1000) >= now;
+}
+
+/* Where the mailbox lay before it was moved, unless that is too long ago. %FALSE: there is nothing more to look at. */
+static gboolean
+look_for_earlier_mark (Append *append)
+{
+  RookMail *mail = append->mailbox->mail;
+
+  if (append->entry == NULL)
+    {
+      append->entry = rook_mailbox_ref_entry (append->mailbox);
+      append->earlier = 0;
+    }
+  if (!rook_mail_marks_count (mail, append->entry, g_get_real_time () / G_USEC_PER_SEC))
+    return FALSE;
+  while (append->entry->earlier != NULL && append->entry->earlier[append->earlier] != NULL)
+    {
+      RookStore *store = rook_mail_get_store (mail, append->entry->earlier[append->earlier++], NULL);
+
+      if (store == NULL) /* none but that partition knows: it is taken for no duplicate */
+        continue;
+      rook_store_get (store, ROOK_PART_DUPLICATES, append->mark, mark_read, append);
+      return TRUE;
+    }
+  return FALSE;
 }
 
 /* Takes the key, or waits for the outcome of who has it. */
@@ -129,8 +167,11 @@ look_for_mark (Append *append)
 {
   RookMailbox *mailbox = append->mailbox;
   GPtrArray *waiting;
+  RookStore *store;
 
+  g_clear_pointer (&append->entry, rook_entry_unref);
   rook_mutex_lock (&mailbox->lock);
+  store = mailbox->place->store;
   waiting = g_hash_table_lookup (mailbox->deliveries, append->mark);
   if (waiting != NULL)
     g_ptr_array_add (waiting, append);
@@ -138,7 +179,7 @@ look_for_mark (Append *append)
     g_hash_table_insert (mailbox->deliveries, g_bytes_ref (append->mark), g_ptr_array_new ());
   rook_mutex_unlock (&mailbox->lock);
   if (waiting == NULL)
-    rook_store_get (mailbox->store, ROOK_PART_DUPLICATES, append->mark, mark_read, append);
+    rook_store_get (store, ROOK_PART_DUPLICATES, append->mark, mark_read, append);
 }
 
 /* --- the append itself ------------------------------------------------------------------------------------------ */
@@ -153,21 +194,12 @@ append_done (RookCommit *commit, const GError *error, gpointer data)
   finish (append, commit->after.header.uidvalidity, error);
 }
 
-static GBytes *
-content_key (const RookContent *content, char kind)
-{
-  guint8 key[21];
-
-  key[0] = (guint8) kind;
-  memcpy (key + 1, content->guid, sizeof content->guid);
-  return g_bytes_new (key, sizeof key);
-}
-
 /* Adds the blobs to @batch; their ids go to @record. */
 static void
 add_blobs (Append *append, RookBatch *batch, RookRecord *record)
 {
-  g_autoptr (GBytes) body_key = content_key (append->content, 'b'), cache_key = content_key (append->content, 'c');
+  g_autoptr (GBytes) body_key = rook_content_key (append->content->guid, 'b');
+  g_autoptr (GBytes) cache_key = rook_content_key (append->content->guid, 'c');
   g_autoptr (GBytes) label =
       rook_make_label (append->mailbox->entry, append->mailbox->pending.header.uidvalidity, record);
 
@@ -281,7 +313,7 @@ static gboolean
 submit_append (Append *append, RookQuotaClaim *claim, GError **error)
 {
   RookMailbox *mailbox = append->mailbox;
-  RookBatch *batch = rook_batch_new (mailbox->store);
+  RookBatch *batch = rook_batch_new (mailbox->place->store);
   g_autoptr (GError) reason = NULL;
   RookCommit *commit;
   RookRecord record;

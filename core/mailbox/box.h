@@ -12,6 +12,9 @@
  * A page whose records are not in memory is hollow (record.h): the same object in both heads. Whoever needs its records has
  * it filled (pages.c), without the lock, and looks again. It may become hollow once it is the same in both heads again, unless
  * a view has it loaded or has not been told of its changes.
+ *
+ * A mailbox may be moved to another partition while it is in use (move.c): at the end of that it is held for a moment, in which
+ * no commit begins and no page is filled, and then lies in another place, with other ids for the same bodies.
  */
 #pragma once
 
@@ -30,12 +33,21 @@ typedef struct {
   guint n_keywords; /* of RookMailbox.keywords */
 } RookHead;
 
+/* Where a mailbox lies; constant. Whoever reads what its records name keeps the place that was the mailbox's when it looked at
+ * them: a place that was left is cleared away when nobody does any more. */
+typedef struct {
+  gint ref;                 /* atomic */
+  RookPartition *partition; /* (unowned) */
+  RookStore *store;         /* (unowned) */
+  RookWorker *worker;       /* (unowned) (nullable) where it is told that nobody is here any more: */
+  RookFunc left;
+  gpointer data;
+} RookPlace;
+
 struct RookMailbox {
-  RookMail *mail;           /* (unowned) */
-  gint ref;                 /* atomic; 0 only under RookMail.lock, while idle */
-  char *id;                 /* constant */
-  RookPartition *partition; /* (unowned) constant */
-  RookStore *store;         /* (unowned) constant */
+  RookMail *mail; /* (unowned) */
+  gint ref;       /* atomic; 0 only under RookMail.lock, while idle */
+  char *id;       /* constant */
   /* --- guarded by RookMail.lock: */
   GList idle_link; /* in RookMail.idle */
   gboolean is_idle;
@@ -44,7 +56,13 @@ struct RookMailbox {
   /* --- guarded by lock: */
   RookMutex lock;
   RookEntry *entry;
-  gboolean gone; /* deleted, or its store failed in an unknown way: views end, writers are refused */
+  RookPlace *place;        /* (owned) */
+  gboolean held;           /* by who moves it; whom it tells when nothing is in flight and no page is being filled: */
+  RookWorker *hold_worker; /* (nullable) */
+  RookFunc hold_quiet;
+  gpointer hold_data;
+  GPtrArray *held_back; /* fills that wait for the end of that (pages.c) */
+  gboolean gone;        /* deleted, or its store failed in an unknown way: views end, writers are refused */
   RookHead durable, pending;
   guint8 image[ROOK_HEADER_SIZE]; /* of the pending header, as submitted */
   GPtrArray *keywords;            /* (element-type utf8) those of the pending head; only ever appended to */
@@ -80,18 +98,46 @@ rook_head_get (const RookHead *head, guint page, guint slot, RookRecord *out)
 /* The record of @uid if it is there and not expunged. */
 gboolean rook_head_get_uid (const RookHead *head, guint32 uid, RookRecord *out, guint *out_page, guint *out_slot);
 
+/* --- places, and holding (place.c) -------------------------------------------------------------------------------------- */
+
+RookPlace *rook_place_new (RookPartition *partition);
+RookPlace *rook_place_ref (RookPlace *place);
+void rook_place_unref (RookPlace *place);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookPlace, rook_place_unref)
+/* Takes the lock. (transfer full) */
+RookPlace *rook_mailbox_ref_place (RookMailbox *mailbox);
+/* From now on until rook_mailbox_release() no commit begins and no page is filled. @quiet runs on this worker, later, once all
+ * that were under way have ended. */
+void rook_mailbox_hold (RookMailbox *mailbox, RookFunc quiet, gpointer data);
+void rook_mailbox_release (RookMailbox *mailbox);
+/* With the lock held, by whoever ends a commit or a fill. */
+void rook_mailbox_note_quiet (RookMailbox *mailbox);
+/* With the lock held, by whoever wants to begin a commit: what is to be given to rook_mailbox_fill() first, if it is held. No
+ * page is named in it. (nullable) (transfer full) */
+GArray *rook_mailbox_find_hold (RookMailbox *mailbox);
+/* While it is held and quiet: it lies in @place from now on, @pages (of numbers @numbers) are there in place of those that are in
+ * memory. */
+void rook_mailbox_put_in_place (RookMailbox *mailbox, RookPlace *place, const GArray *numbers, GPtrArray *pages);
+/* While it is held and quiet: makes pages hollow that nobody needs, from *@at on, some at a time; to @needed (element-type guint)
+ * go the numbers of the others that are in memory. Returns: whether there is more to look at. Takes the lock. */
+gboolean rook_mailbox_empty_pages (RookMailbox *mailbox, guint *at, GArray *needed);
+
 /* --- pages that are not in memory (pages.c) --------------------------------------------------------------------------------- */
 
 /* With the lock held: the numbers of the pages in which @uids (sorted) from index @begin up to @end lie, if one of them is hollow:
  * all of them, so that those which are there stay while the others come. (nullable) %NULL: none is hollow. (element-type guint)
  * (transfer full) */
 GArray *rook_mailbox_find_hollow (RookMailbox *mailbox, const guint32 *uids, guint begin, guint end);
-/* The same of the page that the next record goes into. */
+/* The same of the page that the next record goes into, for whoever wants to write it: rook_mailbox_find_hold() is asked too. */
 GArray *rook_mailbox_find_hollow_last (RookMailbox *mailbox);
 /* Brings the records of pages @numbers (transfer full) into memory, where they are not. One that is damaged is passed over and
- * told as an error (CORRUPT) at the end. @numbers: sorted, at least one. On this worker, never inside the call, without the lock.
+ * told as an error (CORRUPT) at the end. @numbers: sorted; none: only a hold is waited for. On this worker, never inside the call, without the lock.
  * None is made hollow, from the call until @callback has returned. */
 void rook_mailbox_fill (RookMailbox *mailbox, GArray *numbers, RookMailCallback callback, gpointer data);
+/* With the lock held: whether page @number has to stay in memory. */
+gboolean rook_mailbox_needs_page (RookMailbox *mailbox, guint number);
+/* With the lock held: fills that were held back begin. */
+void rook_mailbox_let_fills_go (RookMailbox *mailbox);
 /* With the lock held: makes some pages hollow, if all mailboxes together have more in memory than they should. */
 void rook_mailbox_trim (RookMailbox *mailbox);
 /* Whether more of pages is in memory than mailbox/page-cache. */
@@ -151,7 +197,8 @@ struct RookCommit {
   gpointer data;
 };
 
-/* @batch: (transfer full) (nullable) reserved already. %NULL with NOT_FOUND, TEMPORARY: nothing was begun, @batch is freed. */
+/* @batch: (transfer full) (nullable) reserved already, of the store that the mailbox lies in now. %NULL with NOT_FOUND, TEMPORARY:
+ * nothing was begun, @batch is freed. */
 RookCommit *rook_commit_begin (RookMailbox *mailbox, RookBatch *batch, GError **error);
 /* Writes a record at its place in the pending head; totals and CRCs follow. */
 void rook_commit_change (RookCommit *commit, guint page, guint slot, const RookRecord *before, const RookRecord *after);
@@ -199,10 +246,11 @@ RookView *rook_view_ref (RookView *view);
 void rook_view_unref (RookView *view);
 /* The view's record of sequence number @seq, expunged or not, if its page is in memory. Takes the lock. */
 gboolean rook_view_get_record (RookView *view, guint32 seq, RookRecord *out);
-/* The same; if its page is not in memory that is seen to, and @callback comes, upon which this is to be asked again. */
+/* The same, with the place of what it names (transfer full); if its page is not in memory that is seen to, and @callback comes,
+ * upon which this is to be asked again. */
 typedef enum { ROOK_FOUND, ROOK_FOUND_NOT, ROOK_FOUND_LATER } RookFound;
-RookFound rook_view_find_record (RookView *view, guint32 seq, RookRecord *out, RookMailCallback callback,
-                                 gpointer data);
+RookFound rook_view_find_record (RookView *view, guint32 seq, RookRecord *out, RookPlace **out_place,
+                                 RookMailCallback callback, gpointer data);
 /* (nullable) (transfer full) why the view can't be used any more. Takes the lock. */
 GError *rook_view_find_gone_error (RookView *view);
 gboolean rook_view_is_recent (RookView *view, guint32 uid);
@@ -216,6 +264,9 @@ void rook_mailbox_expunge (RookMailbox *mailbox, RookIdentity *identity, const g
 /* Why the body of @uid could not be read. One that its record names and the store does not have is damage: only of a message
  * that was purged meanwhile is it said that it is gone. Takes the lock. (transfer full) */
 GError *rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *error);
+
+/* With the lock held: the value of its keywords. */
+GBytes *rook_mailbox_encode_keywords (RookMailbox *mailbox);
 
 /* Label of a message's blob: what a mailbox can be rebuilt from (label.c). */
 GBytes *rook_make_label (const RookEntry *entry, guint32 uidvalidity, const RookRecord *record);
@@ -231,5 +282,7 @@ typedef struct {
 gboolean rook_label_decode (GBytes *bytes, RookLabel *out);
 void rook_label_clear (RookLabel *label);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (RookLabel, rook_label_clear)
+/* The content key of a message (@kind 'b') or of its cached structure ('c'). */
+GBytes *rook_content_key (const guint8 *guid, char kind);
 
 G_END_DECLS

@@ -32,6 +32,7 @@ rook_change_new (RookMail *mail, RookIdentity *identity, const char *name, const
 static void
 change_finish (RookChangeOp *op)
 {
+  rook_move_end (op, ROOK_MOVE_FAILED);
   rook_mail_end_position (op->mail, op->position);
   rook_turn_end (op->turn);
   rook_quota_unclaim (op->mail, &op->claim);
@@ -127,6 +128,7 @@ take_effect (RookChangeOp *op)
         rook_mailbox_detach (mailbox);
       g_clear_pointer (&mailbox, rook_mailbox_unref);
     }
+  rook_move_end (op, ROOK_MOVE_DONE);
 }
 
 static void
@@ -156,10 +158,11 @@ write_copies (RookChangeOp *op)
     }
 }
 
-/* It may be deleted: nothing more goes into it that would be lost. */
+/* It may be deleted, or lie elsewhere: nothing more goes into it that would be lost. */
 static void
-doubt_deleted (RookChangeOp *op)
+doubt (RookChangeOp *op)
 {
+  rook_move_end (op, ROOK_MOVE_UNKNOWN);
   for (guint i = 0; i < op->after->len; i++)
     if (after_at (op, i)->deleted)
       rook_mail_doubt (op->mail, after_at (op, i)->id);
@@ -175,7 +178,7 @@ state_written (guint64 position, const GError *error, gpointer data)
     {
       op->error = rook_mail_error_from_store (op->mail, error);
       if (g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNKNOWN))
-        doubt_deleted (op);
+        doubt (op);
       rook_consent_abort (g_steal_pointer (&op->consent));
       change_finish (op);
       return;
@@ -321,7 +324,8 @@ headers_for (RookChangeOp *op, RookPartition *partition)
 static void
 write_partitions (RookChangeOp *op)
 {
-  op->position = rook_mail_begin_position (op->mail);
+  if (op->position == 0)
+    op->position = rook_mail_begin_position (op->mail);
   for (guint i = 0; i < op->after->len; i++)
     after_at (op, i)->change = op->position;
   op->waiting = 1;
@@ -342,6 +346,21 @@ write_partitions (RookChangeOp *op)
 /* --- the first stations ----------------------------------------------------------------------------------------- */
 
 static void
+moves_prepared (const GError *error, gpointer data)
+{
+  RookChangeOp *op = data;
+
+  if (error == NULL)
+    {
+      write_partitions (op);
+      return;
+    }
+  op->error = g_error_copy (error);
+  rook_consent_abort (g_steal_pointer (&op->consent));
+  change_finish (op);
+}
+
+static void
 directory_asked (RookConsent *consent, const GError *error, gpointer data)
 {
   RookChangeOp *op = data;
@@ -353,7 +372,10 @@ directory_asked (RookConsent *consent, const GError *error, gpointer data)
       change_finish (op);
       return;
     }
-  write_partitions (op);
+  if (rook_move_is_needed (op))
+    rook_move_begin (op, moves_prepared);
+  else
+    write_partitions (op);
 }
 
 static void
@@ -371,6 +393,8 @@ ask_directory (RookChangeOp *op)
         rook_consent_add (consent, ROOK_CHANGE_DELETE, before, NULL);
       else if (!g_str_equal (before->name, after->name))
         rook_consent_add (consent, ROOK_CHANGE_RENAME, before, after);
+      else if (!g_str_equal (before->partition, after->partition))
+        rook_consent_add (consent, ROOK_CHANGE_MOVE, before, after);
       else if (!g_str_equal (before->acl, after->acl))
         rook_consent_add (consent, ROOK_CHANGE_ACL, before, after);
     }

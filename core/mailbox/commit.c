@@ -14,7 +14,7 @@ may_begin (RookMailbox *mailbox, GError **error)
 {
   if (mailbox->gone)
     g_propagate_error (error, rook_mailbox_make_gone_error (mailbox));
-  else if (mailbox->failed)
+  else if (mailbox->failed || mailbox->held)
     g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "storage trouble, try again later");
   else
     return TRUE;
@@ -33,7 +33,7 @@ rook_commit_begin (RookMailbox *mailbox, RookBatch *batch, GError **error)
     }
   commit = g_new0 (RookCommit, 1);
   commit->mailbox = rook_mailbox_ref (mailbox);
-  commit->batch = batch != NULL ? batch : rook_batch_new (mailbox->store);
+  commit->batch = batch != NULL ? batch : rook_batch_new (mailbox->place->store);
   commit->modseq = mailbox->pending.header.highest_modseq + 1;
   commit->now = g_get_real_time () / G_USEC_PER_SEC;
   commit->page_numbers = g_array_new (FALSE, FALSE, sizeof (guint));
@@ -168,16 +168,22 @@ rook_commit_drop_uids (RookCommit *commit, const guint32 *uids, guint n)
   pending->uids = left;
 }
 
+GBytes *
+rook_mailbox_encode_keywords (RookMailbox *mailbox)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < mailbox->keywords->len; i++)
+    g_string_append_printf (text, "%s\n", (const char *) g_ptr_array_index (mailbox->keywords, i));
+  return rook_bytes_of_text (text->str);
+}
+
 static void
 write_keywords (RookCommit *commit)
 {
-  GPtrArray *keywords = commit->mailbox->keywords;
-  g_autoptr (GString) text = g_string_new (NULL);
-  g_autoptr (GBytes) key = rook_bytes_of_text (commit->mailbox->id), value = NULL;
+  g_autoptr (GBytes) key = rook_bytes_of_text (commit->mailbox->id);
+  g_autoptr (GBytes) value = rook_mailbox_encode_keywords (commit->mailbox);
 
-  for (guint i = 0; i < keywords->len; i++)
-    g_string_append_printf (text, "%s\n", (const char *) g_ptr_array_index (keywords, i));
-  value = rook_bytes_of_text (text->str);
   rook_batch_put (commit->batch, ROOK_PART_KEYWORDS, key, value);
 }
 
@@ -281,6 +287,7 @@ settle (RookCommit *commit, const GError *error)
   rook_quota_settle (mailbox, &commit->claim);
   if (mailbox->failed && mailbox->in_flight == 0)
     forget_pending (mailbox);
+  rook_mailbox_note_quiet (mailbox);
   rook_mailbox_notify (mailbox);
 }
 
@@ -430,5 +437,5 @@ rook_commit_submit (RookCommit *commit, RookCommitDone done, gpointer data)
   mailbox->in_flight++;
   rook_counter_add (mailbox->mail->commits, 1);
   rook_batch_on_settled (commit->batch, commit_settled, commit);
-  rook_store_commit (mailbox->store, g_steal_pointer (&commit->batch), commit_completed, commit);
+  rook_store_commit (mailbox->place->store, g_steal_pointer (&commit->batch), commit_completed, commit);
 }

@@ -114,7 +114,7 @@ prepare_next (RookConsent *consent)
                                          .mailbox_id = any->id,
                                          .name = any->name,
                                          .new_name = change->kind == ROOK_CHANGE_RENAME ? change->after->name : NULL,
-                                         .partition = any->partition,
+                                         .partition = (change->after != NULL ? change->after : any)->partition,
                                          .acl = change->after != NULL ? change->after->acl : NULL },
                           prepared, consent);
 }

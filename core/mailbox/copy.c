@@ -12,6 +12,7 @@
 
 typedef struct {
   RookMailbox *source;    /* (owned) */
+  RookPlace *place;       /* (owned) (nullable) where what the records name lies */
   RookMailbox *dest;      /* (owned) (nullable) until it is open */
   RookIdentity *identity; /* (owned) (nullable) */
   gboolean move;
@@ -39,6 +40,7 @@ copy_finish (Copy *copy, const GError *error)
   copy->callback (ok ? copy->uidvalidity : 0, ok ? copy->source_uids : NULL, ok ? copy->dest_uids : NULL, error,
                   copy->data);
   rook_mailbox_unref (copy->source);
+  g_clear_pointer (&copy->place, rook_place_unref);
   g_clear_pointer (&copy->dest, rook_mailbox_unref);
   g_clear_pointer (&copy->identity, rook_identity_unref);
   g_free (copy->uids);
@@ -220,8 +222,10 @@ add_blobs (Copy *copy, const CopyTerms *terms, RookBatch *batch, guint i, RookRe
     }
   else
     {
-      record->blob = rook_batch_blob (batch, ROOK_BLOB_MAIL, NULL, label, g_ptr_array_index (copy->bodies, i));
-      record->cache = rook_batch_blob (batch, ROOK_BLOB_CACHE, NULL, label, g_ptr_array_index (copy->caches, i));
+      g_autoptr (GBytes) body_key = rook_content_key (from->guid, 'b'), cache_key = rook_content_key (from->guid, 'c');
+
+      record->blob = rook_batch_blob (batch, ROOK_BLOB_MAIL, body_key, label, g_ptr_array_index (copy->bodies, i));
+      record->cache = rook_batch_blob (batch, ROOK_BLOB_CACHE, cache_key, label, g_ptr_array_index (copy->caches, i));
     }
 }
 
@@ -287,11 +291,11 @@ submit_copies (Copy *copy, const CopyTerms *terms, RookBatch *batch, RookQuotaCl
   return TRUE;
 }
 
-/* A batch with room for them all. %NULL: there is none. */
+/* A batch of @store with room for them all. %NULL: there is none. */
 static RookBatch *
-reserve_batch (Copy *copy, GError **error)
+reserve_batch (Copy *copy, RookStore *store, GError **error)
 {
-  RookBatch *batch = rook_batch_new (copy->dest->store);
+  RookBatch *batch = rook_batch_new (store);
   guint64 room = 4096 + (guint64) copy->records->len * 2048;
   g_autoptr (GError) reason = NULL;
 
@@ -332,21 +336,26 @@ go_on (Copy *copy, RookQuotaAnswer answer, RookQuotaClaim *claim, GError *error)
 /* How far one attempt has come. */
 typedef struct {
   gboolean submitted, was_late; /* it was late: others have appended what it was prepared to */
+  gboolean moved_away;          /* the destination lies elsewhere, and bodies have to be reached in another way */
   GArray *hollow;               /* (nullable) what has to be filled first */
   RookQuotaAnswer answer;
   RookQuotaClaim claim;
   GError *error; /* (nullable) */
 } Attempt;
 
-/* With the lock of the destination held. @batch: (transfer full) */
+/* With the lock of the destination held. @batch: (transfer full) of @store */
 static void
-try_submit (Copy *copy, const CopyTerms *terms, RookBatch *batch, guint32 uidnext, Attempt *out)
+try_submit (Copy *copy, const CopyTerms *terms, RookStore *store, RookBatch *batch, guint32 uidnext, Attempt *out)
 {
-  out->hollow = rook_mailbox_find_hollow_last (copy->dest);
-  out->was_late = out->hollow == NULL && copy->dest->pending.header.uidnext != uidnext;
-  if (out->hollow == NULL && !out->was_late)
+  gboolean may;
+
+  out->moved_away = copy->dest->place->store != store;
+  out->hollow = out->moved_away ? NULL : rook_mailbox_find_hollow_last (copy->dest);
+  out->was_late = !out->moved_away && out->hollow == NULL && copy->dest->pending.header.uidnext != uidnext;
+  may = !out->moved_away && out->hollow == NULL && !out->was_late;
+  if (may)
     out->answer = claim_room (copy, terms, &out->claim);
-  if (out->hollow == NULL && !out->was_late && out->answer == ROOK_QUOTA_GRANTED)
+  if (may && out->answer == ROOK_QUOTA_GRANTED)
     out->submitted = submit_copies (copy, terms, g_steal_pointer (&batch), &out->claim, &out->error);
   g_clear_pointer (&batch, rook_batch_free);
 }
@@ -355,9 +364,13 @@ try_submit (Copy *copy, const CopyTerms *terms, RookBatch *batch, guint32 uidnex
 static void
 attempt (Copy *copy, const CopyTerms *terms, gboolean under_lock, Attempt *out)
 {
-  RookBatch *batch = reserve_batch (copy, &out->error);
+  g_autoptr (RookPlace) place = rook_mailbox_ref_place (copy->dest);
+  RookBatch *batch = NULL;
   guint32 uidnext;
 
+  out->moved_away = copy->bodies == NULL && place->store != copy->place->store;
+  if (!out->moved_away)
+    batch = reserve_batch (copy, place->store, &out->error);
   if (batch == NULL)
     return;
   if (under_lock)
@@ -366,9 +379,11 @@ attempt (Copy *copy, const CopyTerms *terms, gboolean under_lock, Attempt *out)
   prepare (copy, terms, batch, uidnext);
   if (!under_lock)
     rook_mutex_lock (&copy->dest->lock);
-  try_submit (copy, terms, batch, uidnext, out);
+  try_submit (copy, terms, place->store, batch, uidnext, out);
   rook_mutex_unlock (&copy->dest->lock);
 }
+
+static void reach_dest (Copy *copy);
 
 static void
 write_copies (Copy *copy)
@@ -385,7 +400,9 @@ write_copies (Copy *copy)
     }
   rook_entry_unref (terms.source);
   rook_entry_unref (terms.dest);
-  if (result.hollow != NULL)
+  if (result.moved_away)
+    reach_dest (copy);
+  else if (result.hollow != NULL)
     rook_mailbox_fill (copy->dest, result.hollow, page_filled, copy);
   else if (!result.submitted)
     go_on (copy, result.answer, &result.claim, result.error);
@@ -420,7 +437,23 @@ read_next_body (Copy *copy)
   if (copy->bodies->len == copy->records->len)
     write_copies (copy);
   else
-    rook_store_read (copy->source->store, record_at (copy, copy->bodies->len)->blob, 0, G_MAXSIZE, body_read, copy);
+    rook_store_read (copy->place->store, record_at (copy, copy->bodies->len)->blob, 0, G_MAXSIZE, body_read, copy);
+}
+
+/* Bodies are shared in one store; to another they go through memory. */
+static void
+reach_dest (Copy *copy)
+{
+  g_autoptr (RookPlace) place = rook_mailbox_ref_place (copy->dest);
+
+  if (copy->bodies != NULL || place->store == copy->place->store)
+    {
+      write_copies (copy);
+      return;
+    }
+  copy->bodies = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  copy->caches = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  read_next_body (copy);
 }
 
 static void
@@ -438,14 +471,8 @@ dest_opened (RookMailbox *mailbox, const GError *error, gpointer data)
     refuse (copy, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied");
   else if (copy->records->len == 0)
     copy_finish (copy, NULL);
-  else if (mailbox->store == copy->source->store)
-    write_copies (copy);
   else
-    {
-      copy->bodies = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
-      copy->caches = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
-      read_next_body (copy);
-    }
+    reach_dest (copy);
 }
 
 /* --- at the source ---------------------------------------------------------------------------------------------- */
@@ -468,14 +495,30 @@ collect_record (Copy *copy, guint32 uid, const RookSeenSet *seen)
   g_array_append_val (copy->records, record);
 }
 
+/* With the lock held: what was collected before the source was moved names bodies that are not there any more. */
+static void
+check_place (Copy *copy)
+{
+  if (copy->place == copy->source->place)
+    return;
+  g_clear_pointer (&copy->place, rook_place_unref);
+  copy->place = rook_place_ref (copy->source->place);
+  copy->next = 0;
+  g_array_set_size (copy->records, 0);
+}
+
 /* With the lock held. (nullable) numbers of pages that have to be filled first. */
 static GArray *
 collect_some (Copy *copy)
 {
   RookMailbox *source = copy->source;
-  guint end = MIN (copy->next + SLICE, copy->n_uids);
-  GArray *hollow = rook_mailbox_find_hollow (source, copy->uids, copy->next, end);
+  GArray *hollow;
   const RookSeenSet *seen;
+  guint end;
+
+  check_place (copy);
+  end = MIN (copy->next + SLICE, copy->n_uids);
+  hollow = rook_mailbox_find_hollow (source, copy->uids, copy->next, end);
 
   if (hollow != NULL)
     return hollow;

@@ -25,6 +25,9 @@ enum {
   TAG_DELETED = 10,
   TAG_CHANGE = 11,
   TAG_CLEARED = 12,
+  TAG_LEFT = 13,
+  TAG_EARLIER = 14,
+  TAG_MOVED = 15,
 };
 
 RookEntry *
@@ -47,6 +50,9 @@ rook_entry_new (const RookEntry *base)
   entry->changed = base->changed;
   entry->deleted = base->deleted;
   entry->change = base->change;
+  entry->left = g_strdupv (base->left);
+  entry->earlier = g_strdupv (base->earlier);
+  entry->moved = base->moved;
   return entry;
 }
 
@@ -89,6 +95,8 @@ rook_entry_unref (RookEntry *entry)
   g_free (entry->special_use);
   g_free (entry->quota);
   g_strfreev (entry->history);
+  g_strfreev (entry->left);
+  g_strfreev (entry->earlier);
   g_free (entry->owner);
   g_free (entry);
 }
@@ -118,6 +126,55 @@ rook_entry_rename (RookEntry *entry, const char *name)
   rook_entry_derive (entry);
 }
 
+/* --- sets of partitions ----------------------------------------------------------------------------------------- */
+
+gboolean
+rook_entry_set_contains (GStrv set, const char *name)
+{
+  return set != NULL && g_strv_contains ((const char *const *) set, name);
+}
+
+void
+rook_entry_set_add (GStrv *set, const char *name)
+{
+  guint n = *set != NULL ? g_strv_length (*set) : 0;
+
+  if (rook_entry_set_contains (*set, name))
+    return;
+  *set = g_renew (char *, *set, n + 2);
+  (*set)[n] = g_strdup (name);
+  (*set)[n + 1] = NULL;
+}
+
+void
+rook_entry_set_remove (GStrv *set, const char *name)
+{
+  guint kept = 0;
+
+  for (guint i = 0; *set != NULL && (*set)[i] != NULL; i++)
+    if (g_str_equal ((*set)[i], name))
+      g_free ((*set)[i]);
+    else
+      (*set)[kept++] = (*set)[i];
+  if (*set != NULL)
+    (*set)[kept] = NULL;
+}
+
+static void
+add_set (GByteArray *out, guint8 tag, GStrv set)
+{
+  for (guint i = 0; set != NULL && set[i] != NULL; i++)
+    rook_tags_add_text (out, tag, set[i]);
+}
+
+static void
+take_into_set (GStrv *set, RookTagReader *reader)
+{
+  g_autofree char *name = rook_tag_reader_dup_text (reader);
+
+  rook_entry_set_add (set, name);
+}
+
 static void
 add_quota (const RookEntry *entry, GByteArray *out)
 {
@@ -129,6 +186,8 @@ add_quota (const RookEntry *entry, GByteArray *out)
     rook_tags_add (out, TAG_QUOTA, limits, sizeof limits);
 }
 
+/* --- bytes ------------------------------------------------------------------------------------------------------ */
+
 GBytes *
 rook_entry_encode (const RookEntry *entry)
 {
@@ -138,8 +197,7 @@ rook_entry_encode (const RookEntry *entry)
   rook_tags_add_text (out, TAG_PARTITION, entry->partition);
   rook_tags_add_text (out, TAG_ACL, entry->acl);
   rook_tags_add_text (out, TAG_SPECIAL_USE, entry->special_use);
-  for (guint i = 0; entry->history != NULL && entry->history[i] != NULL; i++)
-    rook_tags_add_text (out, TAG_HISTORY, entry->history[i]);
+  add_set (out, TAG_HISTORY, entry->history);
   rook_tags_add_number (out, TAG_UIDVALIDITY, entry->uidvalidity);
   rook_tags_add_number (out, TAG_CREATED, (guint64) entry->created);
   rook_tags_add_number (out, TAG_CHANGED, (guint64) entry->changed);
@@ -149,6 +207,10 @@ rook_entry_encode (const RookEntry *entry)
     rook_tags_add_number (out, TAG_CLEARED, 1);
   rook_tags_add_number (out, TAG_CHANGE, entry->change);
   add_quota (entry, out);
+  add_set (out, TAG_LEFT, entry->left);
+  add_set (out, TAG_EARLIER, entry->earlier);
+  if (entry->moved != 0)
+    rook_tags_add_number (out, TAG_MOVED, (guint64) entry->moved);
   return g_byte_array_free_to_bytes (out);
 }
 
@@ -213,6 +275,15 @@ read_tag (RookEntry *entry, RookTagReader *reader, GPtrArray *history)
       break;
     case TAG_QUOTA:
       take_quota (entry, reader);
+      break;
+    case TAG_LEFT:
+      take_into_set (&entry->left, reader);
+      break;
+    case TAG_EARLIER:
+      take_into_set (&entry->earlier, reader);
+      break;
+    case TAG_MOVED:
+      entry->moved = (gint64) rook_tag_reader_get_number (reader);
       break;
     default:
       break;

@@ -23,6 +23,9 @@ typedef struct {
   guint64 change;          /* position of the last change, for durable subscribers */
   gboolean deleted;        /* a tombstone */
   gboolean cleared;        /* and nothing of its contents is left on the partition */
+  GStrv left;              /* (nullable) partitions that it does not lie on, where something of it may be left */
+  GStrv earlier;           /* (nullable) partitions that it lay on before, whose marks of deliveries may still count, */
+  gint64 moved;            /* since then; 0: never */
   char *owner;             /* (nullable) derived from the name */
   gboolean for_others;     /* derived: somebody but the owner may have rights */
 } RookEntry;
@@ -36,6 +39,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookEntry, rook_entry_unref)
 void rook_entry_set (char **slot, const char *value);
 /* Another name; the present one goes to the history. */
 void rook_entry_rename (RookEntry *entry, const char *name);
+
+/* For sets of partitions. (nullable) */
+gboolean rook_entry_set_contains (GStrv set, const char *name);
+void rook_entry_set_add (GStrv *set, const char *name);
+void rook_entry_set_remove (GStrv *set, const char *name);
 
 GBytes *rook_entry_encode (const RookEntry *entry);
 /* (nullable) */

@@ -78,7 +78,7 @@ is_due (RookExpire *expire, const RookRecord *record)
 static RookCommit *
 begin (RookExpire *expire)
 {
-  RookBatch *batch = rook_batch_new (expire->mailbox->store);
+  RookBatch *batch = rook_batch_new (expire->mailbox->place->store);
   g_autoptr (GError) reason = NULL, error = NULL;
   RookCommit *commit = NULL;
 
@@ -240,7 +240,9 @@ run_slice (gpointer data)
       return;
     }
   rook_mutex_lock (&expire->mailbox->lock);
-  hollow = expire->is_filled ? NULL : find_hollow (expire);
+  hollow = rook_mailbox_find_hold (expire->mailbox);
+  if (hollow == NULL && !expire->is_filled)
+    hollow = find_hollow (expire);
   submitted = hollow == NULL && submit_slice (expire);
   rook_mutex_unlock (&expire->mailbox->lock);
   expire->is_filled = FALSE;

@@ -65,7 +65,7 @@ slice_done (RookCommit *commit, const GError *error, gpointer data)
 static RookCommit *
 begin (Expunge *expunge)
 {
-  RookBatch *batch = rook_batch_new (expunge->mailbox->store);
+  RookBatch *batch = rook_batch_new (expunge->mailbox->place->store);
   g_autoptr (GError) reason = NULL, error = NULL;
   RookCommit *commit = NULL;
 
@@ -150,10 +150,11 @@ run_slice (gpointer data)
 {
   Expunge *expunge = data;
   guint end = MIN (expunge->next + SLICE, expunge->n_uids);
-  GArray *hollow = NULL;
+  GArray *hollow;
 
   rook_mutex_lock (&expunge->mailbox->lock);
-  if (!expunge->is_filled && may_go_on (expunge))
+  hollow = may_go_on (expunge) ? rook_mailbox_find_hold (expunge->mailbox) : NULL;
+  if (hollow == NULL && !expunge->is_filled && may_go_on (expunge))
     hollow = rook_mailbox_find_hollow (expunge->mailbox, expunge->uids, expunge->next, end);
   if (hollow == NULL && may_go_on (expunge))
     expunge_some (expunge);

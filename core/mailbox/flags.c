@@ -87,7 +87,7 @@ ensure_commit (Slice *slice)
 
   if (slice->commit != NULL)
     return TRUE;
-  batch = rook_batch_new (store->mailbox->store);
+  batch = rook_batch_new (store->mailbox->place->store);
   if (!rook_batch_reserve (batch, SLICE * 128 + 16384, store->frees, &reason))
     {
       store->error = rook_mail_error_from_store (store->mailbox->mail, reason);
@@ -337,6 +337,8 @@ change_some (Store *store)
   Slice slice;
 
   if (store->error == NULL)
+    hollow = rook_mailbox_find_hold (store->mailbox);
+  if (hollow == NULL && store->error == NULL)
     hollow = rook_mailbox_find_hollow (store->mailbox, store->uids, store->next, end);
   if (hollow != NULL)
     return hollow;

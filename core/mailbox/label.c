@@ -86,3 +86,13 @@ rook_label_clear (RookLabel *label)
   g_clear_pointer (&label->mailbox, g_free);
   g_clear_pointer (&label->name, g_free);
 }
+
+GBytes *
+rook_content_key (const guint8 *guid, char kind)
+{
+  guint8 key[21];
+
+  key[0] = (guint8) kind;
+  memcpy (key + 1, guid, sizeof key - 1);
+  return g_bytes_new (key, sizeof key);
+}

@@ -46,7 +46,7 @@ set_corrupt (Load *load, const char *what)
       return;
     }
   rook_log_event (rook_server_get_log (load->mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "id",
-                  load->mailbox->id, "partition", load->mailbox->partition->name, "reason", what, NULL);
+                  load->mailbox->id, "partition", load->mailbox->place->partition->name, "reason", what, NULL);
   load->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT, "the stored mailbox is damaged");
 }
 
@@ -54,10 +54,11 @@ static void
 tell_damage (RookMailbox *mailbox, guint32 uid, const char *what)
 {
   g_autoptr (RookEntry) entry = rook_mailbox_ref_entry (mailbox);
+  g_autoptr (RookPlace) place = rook_mailbox_ref_place (mailbox);
   g_autofree char *number = g_strdup_printf ("%u", uid);
 
   rook_log_event (rook_server_get_log (mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "mailbox",
-                  entry->name, "id", mailbox->id, "partition", mailbox->partition->name, "uid", number, "reason", what,
+                  entry->name, "id", mailbox->id, "partition", place->partition->name, "uid", number, "reason", what,
                   NULL);
 }
 
@@ -220,7 +221,7 @@ read_next_page (Load *load)
   if (!must_read (load, number))
     return;
   key = rook_page_key (load->mailbox->id, number);
-  rook_store_get (load->mailbox->store, ROOK_PART_PAGES, key, page_read, read_new (load, number));
+  rook_store_get (load->mailbox->place->store, ROOK_PART_PAGES, key, page_read, read_new (load, number));
 }
 
 /* --- summaries ---------------------------------------------------------------------------------------------------------- */
@@ -268,7 +269,8 @@ read_next_block (Load *load)
 {
   g_autoptr (GBytes) key = rook_page_key (load->mailbox->id, load->next_block);
 
-  rook_store_get (load->mailbox->store, ROOK_PART_SUMMARIES, key, block_read, read_new (load, load->next_block++));
+  rook_store_get (load->mailbox->place->store, ROOK_PART_SUMMARIES, key, block_read,
+                  read_new (load, load->next_block++));
 }
 
 /* First all blocks, which tell what pages are to be read, then those. */
@@ -344,7 +346,7 @@ header_read (GBytes *value, const GError *error, gpointer data)
   if (load->error != NULL)
     finish (load);
   else
-    rook_store_get (load->mailbox->store, ROOK_PART_KEYWORDS, key, keywords_read, load);
+    rook_store_get (load->mailbox->place->store, ROOK_PART_KEYWORDS, key, keywords_read, load);
 }
 
 void
@@ -356,5 +358,5 @@ rook_mailbox_load (RookMailbox *mailbox, RookLoadDone done, gpointer data)
   load->mailbox = mailbox;
   load->done = done;
   load->data = data;
-  rook_store_get (mailbox->store, ROOK_PART_HEADERS, key, header_read, load);
+  rook_store_get (mailbox->place->store, ROOK_PART_HEADERS, key, header_read, load);
 }

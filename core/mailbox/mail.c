@@ -79,6 +79,8 @@ rook_mail_new (RookServer *server)
   mail->open = g_hash_table_new (g_str_hash, g_str_equal);
   mail->clearing = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   mail->doubtful = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  mail->vacating = g_hash_table_new (g_str_hash, g_str_equal);
+  mail->sweeps = g_ptr_array_new ();
   g_queue_init (&mail->idle);
   mail->names = rook_names_new ();
   mail->quotas = rook_quotas_new ();
@@ -195,6 +197,7 @@ rook_mail_close_stores (RookMail *mail)
   guint left;
 
   drop_idle (mail);
+  rook_mail_end_sweeps (mail);
   left = wait_for_changes (mail);
   if (left > 0)
     rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_WARNING, "mailbox.still-open",
@@ -221,6 +224,8 @@ rook_mail_free (RookMail *mail)
   g_hash_table_unref (mail->open);
   g_hash_table_unref (mail->clearing);
   g_hash_table_unref (mail->doubtful);
+  g_hash_table_unref (mail->vacating);
+  g_ptr_array_unref (mail->sweeps);
   g_ptr_array_unref (mail->partitions);
   rook_mail_settings_unref (mail->settings);
   rook_cond_clear (&mail->unblocked);

@@ -73,6 +73,8 @@ struct RookMail {
   GHashTable *open;     /* id -> RookMailbox */
   GHashTable *clearing; /* ids of deleted ones whose contents are being cleared away */
   GHashTable *doubtful; /* ids of those that may have been deleted, see rook_mail_doubt() */
+  GHashTable *vacating; /* places that were left, and somebody still reads in: see rook_mail_vacate() */
+  GPtrArray *sweeps;    /* (element-type Sweep) that are under way (sweep.c) */
   GQueue idle;          /* of RookMailbox: open, used by nobody, the coldest first */
   guint trim_hand;      /* which of the open ones gives up pages next, if none is idle */
   gboolean closing;
@@ -98,6 +100,9 @@ RookStore *rook_partition_get_store (RookPartition *partition);
 RookPartition *rook_mail_find_partition (RookMail *mail, const char *name); /* (nullable) */
 /* The partition's store, or an error that says why not. */
 RookStore *rook_mail_get_store (RookMail *mail, const char *partition, GError **error);
+
+/* Whether marks of deliveries that were made before a mailbox was moved still count. @now: seconds since 1970 */
+gboolean rook_mail_marks_count (RookMail *mail, const RookEntry *entry, gint64 now);
 
 /* --- errors (error.c) ------------------------------------------------------------------------------------------------- */
 
@@ -176,6 +181,8 @@ void rook_mail_end_position (RookMail *mail, RookPosition position);
 
 /* Stores are closed soon: who does something of its own accord stops. Any thread. */
 gboolean rook_mail_is_closing (RookMail *mail);
+/* sweep.c: those that wait before they try again do so no more, once it is closing. */
+void rook_mail_end_sweeps (RookMail *mail);
 /* Around work on a pool thread that uses the stores: closing waits for its end. %FALSE: closing already. */
 gboolean rook_mail_begin_blocking (RookMail *mail);
 void rook_mail_end_blocking (RookMail *mail);
@@ -202,6 +209,7 @@ struct RookOpening {
   /* What recover.c finds. */
   guint64 highest;   /* no position above was given before */
   GPtrArray *buried; /* (element-type RookEntry) (owned) */
+  GHashTable *left;  /* partition -> GPtrArray of ids: what moves have left there */
   /* Of a reload. */
   GError *error; /* (owned) (nullable) */
   RookMailPrepared callback;

@@ -23,10 +23,10 @@ rook_mailbox_new (RookMail *mail, RookEntry *entry, RookPartition *partition)
   mailbox->mail = mail;
   mailbox->ref = 1;
   mailbox->id = g_strdup (entry->id);
-  mailbox->partition = partition;
-  mailbox->store = rook_partition_get_store (partition);
   mailbox->idle_link.data = mailbox;
   mailbox->entry = rook_entry_ref (entry);
+  mailbox->place = rook_place_new (partition);
+  mailbox->held_back = g_ptr_array_new ();
   mailbox->keywords = g_ptr_array_new_with_free_func (g_free);
   mailbox->views = g_ptr_array_new ();
   mailbox->fills = g_ptr_array_new ();
@@ -46,6 +46,8 @@ rook_mailbox_free (RookMailbox *mailbox)
   rook_head_clear (&mailbox->durable);
   rook_head_clear (&mailbox->pending);
   rook_entry_unref (mailbox->entry);
+  rook_place_unref (mailbox->place);
+  g_ptr_array_unref (mailbox->held_back);
   g_ptr_array_unref (mailbox->keywords);
   g_ptr_array_unref (mailbox->views);
   g_ptr_array_unref (mailbox->fills);
@@ -319,28 +321,31 @@ loaded (RookMailbox *mailbox, GError *error, gpointer data)
   rook_mailbox_unref (mailbox);
 }
 
-void
-rook_mailbox_open_entry (RookMail *mail, RookEntry *entry, RookMailOpenCallback callback, gpointer data)
+/* With RookMail.lock held: where the mailbox is now, by the names: it may have been moved since the caller looked at them.
+ * (nullable) NULL: *@error */
+static RookPartition *
+find_place (RookMail *mail, RookEntry **entry, GError **error)
 {
-  RookPartition *partition = rook_mail_find_partition (mail, entry->partition);
-  Opening *opening = g_new0 (Opening, 1);
-  RookMailbox *load = NULL, *mailbox;
+  RookEntry *now = rook_names_find_id (mail, (*entry)->id);
 
-  *opening = (Opening){ .mail = mail, .worker = rook_worker_current (), .callback = callback, .data = data };
-  if (rook_mail_get_store (mail, entry->partition, &opening->error) == NULL)
-    {
-      send_answer (opening);
-      return;
-    }
-  rook_mutex_lock (&mail->lock);
-  opening->error = find_doubt (mail, entry->id);
-  if (opening->error != NULL)
-    {
-      rook_mutex_unlock (&mail->lock);
-      send_answer (opening);
-      return;
-    }
-  mailbox = g_hash_table_lookup (mail->open, entry->id);
+  if (now != NULL)
+    *entry = now;
+  if ((*entry)->deleted)
+    *error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "the mailbox is gone");
+  else
+    *error = find_doubt (mail, (*entry)->id);
+  if (*error != NULL || rook_mail_get_store (mail, (*entry)->partition, error) == NULL)
+    return NULL;
+  return rook_mail_find_partition (mail, (*entry)->partition);
+}
+
+/* With RookMail.lock held: makes @opening wait for the mailbox, or gives it. (nullable) one that is to be loaded. */
+static RookMailbox *
+take_open (Opening *opening, RookEntry *entry, RookPartition *partition)
+{
+  RookMail *mail = opening->mail;
+  RookMailbox *load = NULL, *mailbox = g_hash_table_lookup (mail->open, entry->id);
+
   if (mailbox == NULL)
     {
       load = mailbox = rook_mailbox_new (mail, entry, partition);
@@ -352,10 +357,27 @@ rook_mailbox_open_entry (RookMail *mail, RookEntry *entry, RookMailOpenCallback 
     g_ptr_array_add (mailbox->waiting, opening);
   else
     opening->mailbox = take_ref (mailbox);
+  return load;
+}
+
+void
+rook_mailbox_open_entry (RookMail *mail, RookEntry *entry, RookMailOpenCallback callback, gpointer data)
+{
+  Opening *opening = g_new0 (Opening, 1);
+  RookPartition *partition;
+  RookMailbox *load = NULL;
+  gboolean is_answered;
+
+  *opening = (Opening){ .mail = mail, .worker = rook_worker_current (), .callback = callback, .data = data };
+  rook_mutex_lock (&mail->lock);
+  partition = find_place (mail, &entry, &opening->error);
+  if (partition != NULL)
+    load = take_open (opening, entry, partition);
+  is_answered = opening->mailbox != NULL || opening->error != NULL;
   rook_mutex_unlock (&mail->lock);
   if (load != NULL)
     rook_mailbox_load (load, loaded, NULL);
-  else if (opening->mailbox != NULL)
+  else if (is_answered)
     send_answer (opening);
 }
 
@@ -363,7 +385,8 @@ rook_mailbox_open_entry (RookMail *mail, RookEntry *entry, RookMailOpenCallback 
 
 typedef struct {
   RookIdentity *identity; /* (owned) (nullable) */
-  RookMailbox *mailbox;   /* (owned) while its \Seen is being read */
+  RookMailbox *mailbox;   /* (owned) while its \Seen is being read, */
+  RookPlace *place;       /* (owned) (nullable) here */
   char *user;
   RookMailOpenCallback callback;
   gpointer data;
@@ -374,6 +397,7 @@ answer_user (UserOpening *opening, const GError *error)
 {
   opening->callback (error == NULL ? g_steal_pointer (&opening->mailbox) : NULL, error, opening->data);
   g_clear_pointer (&opening->mailbox, rook_mailbox_unref);
+  g_clear_pointer (&opening->place, rook_place_unref);
   g_clear_pointer (&opening->identity, rook_identity_unref);
   g_free (opening->user);
   g_free (opening);
@@ -392,7 +416,7 @@ seen_read (GBytes *value, const GError *error, gpointer data)
 
       if (set == NULL && value != NULL)
         rook_log_event (rook_server_get_log (mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "id",
-                        mailbox->id, "partition", mailbox->partition->name, "user", opening->user, "reason",
+                        mailbox->id, "partition", opening->place->partition->name, "user", opening->user, "reason",
                         "what the user has seen does not read, and is taken for nothing", NULL);
       if (set == NULL)
         set = rook_seen_set_new (opening->user);
@@ -430,7 +454,8 @@ opened_for_user (RookMailbox *mailbox, const GError *error, gpointer data)
   {
     g_autoptr (GBytes) key = rook_seen_key (mailbox->id, user);
 
-    rook_store_get (mailbox->store, ROOK_PART_SEEN, key, seen_read, opening);
+    opening->place = rook_mailbox_ref_place (mailbox);
+    rook_store_get (opening->place->store, ROOK_PART_SEEN, key, seen_read, opening);
   }
 }
 

@@ -13,6 +13,7 @@
 
 typedef struct {
   RookMailbox *mailbox; /* (owned) */
+  RookWorker *worker;   /* (unowned) */
   GArray *numbers;      /* (element-type guint) */
   guint next, reading;
   GError *error; /* (nullable) the first */
@@ -37,6 +38,7 @@ fill_done (Fill *fill)
   rook_mutex_lock (&mailbox->lock);
   g_ptr_array_remove_fast (mailbox->fills, fill->numbers);
   rook_mailbox_trim (mailbox);
+  rook_mailbox_note_quiet (mailbox);
   rook_mutex_unlock (&mailbox->lock);
   rook_mailbox_unref (mailbox);
   g_array_unref (fill->numbers);
@@ -95,6 +97,7 @@ note_damage (Fill *fill, const PageRead *read, const char *what)
   GError *gone = find_gone (fill->mailbox);
   g_autofree char *page = g_strdup_printf ("%u", read->number), *uids = describe_uids (fill->mailbox, read->number);
   g_autoptr (RookEntry) entry = rook_mailbox_ref_entry (fill->mailbox);
+  g_autoptr (RookPlace) place = rook_mailbox_ref_place (fill->mailbox);
 
   if (gone != NULL)
     {
@@ -102,8 +105,8 @@ note_damage (Fill *fill, const PageRead *read, const char *what)
       return;
     }
   rook_log_event (rook_server_get_log (fill->mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "mailbox",
-                  entry->name, "id", fill->mailbox->id, "partition", fill->mailbox->partition->name, "page", page,
-                  "uid", uids, "reason", what, NULL);
+                  entry->name, "id", fill->mailbox->id, "partition", place->partition->name, "page", page, "uid", uids,
+                  "reason", what, NULL);
   if (fill->error == NULL)
     fill->error =
         g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT, "what is stored of some messages is damaged");
@@ -177,13 +180,15 @@ read_page (PageRead *read)
 {
   RookMailbox *mailbox = read->fill->mailbox;
   g_autoptr (GBytes) key = rook_page_key (mailbox->id, read->number);
+  RookStore *store; /* it is not moved while pages are being filled */
   gboolean wanted;
 
   rook_mutex_lock (&mailbox->lock);
   wanted = is_wanted (mailbox, read->number, &read->n_records);
+  store = mailbox->place->store;
   rook_mutex_unlock (&mailbox->lock);
   if (wanted)
-    rook_store_get (mailbox->store, ROOK_PART_PAGES, key, page_read, read);
+    rook_store_get (store, ROOK_PART_PAGES, key, page_read, read);
   return wanted;
 }
 
@@ -214,16 +219,37 @@ begin_fill (gpointer data)
   fill_more (data);
 }
 
+/* With the lock held. */
+static void
+let_go (Fill *fill)
+{
+  g_ptr_array_add (fill->mailbox->fills, fill->numbers);
+  rook_worker_invoke (fill->worker, begin_fill, fill, NULL);
+}
+
 void
 rook_mailbox_fill (RookMailbox *mailbox, GArray *numbers, RookMailCallback callback, gpointer data)
 {
   Fill *fill = g_new0 (Fill, 1);
+  g_autoptr (RookLocker) locker = rook_locker_new (&mailbox->lock);
 
-  *fill = (Fill){ .mailbox = rook_mailbox_ref (mailbox), .numbers = numbers, .callback = callback, .data = data };
-  rook_mutex_lock (&mailbox->lock);
-  g_ptr_array_add (mailbox->fills, numbers);
-  rook_mutex_unlock (&mailbox->lock);
-  rook_worker_invoke (rook_worker_current (), begin_fill, fill, NULL);
+  *fill = (Fill){ .mailbox = rook_mailbox_ref (mailbox),
+                  .worker = rook_worker_current (),
+                  .numbers = numbers,
+                  .callback = callback,
+                  .data = data };
+  if (mailbox->held)
+    g_ptr_array_add (mailbox->held_back, fill);
+  else
+    let_go (fill);
+}
+
+void
+rook_mailbox_let_fills_go (RookMailbox *mailbox)
+{
+  for (guint i = 0; i < mailbox->held_back->len; i++)
+    let_go (g_ptr_array_index (mailbox->held_back, i));
+  g_ptr_array_set_size (mailbox->held_back, 0);
 }
 
 static gboolean
@@ -262,8 +288,10 @@ rook_mailbox_find_hollow_last (RookMailbox *mailbox)
 {
   const RookHead *head = &mailbox->durable;
   guint number = mailbox->pending.header.n_records / ROOK_PAGE_RECORDS;
-  GArray *hollow;
+  GArray *hollow = rook_mailbox_find_hold (mailbox);
 
+  if (hollow != NULL)
+    return hollow;
   if (number >= head->pages->len || !rook_page_is_hollow (rook_head_page (head, number)))
     return NULL;
   hollow = g_array_new (FALSE, FALSE, sizeof (guint));
@@ -279,14 +307,17 @@ rook_mail_has_too_many_pages (RookMail *mail)
   return rook_page_get_memory () > (gsize) g_atomic_pointer_get (&mail->page_cache);
 }
 
-static gboolean
-is_needed (RookMailbox *mailbox, guint number, const RookPage *page)
+gboolean
+rook_mailbox_needs_page (RookMailbox *mailbox, guint number)
 {
+  const RookPage *page = rook_head_page (&mailbox->durable, number);
+
   for (guint i = 0; i < mailbox->fills->len; i++)
     {
       const GArray *numbers = g_ptr_array_index (mailbox->fills, i);
 
-      if (number >= g_array_index (numbers, guint, 0) && number <= g_array_index (numbers, guint, numbers->len - 1))
+      if (numbers->len > 0 && number >= g_array_index (numbers, guint, 0)
+          && number <= g_array_index (numbers, guint, numbers->len - 1))
         return TRUE;
     }
   for (guint i = 0; i < mailbox->views->len; i++)
@@ -312,7 +343,7 @@ rook_mailbox_trim (RookMailbox *mailbox)
       g_autoptr (RookPage) hollow = NULL;
 
       if (rook_page_is_hollow (page) || page != rook_head_page (&mailbox->pending, number)
-          || is_needed (mailbox, number, page))
+          || rook_mailbox_needs_page (mailbox, number))
         continue;
       hollow = rook_page_new_hollow (&page->summary, page->n);
       replace_page (&mailbox->durable, number, hollow);

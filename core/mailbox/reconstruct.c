@@ -27,7 +27,8 @@ typedef struct {
   RookEntry *entry; /* (owned) (nullable) the copy that counts so far */
   guint copy_place; /* the partition it was found on, */
   gboolean has_header;
-  guint header_place; /* and the one that has the mailbox */
+  guint header_place; /* and the one that has the mailbox: that of its entry, if more than one do */
+  GArray *others;     /* (nullable) (element-type guint) which are these */
   guint32 uidvalidity;
 } Found;
 
@@ -54,6 +55,7 @@ found_free (gpointer data)
   Found *found = data;
 
   g_clear_pointer (&found->entry, rook_entry_unref);
+  g_clear_pointer (&found->others, g_array_unref);
   g_free (found);
 }
 
@@ -128,6 +130,10 @@ take_header (RookTable table G_GNUC_UNUSED, GBytes *key, GBytes *value, gpointer
       found->uidvalidity = header.uidvalidity;
       r->uidvalidity = MAX (r->uidvalidity, header.uidvalidity);
     }
+  if (found->has_header && found->others == NULL)
+    found->others = g_array_new (FALSE, FALSE, sizeof (guint));
+  if (found->has_header)
+    g_array_append_val (found->others, found->header_place);
   found->has_header = TRUE;
   found->header_place = r->place;
   return go_on (r);
@@ -241,6 +247,28 @@ open_partitions (Reconstruction *r, GError **error)
 
 /* --- what that makes together ------------------------------------------------------------------------------------------- */
 
+/* Several partitions have it, for it was being moved: the one that its entry names counts. What the others have is not known to be
+ * of no use, and so is not cleared away. */
+static void
+choose_place (Reconstruction *r, Found *found)
+{
+  RookEntry *entry = found->entry;
+
+  for (guint i = 0; i < found->others->len; i++)
+    {
+      guint *other = &g_array_index (found->others, guint, i), last = found->header_place;
+
+      if (!g_str_equal (partition_at (r, *other)->name, entry->partition))
+        continue;
+      found->header_place = *other;
+      *other = last;
+    }
+  for (guint i = 0; i < found->others->len; i++)
+    tell (r, "%s: partition %s has something of it too, from a move: it is left there", entry->name,
+          partition_at (r, g_array_index (found->others, guint, i))->name);
+  g_clear_pointer (&entry->left, g_strfreev);
+}
+
 /* Contents count for where a mailbox is, its header for its uidvalidity. */
 static void
 settle_one (Reconstruction *r, const char *id, Found *found)
@@ -253,6 +281,8 @@ settle_one (Reconstruction *r, const char *id, Found *found)
             partition_at (r, found->header_place)->name, id);
       return;
     }
+  if (found->others != NULL)
+    choose_place (r, found);
   if (found->has_header && found->uidvalidity != 0)
     entry->uidvalidity = found->uidvalidity;
   if (entry->deleted)

@@ -173,6 +173,14 @@ rook_page_from_bytes (GBytes *bytes, guint n)
   return g_steal_pointer (&page);
 }
 
+guint
+rook_page_count_records (GBytes *value)
+{
+  gsize length = g_bytes_get_size (value);
+
+  return length < ROOK_PAGE_HEAD ? 0 : (guint) MIN ((length - ROOK_PAGE_HEAD) / ROOK_RECORD_SIZE, ROOK_PAGE_RECORDS);
+}
+
 RookPage *
 rook_page_ref (RookPage *page)
 {

@@ -120,6 +120,8 @@ rook_page_is_hollow (const RookPage *page)
 gsize rook_page_get_memory (void);
 /* (nullable) of a stored value: %NULL if it is damaged, of a newer version, or does not hold @n records. */
 RookPage *rook_page_from_bytes (GBytes *bytes, guint n);
+/* How many records a stored value holds. */
+guint rook_page_count_records (GBytes *value);
 RookPage *rook_page_ref (RookPage *page);
 void rook_page_unref (RookPage *page);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookPage, rook_page_unref)

@@ -133,18 +133,31 @@ rook_opening_find_highest (RookOpening *opening)
   return looking.highest;
 }
 
-/* Whether @opening brings the partition that @entry lies on. */
+/* Whether @opening brings the partition. */
 static gboolean
-is_on_new_partition (RookOpening *opening, const RookEntry *entry)
+is_new_partition (RookOpening *opening, const char *name)
 {
   for (guint i = 0; i < opening->mail->partitions->len; i++)
     {
       const RookPartition *partition = g_ptr_array_index (opening->mail->partitions, i);
 
-      if (g_str_equal (partition->name, entry->partition))
+      if (g_str_equal (partition->name, name))
         return opening->stores[i] != NULL;
     }
   return FALSE;
+}
+
+static void
+add_left (RookOpening *opening, const char *partition, const char *id)
+{
+  GPtrArray *ids = g_hash_table_lookup (opening->left, partition);
+
+  if (ids == NULL)
+    {
+      ids = g_ptr_array_new_with_free_func (g_free);
+      g_hash_table_insert (opening->left, g_strdup (partition), ids);
+    }
+  g_ptr_array_add (ids, g_strdup (id));
 }
 
 void
@@ -160,8 +173,11 @@ rook_opening_find_buried (RookOpening *opening)
     {
       RookEntry *entry = value;
 
-      if (entry->deleted && !entry->cleared && is_on_new_partition (opening, entry))
+      if (entry->deleted && !entry->cleared && is_new_partition (opening, entry->partition))
         g_ptr_array_add (opening->buried, rook_entry_ref (entry));
+      for (guint i = 0; entry->left != NULL && entry->left[i] != NULL; i++)
+        if (is_new_partition (opening, entry->left[i]))
+          add_left (opening, entry->left[i], entry->id);
     }
 }
 
@@ -169,9 +185,14 @@ void
 rook_opening_go_on (RookOpening *opening)
 {
   RookEventBus *bus = rook_server_get_event_bus (opening->mail->server);
+  GHashTableIter iter;
+  gpointer partition, ids;
 
   if (bus != NULL)
     rook_event_bus_set_source (bus, opening->highest, changed_since, opening->mail);
   for (guint i = 0; i < opening->buried->len; i++)
     rook_mail_clear_contents (opening->mail, g_ptr_array_index (opening->buried, i));
+  g_hash_table_iter_init (&iter, opening->left);
+  while (g_hash_table_iter_next (&iter, &partition, &ids))
+    rook_mail_sweep (opening->mail, partition, ids, NULL);
 }

@@ -30,7 +30,11 @@ add_renamed (RookChangeOp *op, RookEntry *before, const char *name)
 {
   RookEntry *after = rook_entry_new (before);
 
-  rook_entry_rename (after, name);
+  if (!g_str_equal (before->name, name))
+    rook_entry_rename (after, name);
+  if (op->partition != NULL)
+    rook_entry_set (&after->partition, op->partition);
+  rook_entry_derive (after);
   after->changed = g_get_real_time () / G_USEC_PER_SEC;
   if (before->owner != NULL && after->owner != NULL && !g_str_equal (before->owner, after->owner))
     {
@@ -40,7 +44,7 @@ add_renamed (RookChangeOp *op, RookEntry *before, const char *name)
   rook_change_add (op, before, after);
 }
 
-/* The mailbox takes its messages along; a fresh INBOX takes its place, and its children stay. */
+/* The mailbox takes its messages along, to another partition if one was asked for; a fresh INBOX takes its place, and its children stay. */
 static gboolean
 plan_inbox (RookChangeOp *op, RookEntry *inbox)
 {
@@ -74,18 +78,53 @@ plan_tree (RookChangeOp *op, GError **error)
   return TRUE;
 }
 
+/* Its name and all below it stay. What lies there already is no change. */
+static gboolean
+plan_move (RookChangeOp *op)
+{
+  g_autoptr (GPtrArray) tree = NULL;
+
+  rook_mutex_lock (&op->mail->lock);
+  tree = rook_names_below (op->mail, op->name, TRUE);
+  rook_mutex_unlock (&op->mail->lock);
+  for (guint i = 0; i < tree->len; i++)
+    {
+      RookEntry *entry = g_ptr_array_index (tree, i);
+
+      if (!g_str_equal (entry->partition, op->partition))
+        add_renamed (op, entry, entry->name);
+    }
+  return TRUE;
+}
+
+static gboolean
+may_choose_partition (RookChangeOp *op, gboolean admin, GError **error)
+{
+  if (op->partition == NULL)
+    return TRUE;
+  if (!admin)
+    return fail (error, ROOK_MAIL_ERROR_NO_PERMISSION, "only administrators choose partitions");
+  if (rook_mail_find_partition (op->mail, op->partition) == NULL)
+    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "no such partition");
+  return rook_mail_get_store (op->mail, op->partition, error) != NULL;
+}
+
 static gboolean
 plan_rename (RookChangeOp *op, GError **error)
 {
-  g_autoptr (RookEntry) entry = rook_mail_check_entry (op->mail, op->identity, op->name, ROOK_RIGHT_DELETE_BOX, error);
-  g_autofree char *partition = g_steal_pointer (&op->partition), *new_partition = NULL, *acl = NULL;
-  gboolean inbox = rook_name_is_inbox (op->name), admin;
+  gboolean inbox = rook_name_is_inbox (op->name);
+  gboolean admin = op->identity == NULL || rook_identity_is_admin (op->identity);
+  gboolean move = op->partition != NULL && g_str_equal (op->name, op->new_name);
+  g_autoptr (RookEntry) entry = NULL;
+  g_autofree char *new_partition = NULL, *acl = NULL;
 
+  if (!may_choose_partition (op, admin, error))
+    return FALSE;
+  entry = rook_mail_check_entry (op->mail, op->identity, op->name, move ? 0 : ROOK_RIGHT_DELETE_BOX, error);
   if (entry == NULL)
     return FALSE;
-  admin = op->identity == NULL || rook_identity_is_admin (op->identity);
-  if (partition != NULL && !g_str_equal (partition, entry->partition))
-    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "moving between partitions is not supported yet");
+  if (move)
+    return plan_move (op);
   if (rook_name_is_inbox (op->new_name) && (!inbox || !admin))
     return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "only administrators rename users");
   if (!inbox && rook_name_is_below (op->new_name, op->name))
@@ -98,12 +137,24 @@ plan_rename (RookChangeOp *op, GError **error)
 }
 
 static void
+log_move (RookChangeOp *op, const RookEntry *before, const RookEntry *after)
+{
+  if (!g_str_equal (before->partition, after->partition))
+    rook_log_identity (rook_server_get_log (op->mail->server), ROOK_LOG_INFO, op->identity, "mailbox.moved", "mailbox",
+                       after->name, "id", after->id, "partition", after->partition, "from", before->partition, NULL);
+}
+
+static void
 renamed (RookChangeOp *op)
 {
   for (guint i = 0; i < op->after->len; i++)
     {
       RookEntry *before = g_ptr_array_index (op->before, i), *after = g_ptr_array_index (op->after, i);
 
+      if (before != NULL)
+        log_move (op, before, after);
+      if (before != NULL && g_str_equal (before->name, after->name))
+        continue;
       rook_mail_publish (op->mail, before != NULL ? ROOK_EVENT_MAILBOX_RENAME : ROOK_EVENT_MAILBOX_CREATE, after,
                          before != NULL ? before->name : NULL, op->identity, NULL);
       if (before != NULL)

@@ -412,6 +412,7 @@ opening_new (RookMail *mail, gboolean serving)
   opening->serving = serving;
   opening->stores = g_new0 (RookStore *, mail->partitions->len + 1);
   opening->buried = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_entry_unref);
+  opening->left = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
   return opening;
 }
 
@@ -429,6 +430,7 @@ rook_opening_free (RookOpening *opening)
   close_all (opening);
   g_clear_pointer (&opening->names, rook_names_free);
   g_ptr_array_unref (opening->buried);
+  g_hash_table_unref (opening->left);
   rook_config_unref (opening->config);
   g_clear_error (&opening->error);
   g_free (opening->stores);

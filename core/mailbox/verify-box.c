@@ -447,7 +447,7 @@ check_reading (Box *box)
         return FALSE;
       if (is_same (before, after))
         {
-          if (box->found->len > 0 && rook_verify_is_there (box->v, box->place->id))
+          if (box->found->len > 0 && rook_verify_is_here (box->v, box->place))
             tell_found (box);
           return ok;
         }
@@ -566,10 +566,12 @@ check_bodies (Box *box)
   return whole;
 }
 
-void
+guint
 rook_verify_name_all (RookVerify *v, const char *id)
 {
-  for (guint i = 0; rook_verify_go_on (v); i++)
+  guint i = 0;
+
+  for (; rook_verify_go_on (v); i++)
     {
       g_autoptr (GBytes) key = rook_page_key (id, i);
       g_autoptr (GBytes) page = NULL;
@@ -578,13 +580,14 @@ rook_verify_name_all (RookVerify *v, const char *id)
       if (!rook_verify_get (v, NULL, ROOK_PART_PAGES, key, &page))
         v->partial = TRUE;
       if (page == NULL)
-        return;
+        break;
       for (guint slot = 0; next_record (page, slot, &record); slot++)
         {
           rook_verify_name_blob (v, record.blob);
           rook_verify_name_blob (v, record.cache);
         }
     }
+  return i;
 }
 
 void
@@ -596,7 +599,7 @@ rook_verify_box (RookVerify *v, const RookVerifyPlace *place)
   g_autoptr (GArray) uids = g_array_new (FALSE, FALSE, sizeof (guint32));
   Box box = { .v = v, .place = place, .key = key, .keywords = keywords, .found = found, .uids = uids };
 
-  if ((!check_reading (&box) || !check_bodies (&box)) && rook_verify_is_there (v, place->id))
+  if ((!check_reading (&box) || !check_bodies (&box)) && rook_verify_is_here (v, place))
     v->partial = TRUE;
   check_root (v, place);
   v->sums.n_mailboxes++;

@@ -68,6 +68,14 @@ rook_verify_is_there (RookVerify *v, const char *id)
   return entry != NULL && !entry->deleted;
 }
 
+gboolean
+rook_verify_is_here (RookVerify *v, const RookVerifyPlace *place)
+{
+  g_autoptr (RookEntry) entry = rook_mail_ref_entry_by_id (v->mail, place->id);
+
+  return entry != NULL && !entry->deleted && g_str_equal (entry->partition, place->partition);
+}
+
 /* --- blobs ------------------------------------------------------------------------------------------------------------ */
 
 static int
@@ -185,6 +193,17 @@ look_at_header (RookTable table G_GNUC_UNUSED, GBytes *key, GBytes *value G_GNUC
   return rook_verify_go_on (others->v);
 }
 
+/* Whether it lies there, or comes, or has been moved away. */
+static gboolean
+is_expected (RookVerify *v, const char *partition, const char *id)
+{
+  g_autoptr (RookEntry) entry = rook_mail_ref_entry_by_id (v->mail, id);
+
+  return entry != NULL
+         && (rook_entry_set_contains (entry->left, partition)
+             || (!entry->deleted && g_str_equal (entry->partition, partition)));
+}
+
 /* Not one that is being cleared away, or has come meanwhile. One whose making was cut short is harmless: it never was
  * there, and nothing is in it. */
 static void
@@ -198,13 +217,13 @@ tell_orphan (RookVerify *v, const char *partition, const char *id)
 
   /* Of a tombstone what is asked first counts: it is told that all is cleared after that was done. */
   entry = rook_mail_ref_entry_by_id (v->mail, id);
-  if (entry != NULL && entry->deleted && !entry->cleared)
+  if (entry != NULL && ((entry->deleted && !entry->cleared) || rook_entry_set_contains (entry->left, partition)))
     return;
   if (!rook_verify_get (v, NULL, ROOK_PART_HEADERS, key, &value) || value == NULL)
     return;
   if (entry == NULL)
     entry = rook_mail_ref_entry_by_id (v->mail, id);
-  if (entry != NULL && !entry->deleted && g_str_equal (entry->partition, partition))
+  if (is_expected (v, partition, id))
     return;
   if (rook_header_decode (value, &header) && header.n_records == 0)
     {
@@ -320,12 +339,40 @@ verify_places (RookVerify *v, GPtrArray *places, const char *partition, guint n_
   return n;
 }
 
+/* What moves have left there, or bring: first, since it may be whole in a moment, and have a header. */
+static void
+add_left (RookVerify *v, const char *partition, GPtrArray *others)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&v->mail->lock);
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, v->mail->names->by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (rook_entry_set_contains (((RookEntry *) value)->left, partition))
+      g_ptr_array_add (others, g_strdup (((RookEntry *) value)->id));
+}
+
+/* No fault: it is cleared away, by the next start at the latest. */
+static void
+tell_left (RookVerify *v, const char *partition, const char *id)
+{
+  g_autofree char *text = NULL;
+
+  if (rook_verify_name_all (v, id) == 0)
+    return;
+  text = g_strdup_printf ("partition %s has something of mailbox %s, which lies elsewhere: it is being moved, or was",
+                          partition, id);
+  v->events->note (NULL, text, v->data);
+}
+
 static void
 verify_rest (RookVerify *v, GPtrArray *places, const char *partition)
 {
   g_autoptr (GHashTable) known = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GPtrArray) others = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) left = g_ptr_array_new_with_free_func (g_free);
   Others listing = { v, known, others };
 
   for (guint i = 0; i < places->len; i++)
@@ -335,8 +382,11 @@ verify_rest (RookVerify *v, GPtrArray *places, const char *partition)
       if (g_str_equal (place->partition, partition))
         g_hash_table_add (known, place->id);
     }
+  add_left (v, partition, left);
   if (!rook_store_foreach (v->store, ROOK_PART_HEADERS, look_at_header, &listing, &error))
     note_error (v, NULL, g_steal_pointer (&error));
+  for (guint i = 0; i < left->len; i++)
+    tell_left (v, partition, g_ptr_array_index (left, i));
   for (guint i = 0; i < others->len; i++)
     rook_verify_name_all (v, g_ptr_array_index (others, i));
   if (v->partial)

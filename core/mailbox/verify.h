@@ -76,9 +76,13 @@ void rook_verify_name_blob (RookVerify *v, RookBlobId blob);
 /* Whether the mailbox is still there: one that is deleted while it is looked at has no faults. */
 gboolean rook_verify_is_there (RookVerify *v, const char *id);
 
+/* The same, and there. */
+gboolean rook_verify_is_here (RookVerify *v, const RookVerifyPlace *place);
+
 /* verify-box.c */
 void rook_verify_box (RookVerify *v, const RookVerifyPlace *place);
-/* Names the blobs of a mailbox that is not to be verified: one that is being cleared away, or came meanwhile. */
-void rook_verify_name_all (RookVerify *v, const char *id);
+/* Names the blobs of a mailbox that is not to be verified: one that is being cleared away, or came meanwhile. Returns: how many
+ * pages it has. */
+guint rook_verify_name_all (RookVerify *v, const char *id);
 
 G_END_DECLS

@@ -7,7 +7,8 @@
 /* --- bytes ------------------------------------------------------------------------------------------------------ */
 
 typedef struct {
-  RookView *view; /* (owned) keeps the mailbox open */
+  RookView *view;   /* (owned) keeps the mailbox open */
+  RookPlace *place; /* (owned) (nullable) where it reads */
   guint32 seq, uid;
   guint64 offset;
   gsize length;
@@ -23,6 +24,7 @@ reading_free (gpointer data)
   Reading *reading = data;
 
   rook_view_unref (reading->view);
+  g_clear_pointer (&reading->place, rook_place_unref);
   g_clear_pointer (&reading->bytes, g_bytes_unref);
   g_clear_error (&reading->error);
   g_free (reading);
@@ -49,10 +51,11 @@ bytes_read (GBytes *bytes, const GError *error, gpointer data)
 
 /* Finds the record, or sets @error to why there is none. %FALSE: @callback comes. */
 static gboolean
-find_record (RookView *view, guint32 seq, RookRecord *out, GError **error, RookMailCallback callback, gpointer data)
+find_record (RookView *view, guint32 seq, RookRecord *out, RookPlace **out_place, GError **error,
+             RookMailCallback callback, gpointer data)
 {
   GError *gone = rook_view_find_gone_error (view);
-  RookFound found = gone == NULL ? rook_view_find_record (view, seq, out, callback, data) : ROOK_FOUND_NOT;
+  RookFound found = gone == NULL ? rook_view_find_record (view, seq, out, out_place, callback, data) : ROOK_FOUND_NOT;
 
   if (found == ROOK_FOUND_NOT && gone == NULL)
     gone = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_EXPUNGED, "the message is gone");
@@ -82,15 +85,15 @@ read_record (Reading *reading)
   RookView *view = reading->view;
   RookRecord record;
 
-  if (!find_record (view, reading->seq, &record, &reading->error, read_filled, reading))
+  if (!find_record (view, reading->seq, &record, &reading->place, &reading->error, read_filled, reading))
     return;
   if (reading->error == NULL)
     {
       reading->uid = record.uid;
-      reading->bytes = rook_store_try_read (view->mailbox->store, record.blob, reading->offset, reading->length);
+      reading->bytes = rook_store_try_read (reading->place->store, record.blob, reading->offset, reading->length);
       if (reading->bytes == NULL)
         {
-          rook_store_read (view->mailbox->store, record.blob, reading->offset, reading->length, bytes_read, reading);
+          rook_store_read (reading->place->store, record.blob, reading->offset, reading->length, bytes_read, reading);
           return;
         }
     }
@@ -111,7 +114,8 @@ rook_view_read (RookView *view, guint32 seq, guint64 offset, gsize length, RookV
 /* --- structure -------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-  RookView *view; /* (owned) */
+  RookView *view;   /* (owned) */
+  RookPlace *place; /* (owned) (nullable) where it reads */
   guint32 seq, uid;
   RookBlobId body;
   RookViewMimeCallback callback;
@@ -127,6 +131,7 @@ looking_free (gpointer data)
   Looking *looking = data;
 
   rook_view_unref (looking->view);
+  g_clear_pointer (&looking->place, rook_place_unref);
   g_clear_pointer (&looking->message, g_bytes_unref);
   g_clear_pointer (&looking->mime, rook_mime_unref);
   g_clear_error (&looking->error);
@@ -189,7 +194,7 @@ cache_read (GBytes *bytes, const GError *error, gpointer data)
   looking->mime = bytes != NULL ? rook_mime_from_cache (bytes) : NULL;
   if (looking->mime == NULL)
     {
-      rook_store_read (looking->view->mailbox->store, looking->body, 0, G_MAXSIZE, body_read, looking);
+      rook_store_read (looking->place->store, looking->body, 0, G_MAXSIZE, body_read, looking);
       return;
     }
   answer_looking (looking);
@@ -219,17 +224,17 @@ look (Looking *looking)
   g_autoptr (GBytes) cached = NULL;
   RookRecord record;
 
-  if (!find_record (view, looking->seq, &record, &looking->error, look_filled, looking))
+  if (!find_record (view, looking->seq, &record, &looking->place, &looking->error, look_filled, looking))
     return;
   if (looking->error == NULL)
     {
       looking->uid = record.uid;
       looking->body = record.blob;
-      cached = rook_store_try_read (view->mailbox->store, record.cache, 0, G_MAXSIZE);
+      cached = rook_store_try_read (looking->place->store, record.cache, 0, G_MAXSIZE);
       looking->mime = cached != NULL ? rook_mime_from_cache (cached) : NULL;
       if (looking->mime == NULL)
         {
-          rook_store_read (view->mailbox->store, record.cache, 0, G_MAXSIZE, cache_read, looking);
+          rook_store_read (looking->place->store, record.cache, 0, G_MAXSIZE, cache_read, looking);
           return;
         }
     }

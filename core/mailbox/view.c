@@ -127,7 +127,7 @@ save_recent (RookMailbox *mailbox)
 {
   RookCommit *commit;
 
-  if (mailbox->gone || mailbox->failed || mailbox->claimed <= mailbox->pending.header.recent_uid)
+  if (mailbox->gone || mailbox->failed || mailbox->held || mailbox->claimed <= mailbox->pending.header.recent_uid)
     return;
   commit = rook_commit_begin (mailbox, NULL, NULL);
   if (commit != NULL)
@@ -196,9 +196,9 @@ rook_view_find_uid (RookView *view, guint32 uid)
 
 /* --- records ---------------------------------------------------------------------------------------------------- */
 
-/* *@out_hollow: (nullable) what has to be filled first. */
+/* *@out_hollow: (nullable) what has to be filled first. *@out_place: (nullable) (transfer full) if it is found */
 static gboolean
-get_record (RookView *view, guint32 seq, RookRecord *out, GArray **out_hollow)
+get_record (RookView *view, guint32 seq, RookRecord *out, RookPlace **out_place, GArray **out_hollow)
 {
   RookMailbox *mailbox = view->mailbox;
   g_autoptr (RookLocker) locker = NULL;
@@ -214,23 +214,28 @@ get_record (RookView *view, guint32 seq, RookRecord *out, GArray **out_hollow)
       return FALSE;
     }
   rook_head_get (&mailbox->durable, page, slot, out);
-  return (out->flags & ROOK_RECORD_PURGED) == 0;
+  if ((out->flags & ROOK_RECORD_PURGED) != 0)
+    return FALSE;
+  *out_place = rook_place_ref (mailbox->place);
+  return TRUE;
 }
 
 gboolean
 rook_view_get_record (RookView *view, guint32 seq, RookRecord *out)
 {
   g_autoptr (GArray) hollow = NULL;
+  g_autoptr (RookPlace) place = NULL;
 
-  return get_record (view, seq, out, &hollow);
+  return get_record (view, seq, out, &place, &hollow);
 }
 
 RookFound
-rook_view_find_record (RookView *view, guint32 seq, RookRecord *out, RookMailCallback callback, gpointer data)
+rook_view_find_record (RookView *view, guint32 seq, RookRecord *out, RookPlace **out_place, RookMailCallback callback,
+                       gpointer data)
 {
   GArray *hollow;
 
-  if (get_record (view, seq, out, &hollow))
+  if (get_record (view, seq, out, out_place, &hollow))
     return ROOK_FOUND;
   if (hollow == NULL)
     return ROOK_FOUND_NOT;

@@ -1,20 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * RENAME (RFC 3501 6.3.5).
+ * RENAME (RFC 3501 6.3.5). A third argument, which administrators' tools send, is the partition to move to; the names may then be
+ * the same.
  */
 #include "imap/commands.h"
+
+/* *@out_partition: (nullable) */
+static gboolean
+parse (ImapSession *session, ImapParser *arguments, char **out_name, char **out_new_name, char **out_partition,
+       GError **error)
+{
+  return imap_parse_space (arguments, error) && imap_parse_mailbox (session, arguments, out_name, error)
+         && imap_parse_space (arguments, error) && imap_parse_mailbox (session, arguments, out_new_name, error)
+         && (!imap_parse_try_char (arguments, ' ') || imap_parse_astring (arguments, out_partition, error))
+         && imap_parse_end (arguments, error);
+}
 
 void
 imap_cmd_rename (ImapSession *session, ImapParser *arguments, gpointer data G_GNUC_UNUSED)
 {
-  g_autofree char *name = NULL, *new_name = NULL;
+  g_autofree char *name = NULL, *new_name = NULL, *partition = NULL;
   g_autoptr (GError) error = NULL;
 
-  if (!imap_parse_space (arguments, &error) || !imap_parse_mailbox (session, arguments, &name, &error)
-      || !imap_parse_space (arguments, &error) || !imap_parse_mailbox (session, arguments, &new_name, &error)
-      || !imap_parse_end (arguments, &error))
+  if (!parse (session, arguments, &name, &new_name, &partition, &error))
     imap_session_fail (session, error);
   else
-    rook_mail_rename (rook_server_get_mail (session->server), session->identity, name, new_name, NULL,
+    rook_mail_rename (rook_server_get_mail (session->server), session->identity, name, new_name, partition,
                       imap_end_with_outcome, imap_session_ref (session));
 }

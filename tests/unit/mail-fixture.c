@@ -170,7 +170,7 @@ fixture_await_store (Fixture *f, const char *name)
   while (!rook_store_accepts (store));
 }
 
-/* Whether a deleted mailbox is being cleared away. */
+/* Whether a deleted mailbox, or what a move has left, is being cleared away. */
 static gboolean
 has_uncleared (RookMail *mail)
 {
@@ -180,8 +180,12 @@ has_uncleared (RookMail *mail)
 
   g_hash_table_iter_init (&iter, mail->names->by_id);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (((RookEntry *) value)->deleted && !((RookEntry *) value)->cleared)
-      return TRUE;
+    {
+      const RookEntry *entry = value;
+
+      if ((entry->deleted && !entry->cleared) || (entry->left != NULL && entry->left[0] != NULL))
+        return TRUE;
+    }
   return FALSE;
 }
 

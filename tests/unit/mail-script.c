@@ -31,10 +31,15 @@ static const Step script[] = {
   { .kind = RENAME, .name = INBOX, .other = INBOX "/old" },
   { .kind = APPEND, .name = INBOX, .size = 300, .parts = 2 },
   { .kind = APPEND, .name = INBOX "/c", .size = 400 },
+  { .kind = PARTITION, .name = INBOX "/c", .other = "other" },
+  { .kind = APPEND, .name = INBOX "/c", .size = 600 },
   { .kind = DELETE, .name = INBOX "/b" },
   { .kind = FETCH, .name = INBOX "/old" },
   { .kind = CREATE, .name = INBOX "/b", .other = "other" },
   { .kind = APPEND, .name = INBOX "/b", .size = 500 },
+  { .kind = PARTITION, .name = INBOX, .other = "other" }, /* some of the tree lie there already */
+  { .kind = PARTITION, .name = INBOX "/old", .other = "default" },
+  { .kind = FETCH, .name = INBOX "/c" },
 };
 
 guint
@@ -301,6 +306,8 @@ run_change_names (Run *r, const Step *step)
     rook_mail_set_acl (r->f->mail, r->f->alice, step->name, "bob", "lrswit", on_mail, answer);
   else if (step->kind == RENAME)
     rook_mail_rename (r->f->mail, r->f->alice, step->name, step->other, NULL, on_mail, answer);
+  else if (step->kind == PARTITION)
+    rook_mail_rename (r->f->mail, r->f->admin, step->name, step->name, step->other, on_mail, answer);
   else if (step->kind == DELETE)
     rook_mail_delete (r->f->mail, r->f->alice, step->name, on_mail, answer);
   else
@@ -312,7 +319,7 @@ static gboolean
 is_on_names (const Step *step)
 {
   return step->kind == CREATE || step->kind == SET_ACL || step->kind == SUBSCRIBE || step->kind == UNSUBSCRIBE
-         || step->kind == RENAME || step->kind == DELETE;
+         || step->kind == RENAME || step->kind == PARTITION || step->kind == DELETE;
 }
 
 /* Parts @from to @to - 1 of @step. @out_done: how many were answered with success though the whole was not. */
@@ -376,7 +383,11 @@ describe_mailbox (Run *r, const char *name, GString *out)
   run_open_view (r, r->f->bob, name, &bobs);
   rook_mailbox_get_status (rook_view_get_mailbox (view), NULL, &status);
   g_assert_cmpuint (status.messages, ==, rook_view_get_count (view));
-  g_string_append_printf (out, "%s: %u next %u", name, status.messages, status.uidnext);
+  {
+    g_autoptr (RookEntry) entry = rook_mail_ref_entry (r->f->mail, name);
+
+    g_string_append_printf (out, "%s on %s: %u next %u", name, entry->partition, status.messages, status.uidnext);
+  }
   for (guint32 seq = 1; seq <= status.messages; seq++)
     describe_message (r, view, bobs, seq, out);
   g_string_append_c (out, '\n');

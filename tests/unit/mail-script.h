@@ -29,8 +29,9 @@ typedef enum {
   FETCH,     /* everything of @name */
   SUBSCRIBE, /* alice to @name */
   UNSUBSCRIBE,
-  RENAME, /* @name to @other */
-  DELETE  /* @name */
+  RENAME,    /* @name to @other */
+  PARTITION, /* @name to partition @other, with all below it */
+  DELETE     /* @name */
 } Kind;
 
 typedef struct {
@@ -74,12 +75,12 @@ GPtrArray *script_write_down (void);
 /* Every mailbox with its messages, their flags and bodies, and the subscriptions. (transfer full) */
 char *script_describe (Run *run);
 /* Where the script ends, so described. */
-#define SCRIPT_END                                                                          \
-  "user/alice: 2 next 3 | 1: 300 | 2: 300\n"                                                \
-  "user/alice/b: 1 next 2 | 1: 500\n"                                                       \
-  "user/alice/c: 5 next 7 | 1: 100 bob:S | 3:F+work 100 | 4:F+work 100 | 5: 100 | 6: 400\n" \
-  "user/alice/old: 1 next 4 | 1:F+work 100\n"                                               \
-  "user/bob: 0 next 1\n"                                                                    \
+#define SCRIPT_END                                                                                            \
+  "user/alice on other: 2 next 3 | 1: 300 | 2: 300\n"                                                         \
+  "user/alice/b on other: 1 next 2 | 1: 500\n"                                                                \
+  "user/alice/c on other: 6 next 8 | 1: 100 bob:S | 3:F+work 100 | 4:F+work 100 | 5: 100 | 6: 400 | 7: 600\n" \
+  "user/alice/old on default: 1 next 4 | 1:F+work 100\n"                                                      \
+  "user/bob on default: 0 next 1\n"                                                                           \
   "subscribed: user/alice/a\n"
 
 G_END_DECLS

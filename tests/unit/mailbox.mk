@@ -40,3 +40,6 @@ tests_unit_test_mailbox_reconstruct_SOURCES = %D%/test-mailbox-reconstruct.c %D%
 
 check_PROGRAMS += %D%/test-mailbox-room
 tests_unit_test_mailbox_room_SOURCES = %D%/test-mailbox-room.c %D%/mail-fixture.c %D%/mail-fixture.h
+
+check_PROGRAMS += %D%/test-mailbox-move
+tests_unit_test_mailbox_move_SOURCES = %D%/test-mailbox-move.c %D%/mail-fixture.c %D%/mail-fixture.h

@@ -270,18 +270,6 @@ test_copy_needs_rights (void)
 }
 
 static void
-test_rename_with_partition (void)
-{
-  g_autoptr (Fixture) f = fixture_new (NULL);
-
-  must_create (f, f->alice, "user/alice/a");
-  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/alice/b", "other"), ==, ROOK_MAIL_ERROR_NOT_ALLOWED);
-  g_assert_true (rook_mail_exists (f->mail, "user/alice/a"));
-  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/alice/b", "default"), ==, -1);
-  g_assert_true (rook_mail_exists (f->mail, "user/alice/b"));
-}
-
-static void
 assert_acl (Fixture *f, const char *name, const char *expected)
 {
   g_autofree char *acl = rook_mail_get_acl (f->mail, NULL, name, NULL);
@@ -564,7 +552,6 @@ main (int argc, char **argv)
   ADD ("expunge/needs-e", test_expunge_needs_e);
   ADD ("expunge/those-of-the-uids-that-are-deleted", test_expunge_uids);
   ADD ("flags/uids-that-are-not-there-are-passed-over", test_store_passes_over_what_is_not_there);
-  ADD ("rename/partition-it-lives-on-or-not-allowed", test_rename_with_partition);
   ADD ("create/acl-is-the-parents-or-the-default", test_acl_of_a_new_one);
   return g_test_run ();
 }

@@ -34,11 +34,10 @@ assert_told (const Fault *fault, int code)
 static void
 ask_through_session (Run *r, const Fault *fault)
 {
-  RookStore *store = rook_memory_disk_get_store (fixture_disk (r->f, "default"));
   const Step flag = { .kind = FLAG, .uids = { 1 } };
   Answer *load = run_ask (r);
 
-  if (r->view == NULL || rook_store_get_state (store) == ROOK_STORE_OPEN)
+  if (r->view == NULL || rook_store_get_state (rook_view_get_mailbox (r->view)->place->store) == ROOK_STORE_OPEN)
     return;
   assert_told (fault, run_wait (run_append (r, rook_view_get_mailbox (r->view), 100, NULL)));
   if (rook_view_get_count (r->view) == 0)

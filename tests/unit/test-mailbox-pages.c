@@ -218,7 +218,7 @@ test_blocks_go_with_their_mailbox (void)
 {
   Box box = box_new (NULL, 63);
   g_autofree char *id = g_strdup (rook_mailbox_get_id (box.mailbox));
-  RookStore *store = box.mailbox->store;
+  RookStore *store = box.mailbox->place->store;
   g_auto (Answer) deleted = { .f = box.f };
 
   grow (&box, (ROOK_HEADER_SUMMARIES + 1) * ROOK_PAGE_RECORDS);

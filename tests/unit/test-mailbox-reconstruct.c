@@ -204,6 +204,47 @@ test_a_tombstone_stays_one (void)
   while (!entry->cleared);
 }
 
+/* A move that was done, and whose source has not been cleared away: the partition of the entry counts, whatever the order. */
+static void
+test_a_moved_one_lies_where_it_went (void)
+{
+  static const char *const targets[] = { "other", "default" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (targets); i++)
+    {
+      g_autoptr (Fixture) f = make ();
+      g_autofree char *before = NULL, *after = NULL, *left = NULL;
+      g_auto (Told) told = { 0 };
+      RookReconstructSums sums;
+      RookMailbox *mailbox;
+      RookHeader header;
+      g_autoptr (GBytes) stale = NULL, copy = NULL;
+      g_autoptr (RookEntry) entry = NULL;
+      guint8 image[ROOK_HEADER_SIZE];
+
+      for (guint n = 0; n <= i; n++)
+        g_assert_cmpint (try_rename (f, f->admin, "shared", "shared", targets[n]), ==, -1);
+      fixture_await_clearing (f);
+      before = describe (f);
+      entry = rook_mail_ref_entry (f->mail, "shared");
+      mailbox = must_open (f, NULL, "shared");
+      header = mailbox->durable.header;
+      rook_mailbox_unref (mailbox);
+      rook_header_encode (&header, image);
+      stale = g_bytes_new (image, sizeof image);
+      copy = rook_entry_encode (entry);
+      left = g_strdup (targets[1 - i]);
+      put_in (f, left, ROOK_PART_HEADERS, entry->id, stale);
+      put_in (f, left, ROOK_PART_ENTRIES, entry->id, copy);
+      lose_state (f);
+      g_assert_true (reconstruct (f, &told, &sums));
+      g_assert_nonnull (strstr (told.told->str, "has something of it too, from a move"));
+      serve_again (f);
+      after = describe (f);
+      g_assert_cmpstr (after, ==, before);
+    }
+}
+
 /* --- what does not go together ------------------------------------------------------------------------------------------ */
 
 /* A copy that was written before a rename, which the state store would have known. */
@@ -341,6 +382,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 #define ADD(path, func) g_test_add_func ("/mailbox/reconstruct/" path, func)
   ADD ("what-partitions-know-stays", test_what_partitions_know_stays);
+  ADD ("a-moved-one-lies-where-it-went", test_a_moved_one_lies_where_it_went);
   ADD ("a-tombstone-stays-one", test_a_tombstone_stays_one);
   ADD ("names-that-are-there-twice-are-parted", test_names_that_are_there_twice_are_parted);
   ADD ("an-entry-that-is-lost-is-told", test_an_entry_that_is_lost_is_told);

@@ -12,7 +12,14 @@
 typedef struct Actor Actor;
 
 typedef struct {
+  const char *config; /* (nullable) */
+  gboolean moves;     /* the mailbox goes from partition to partition meanwhile */
+} Play;
+
+typedef struct {
   Fixture *f;
+  const Play *play;
+  guint n_moves;
   RookMailbox *mailbox;
   Actor *actors;
   gint running;  /* atomic */
@@ -39,7 +46,7 @@ actor_ends (Actor *actor)
   rook_view_free (actor->view);
   g_hash_table_unref (actor->known);
   g_rand_free (actor->rand);
-  if (g_atomic_int_dec_and_test (&actor->stage->running))
+  if (g_atomic_int_add (&actor->stage->running, -1) == 1)
     rook_loop_quit (rook_server_get_loop (actor->stage->f->server));
 }
 
@@ -255,6 +262,32 @@ check_totals (Stage *stage)
   return stage->mailbox->durable.header.sync_crc;
 }
 
+/* On a worker of its own, until the sessions have ended: and once more, so that it ends where it began. */
+static void move_once (gpointer data);
+
+static void
+moved (const GError *error, gpointer data)
+{
+  Stage *stage = data;
+
+  g_assert_no_error (error);
+  stage->n_moves++;
+  if (g_atomic_int_get (&stage->running) > 1)
+    move_once (stage);
+  else if (g_atomic_int_dec_and_test (&stage->running))
+    rook_loop_quit (rook_server_get_loop (stage->f->server));
+}
+
+static void
+move_once (gpointer data)
+{
+  static const char *const partitions[] = { "other", "default" };
+  Stage *stage = data;
+
+  rook_mail_rename (stage->f->mail, stage->f->admin, "user/alice", "user/alice", partitions[stage->n_moves % 2], moved,
+                    stage);
+}
+
 static void
 run_stage (Stage *stage)
 {
@@ -262,21 +295,24 @@ run_stage (Stage *stage)
   Actor actors[N_ACTORS];
 
   stage->actors = actors;
-  stage->running = N_ACTORS;
+  stage->running = N_ACTORS + stage->play->moves;
   for (guint i = 0; i < N_ACTORS; i++)
     {
       actors[i] = (Actor){ .stage = stage, .worker = rook_loop_get_worker (loop, i % rook_loop_get_n_workers (loop)) };
       actors[i].rand = g_rand_new_with_seed ((guint32) g_test_rand_int ());
       rook_worker_invoke (actors[i].worker, actor_begins, &actors[i], NULL);
     }
+  if (stage->play->moves)
+    rook_worker_invoke (rook_loop_get_worker (loop, 0), move_once, stage, NULL);
   while (g_atomic_int_get (&stage->running) > 0)
     rook_loop_run (loop);
+  g_assert_cmpint (stage->n_moves > 0, ==, stage->play->moves);
 }
 
 static void
-sessions_on_many_workers (const char *config)
+sessions_on_many_workers (const Play *play)
 {
-  Stage stage = { .f = fixture_new (config) };
+  Stage stage = { .f = fixture_new (play->config), .play = play };
   guint32 before, after;
 
   stage.mailbox = must_open (stage.f, stage.f->alice, "user/alice");
@@ -293,22 +329,28 @@ sessions_on_many_workers (const char *config)
 }
 
 static void
-test_sessions_on_many_workers (gconstpointer config)
+test_sessions_on_many_workers (gconstpointer play)
 {
-  gint64 end = test_budget_end (0.5);
+  gint64 end = test_budget_end (0.25);
 
   do
-    sessions_on_many_workers (config);
+    sessions_on_many_workers (play);
   while (g_get_monotonic_time () < end);
 }
+
+#define NO_CACHE "[mailbox]\npage-cache=0\n"
+static const Play plain = { NULL, FALSE }, uncached = { NO_CACHE, FALSE };
+static const Play moving = { NULL, TRUE }, moving_uncached = { NO_CACHE, TRUE };
 
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_data_func ("/mailbox/threads/sessions-on-many-workers", NULL, test_sessions_on_many_workers);
+  g_test_add_data_func ("/mailbox/threads/sessions-on-many-workers", &plain, test_sessions_on_many_workers);
   /* Pages leave memory as soon as nobody needs them. */
-  g_test_add_data_func ("/mailbox/threads/sessions-without-page-cache", "[mailbox]\npage-cache=0\n",
+  g_test_add_data_func ("/mailbox/threads/sessions-without-page-cache", &uncached, test_sessions_on_many_workers);
+  g_test_add_data_func ("/mailbox/threads/sessions-while-moved", &moving, test_sessions_on_many_workers);
+  g_test_add_data_func ("/mailbox/threads/sessions-while-moved-without-page-cache", &moving_uncached,
                         test_sessions_on_many_workers);
   return g_test_run ();
 }

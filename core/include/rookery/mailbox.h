@@ -137,7 +137,9 @@ ROOK_EXPORT void rook_mail_delete (RookMail *mail, RookIdentity *identity, const
 /* Needs `x` on it and `k` on the new parent. Children go along; ids, UIDs and uidvalidity stay. What comes below another quota
  * root must fit there (QUOTA), unless an administrator brings it. Of one's INBOX: its messages
  * go to the new mailbox, the INBOX stays, empty and with a new uidvalidity, its children too (RFC 3501 6.3.5).
- * @partition: (nullable) move there; not yet supported: NOT_ALLOWED unless it lives there already. */
+ * @partition: (nullable) move there, with what goes along; at the word of an administrator alone (NO_PERMISSION). NOT_ALLOWED:
+ * there is no such partition. @new_name may be @name then, and all below it is moved too. They stay in use meanwhile: views keep
+ * their numbers, messages can be read, and changes wait a moment at most. All are moved or none. */
 ROOK_EXPORT void rook_mail_rename (RookMail *mail, RookIdentity *identity, const char *name, const char *new_name,
                                    const char *partition, RookMailCallback callback, gpointer data);
 /* A name stays subscribed when its mailbox is deleted, and does not follow a rename (RFC 3501 6.3.6). */
