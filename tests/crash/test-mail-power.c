@@ -21,9 +21,9 @@
 #ifndef ROOK_SANITIZED
 
 #define N_PROCESSES 2
-#define DISKS_OF_A_RUN 100
-#define RECOVERIES 5
-#define DISKS_OF_A_RECOVERY 20
+#define DISKS_OF_A_RUN 75
+#define RECOVERIES 3
+#define DISKS_OF_A_RECOVERY 25
 
 typedef struct {
   MailScript script;
