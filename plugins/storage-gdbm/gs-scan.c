@@ -178,12 +178,31 @@ typedef struct {
   GError *unread; /* (nullable) what ends it */
 } ForeachBlob;
 
+/* Compaction may have moved it since its entry was read: whether it lies elsewhere now. Or it was released, and is gone. */
+static gboolean
+is_elsewhere (ForeachBlob *foreach, const guint8 *key, guint length, GsBlobEntry *entry, gboolean *out_gone)
+{
+  GsReader reader = { { NULL, NULL }, { 0, 0 } };
+  g_autoptr (GBytes) value = NULL;
+  GsBlobEntry now = *entry;
+
+  *out_gone = gs_lookup (foreach->store, &reader, NULL, key, length, &value, NULL) && value == NULL;
+  if (value != NULL)
+    gs_blob_entry_decode (value, &now);
+  gs_reader_clear (&reader);
+  if (now.segment == entry->segment && now.offset == entry->offset)
+    return FALSE;
+  *entry = now;
+  return TRUE;
+}
+
 /* What its label says: damage says nothing, and what can't be read now may say something. */
 static gboolean
-read_label (ForeachBlob *foreach, const GsBlobEntry *entry, GsBlobFrame *out_frame)
+read_label (ForeachBlob *foreach, const guint8 *key, guint length, GsBlobEntry *entry, GsBlobFrame *out_frame)
 {
   g_autoptr (GsSegment) segment = gs_segment_find (foreach->store, entry->segment);
   g_autoptr (GError) error = NULL;
+  gboolean gone;
 
   if (segment != NULL && gs_read_frame (foreach->store, segment, entry->offset, out_frame, &error))
     return TRUE;
@@ -193,7 +212,9 @@ read_label (ForeachBlob *foreach, const GsBlobEntry *entry, GsBlobFrame *out_fra
         ->unread = g_steal_pointer (&error);
       return FALSE;
     }
-  if (entry->blob_class == ROOK_BLOB_MAIL) /* what a cut took of the cache is no damage */
+  if (is_elsewhere (foreach, key, length, entry, &gone))
+    return read_label (foreach, key, length, entry, out_frame);
+  if (!gone && entry->blob_class == ROOK_BLOB_MAIL) /* what a cut took of the cache is no damage */
     gs_log_notice (foreach->store, ROOK_LOG_ERROR, "store.damaged", "a blob's label can't be read: %s",
                    error != NULL ? error->message : "its segment is missing");
   return TRUE;
@@ -209,7 +230,7 @@ foreach_blob_one (const guint8 *key, guint length, GBytes *value, gpointer data)
 
   if (length != 10 || !gs_blob_entry_decode (value, &entry) || (entry.kind == GS_FRAME_BODY && entry.nameless))
     return TRUE;
-  if (!read_label (foreach, &entry, &frame))
+  if (!read_label (foreach, key, length, &entry, &frame))
     return FALSE;
   info.label = frame.label;
   info.id = gs_get64_be (key + 2);
