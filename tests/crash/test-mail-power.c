@@ -30,6 +30,7 @@ typedef struct {
   GsSettings settings;
   GHashTable *seen; /* (element-type guint64) hashes of the disks that were opened */
   guint target;
+  gint64 end; /* monotonic: it goes on until then */
   guint32 seed;
   char *disk; /* (owned) the directory in which disks are made */
 } Trial;
@@ -111,6 +112,12 @@ check_disk (Trial *trial, PowerRecording *recording, guint instant, const Bounds
   run_free (run);
 }
 
+static gboolean
+is_enough (const Trial *trial)
+{
+  return g_hash_table_size (trial->seen) >= trial->target && g_get_monotonic_time () >= trial->end;
+}
+
 static guint
 random_below (guint n)
 {
@@ -123,7 +130,7 @@ try_disks (Trial *trial, PowerRecording *recording, const Bounds *before, guint 
 {
   guint n_instants = power_recording_count_instants (recording), first = random_below (n_instants);
 
-  for (guint i = 0; i < n; i++)
+  for (guint i = 0; i < n && !is_enough (trial); i++)
     {
       guint instant = (first + (guint) ((guint64) i * n_instants / n)) % n_instants;
       guint pick = random_below (power_recording_count_disks (recording, instant));
@@ -157,16 +164,16 @@ static void
 go_on (Trial *trial)
 {
   const Bounds nothing = { 0, 0 };
-  gint64 end = test_budget_end (0.5);
 
-  while (g_hash_table_size (trial->seen) < trial->target || g_get_monotonic_time () < end)
+  trial->end = test_budget_end (0.5);
+  while (!is_enough (trial))
     {
       g_autofree char *path = g_dir_make_tmp ("rook-power-XXXXXX", NULL);
       g_autoptr (PowerRecording) recording = record (trial, path, &nothing, G_MAXUINT);
 
       model_remove (path);
       try_disks (trial, recording, &nothing, DISKS_OF_A_RUN);
-      for (guint i = 0; i < RECOVERIES; i++)
+      for (guint i = 0; i < RECOVERIES && !is_enough (trial); i++)
         cut_recovery (trial, recording, &nothing);
     }
 }
