@@ -227,6 +227,13 @@ slice_filled (const GError *error, gpointer data)
   run_slice (expire);
 }
 
+/* It was held: pages may be hollow again. */
+static void
+slice_released (const GError *error G_GNUC_UNUSED, gpointer data)
+{
+  run_slice (data);
+}
+
 static void
 run_slice (gpointer data)
 {
@@ -247,7 +254,7 @@ run_slice (gpointer data)
   rook_mutex_unlock (&expire->mailbox->lock);
   expire->is_filled = FALSE;
   if (hollow != NULL)
-    rook_mailbox_fill (expire->mailbox, hollow, slice_filled, expire);
+    rook_mailbox_fill (expire->mailbox, hollow, hollow->len > 0 ? slice_filled : slice_released, expire);
   else if (!submitted)
     rook_worker_invoke (rook_worker_current (), run_slice, expire, NULL);
 }

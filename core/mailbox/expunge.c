@@ -145,6 +145,13 @@ slice_filled (const GError *error, gpointer data)
   run_slice (expunge);
 }
 
+/* It was held: pages may be hollow again. */
+static void
+slice_released (const GError *error G_GNUC_UNUSED, gpointer data)
+{
+  run_slice (data);
+}
+
 static void
 run_slice (gpointer data)
 {
@@ -162,7 +169,7 @@ run_slice (gpointer data)
   expunge->is_filled = FALSE;
   expunge->coming = hollow != NULL || (may_go_on (expunge) && expunge->next < expunge->n_uids);
   if (hollow != NULL)
-    rook_mailbox_fill (expunge->mailbox, hollow, slice_filled, expunge);
+    rook_mailbox_fill (expunge->mailbox, hollow, hollow->len > 0 ? slice_filled : slice_released, expunge);
   else if (expunge->coming)
     rook_worker_invoke (rook_worker_current (), run_slice, expunge, NULL);
   else if (expunge->outstanding == 0)

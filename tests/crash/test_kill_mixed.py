@@ -377,16 +377,45 @@ def check_all(server, sessions, trees, quotas):
             quotas.limits[user] = found
 
 
+class Mover(threading.Thread):
+    """Moves mailboxes, with what is below them, from partition to partition beside the sessions, until the server is gone."""
+
+    def __init__(self, server, rng):
+        super().__init__(daemon=True)
+        self.server, self.rng, self.count, self.error = server, rng, 0, None
+
+    def run(self):
+        try:
+            with ImapWire(self.server.port("imap"), timeout=60) as wire:
+                wire.login("admin")
+                while True:
+                    user = self.rng.choice(USERS)
+                    listed = wire.command(f'LIST "" "user/{user}*"')[0]
+                    names = [line.decode().rsplit(" ", 1)[1].strip('"') for line in listed]
+                    if not names:
+                        continue
+                    name, partition = self.rng.choice(names), self.rng.choice(("default", "second"))
+                    tagged = wire.command(f"RENAME {name} {name} {partition}")[1]
+                    # It may have got another name meanwhile, or have gone.
+                    assert tagged.startswith((b"OK", b"NO [NONEXISTENT]", b"NO [UNAVAILABLE]")), tagged
+                    self.count += tagged.startswith(b"OK")
+        except (EOFError, ConnectionError, OSError):
+            pass
+        except Exception as error:  # noqa: BLE001: told by the test
+            self.error = error
+
+
 def kill_once(server, rng, trees, limits):
     """Sessions at work, the kill, the restart, and the look at what is left. Returns how many changes were acknowledged."""
     sessions = [Session(server, USERS[number % len(USERS)], f"t{number}", type(rng)(rng.random()), trees[number])
                 for number in range(SESSIONS)]
     upkeep, quotas = Upkeep(server), Limits(server, type(rng)(rng.random()), limits)
-    for thread in (*sessions, upkeep, quotas):
+    mover = Mover(server, type(rng)(rng.random()))
+    for thread in (*sessions, upkeep, quotas, mover):
         thread.start()
     time.sleep(rng.uniform(0.05, 0.6) * SLOW)
     server.kill()
-    for thread in (*sessions, upkeep, quotas):
+    for thread in (*sessions, upkeep, quotas, mover):
         thread.join(30 * SLOW)
         assert thread.error is None, thread.error
     server.start()
@@ -399,7 +428,10 @@ def test_everything_acknowledged_is_there_after_kill_in_the_midst_of_changes(mak
     kills = changes = 0
     while kills < rounds_wanted():
         # What is expunged is purged at the next chance.
-        server, trees = make_server({"mailbox": {"keep-expunged": "0s"}}), {number: {} for number in range(SESSIONS)}
+        server, trees = make_server(start=False), {number: {} for number in range(SESSIONS)}
+        server.prepare()
+        server.configure({"mailbox": {"keep-expunged": "0s"}, "partition second": {"path": server.directory / "second"}})
+        server.start()
         limits = {}
         for _ in range(min(MAX_ROUNDS_OF_A_SERVER, rounds_wanted() - kills)):
             changes += kill_once(server, rng, trees, limits)
