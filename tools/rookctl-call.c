@@ -67,9 +67,6 @@ make_request (const char *const *words)
 
       g_string_append_printf (line, "%s%s", i > 0 ? " " : "", quoted);
     }
-  /* Nothing that a word holds may end the line early. */
-  if (strchr (line->str, '\n') != NULL)
-    g_string_truncate (line, 0);
   g_string_append_c (line, '\n');
   return line;
 }
@@ -193,9 +190,19 @@ is_timeout (int code)
   return code == EAGAIN || code == EWOULDBLOCK || code == EINPROGRESS;
 }
 
-int
-rookctl_call (const char *socket_path, guint silence_s, const char *const *words, RookctlProgress progress,
-              gpointer data, GVariant **out_result, char **out_message)
+/* It would end the request early. */
+static gboolean
+has_line_end (const char *const *words)
+{
+  for (; *words != NULL; words++)
+    if (strchr (*words, '\n') != NULL)
+      return TRUE;
+  return FALSE;
+}
+
+static int
+exchange (const char *socket_path, guint silence_s, const char *const *words, RookctlProgress progress, gpointer data,
+          GVariant **out_result, char **out_message)
 {
   g_autoptr (GString) request = make_request (words);
   int fd = connect_to (socket_path, silence_s), status;
@@ -217,4 +224,14 @@ rookctl_call (const char *socket_path, guint silence_s, const char *const *words
     }
   fclose (stream);
   return status;
+}
+
+int
+rookctl_call (const char *socket_path, guint silence_s, const char *const *words, RookctlProgress progress,
+              gpointer data, GVariant **out_result, char **out_message)
+{
+  if (!has_line_end (words))
+    return exchange (socket_path, silence_s, words, progress, data, out_result, out_message);
+  *out_message = g_strdup ("no name and no other argument can have a line end in it");
+  return ROOKCTL_USAGE;
 }

@@ -126,9 +126,10 @@ set_echo (gboolean on)
   tcsetattr (STDIN_FILENO, TCSAFLUSH, &settings);
 }
 
-/* A line of standard input, not shown while it is typed. Returns: (nullable): the end of input. */
+/* A line of standard input, not shown while it is typed. Returns: (nullable): the end of input, or no password that could be
+ * typed again. */
 static char *
-read_password (void)
+read_password (const char **out_problem)
 {
   gboolean terminal = isatty (STDIN_FILENO);
   char *line = NULL;
@@ -147,8 +148,14 @@ read_password (void)
       set_echo (TRUE);
       g_printerr ("\n");
     }
-  if (length > 0)
-    password = g_strndup (line, (gsize) length - (line[length - 1] == '\n' ? 1 : 0));
+  if (length > 0 && line[length - 1] == '\n')
+    line[--length] = '\0';
+  else if (length <= 0)
+    *out_problem = "no password was given";
+  if (length >= 0 && *out_problem == NULL && strlen (line) != (gsize) length)
+    *out_problem = "a password can't have a NUL byte";
+  if (*out_problem == NULL)
+    password = g_strdup (line);
   if (line != NULL)
     explicit_bzero (line, size);
   free (line);
@@ -228,12 +235,18 @@ static int
 call (Options *options, GVariant **out_result, char **out_message)
 {
   int status = call_once (options, out_result, out_message);
+  const char *problem = NULL;
   char *password;
 
-  if (status != ROOKCTL_USAGE || !rookctl_lacks_password (*out_message, (const char *const *) options->words->pdata)
-      || (password = read_password ()) == NULL)
+  if (status != ROOKCTL_USAGE || !rookctl_lacks_password (*out_message, (const char *const *) options->words->pdata))
     return status;
   g_clear_pointer (out_message, g_free);
+  password = read_password (&problem);
+  if (password == NULL)
+    {
+      *out_message = g_strdup (problem);
+      return ROOKCTL_USAGE;
+    }
   g_ptr_array_insert (options->words, (int) options->words->len - 1, password);
   return call_once (options, out_result, out_message);
 }

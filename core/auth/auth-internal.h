@@ -74,6 +74,8 @@ gboolean rook_auth_canonical (const RookAuthSettings *settings, const char *name
 /* The same with the case of the name's letters as it is given: what backends are asked for. */
 gboolean rook_auth_spelled (const RookAuthSettings *settings, const char *name, gssize length, char **out_user,
                             GError **error);
+/* Whether users may have it behind their "@". */
+gboolean rook_auth_is_domain (const char *text);
 /* Cuts a canonical name. @out_realm: (out) (transfer full) "" for the default one */
 void rook_auth_split (const char *user, char **out_name, char **out_realm);
 
@@ -182,12 +184,20 @@ gboolean rook_saslauthd_check (const char *path, guint timeout_ms, const char *u
 /* --- sasldb.c: the administrator's side --------------------------------------------------------------------------- */
 
 typedef enum { ROOK_SASLDB_ADD, ROOK_SASLDB_PASSWORD, ROOK_SASLDB_DELETE } RookSasldbChange;
-/* Durable when it returns. @password: (nullable) for delete. Errors: FAILED (there already, not there), WEAK, UNAVAILABLE;
+/* What is changed is a person: all spellings that are @name. Durable when it returns. @password: (nullable) for delete. Errors: FAILED (there already, not there), WEAK, UNAVAILABLE;
  * their messages are for the administrator. Blocks; one at a time. */
 gboolean rook_sasldb_change (const RookAuthSettings *settings, RookSasldbChange what, const char *name,
                              const char *password, GError **error);
-/* Canonical names, sorted. (transfer full) (nullable) Blocks. */
-char **rook_sasldb_list (const RookAuthSettings *settings, GError **error);
+
+/* --- sasldb-list.c ------------------------------------------------------------------------------------------------ */
+
+/* The users of the file @path, as they are spelled, sorted; none if there is no file. Errors: UNAVAILABLE. Blocks, but not for
+ * ever. (transfer full) (nullable) */
+char **rook_sasldb_list (const RookAuthSettings *settings, const char *path, GError **error);
+/* What sasldblistusers2 says of @path. (transfer full) (nullable) */
+char *rook_sasldb_run_list (const char *path, guint deadline_ms, GError **error);
+/* Whoever opens a FIFO waits. */
+gboolean rook_sasldb_is_file (const char *path);
 
 /* --- user-verbs.c: rookctl user ... ------------------------------------------------------------------------------- */
 

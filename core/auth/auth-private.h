@@ -21,6 +21,10 @@ char *rook_auth_dup_sasldb_path (RookConfig *config);
 /* Whether there is somebody to check passwords: the backend is the core's own, or a plugin that runs has registered it. */
 gboolean rook_auth_has_backend (RookAuth *auth);
 
+/* Characters that are not seen, or turn around what follows: with them two names look the same. (Joiners have their use in
+ * words and pictures.) */
+gboolean rook_auth_is_invisible (gunichar c);
+
 /* --- identities ------------------------------------------------------------------------------------------------------ */
 
 /* The connection that an identity logged in by, and its protocol: what the log says of whatever is done in its name. Set

@@ -19,6 +19,7 @@ core_libcore_la_SOURCES += \
 	%D%/names.c \
 	%D%/sasl.c \
 	%D%/sasldb.c \
+	%D%/sasldb-list.c \
 	%D%/saslauthd.c \
 	%D%/settings.c \
 	%D%/step.c \

@@ -21,15 +21,25 @@ is_identifier (const char *name)
   return *name == '-' || g_ascii_strcasecmp (name, "anyone") == 0 || g_ascii_strncasecmp (name, "group:", 6) == 0;
 }
 
-/* Bytes that no part of a name may have: control characters, the path separator, IMAP's wildcards. */
+gboolean
+rook_auth_is_invisible (gunichar c)
+{
+  return c == 0x200b || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x2069) || c == 0xfeff || c == 0xfffd;
+}
+
+/* What no part of a name may have: characters that control or are not seen, the path separator, IMAP's wildcards. */
 static gboolean
 is_clean (const char *name)
 {
   if (!g_utf8_validate (name, -1, NULL))
     return FALSE;
   for (const char *p = name; *p != '\0'; p = g_utf8_next_char (p))
-    if (g_unichar_iscntrl (g_utf8_get_char (p)) || strchr ("/*%", *p) != NULL)
-      return FALSE;
+    {
+      gunichar c = g_utf8_get_char (p);
+
+      if (g_unichar_iscntrl (c) || rook_auth_is_invisible (c) || strchr ("/*%", *p) != NULL)
+        return FALSE;
+    }
   return TRUE;
 }
 
@@ -39,6 +49,12 @@ is_dotted_well (const char *text)
   gsize length = strlen (text);
 
   return length > 0 && text[0] != '.' && text[length - 1] != '.' && strstr (text, "..") == NULL;
+}
+
+gboolean
+rook_auth_is_domain (const char *text)
+{
+  return strlen (text) <= MAX_NAME && is_clean (text) && strpbrk (text, "@ ") == NULL && is_dotted_well (text);
 }
 
 static gboolean
@@ -66,7 +82,7 @@ canonical_with_domain (const RookAuthSettings *settings, char *name, char *at, g
   g_autofree char *domain = g_ascii_strdown (at + 1, -1);
 
   *at = '\0';
-  if (*name == '\0' || strchr (name, '@') != NULL || strchr (domain, ' ') != NULL || !is_dotted_well (domain))
+  if (*name == '\0' || strchr (name, '@') != NULL || !rook_auth_is_domain (domain))
     return refuse (error);
   g_strchomp (name);
   if (!is_dotted_well (name) || is_identifier (name) || !fold (name, lower, &folded))

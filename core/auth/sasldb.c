@@ -5,7 +5,8 @@
  * rename: readers see the old file or the new, also after a power cut. Changes of ours come one at a time (a pool of one
  * thread); one that saslpasswd2 makes in that very moment is lost.
  *
- * libsasl2 has no way to list users. sasldblistusers2 has, for whichever database libsasl2 was built with, so it is run.
+ * A change is a person's, not a spelling's: whoever may log in as alice, be it as Alice, is one person with one password.
+ * saslpasswd2 knows nothing of that and may have left several spellings.
  */
 #include "auth/auth-internal.h"
 
@@ -58,6 +59,8 @@ copy_file (const char *from, const char *to, GError **error)
 
   if (stat (from, &st) != 0)
     return errno == ENOENT || failed_file (error, from);
+  if (!S_ISREG (st.st_mode))
+    return failed (error, ROOK_AUTH_ERROR_UNAVAILABLE, "%s is no file", from);
   if (!g_file_get_contents (from, &data, &length, NULL))
     return failed_file (error, from);
   fd = open (to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0660);
@@ -120,40 +123,67 @@ open_sasl (Change *change, GError **error)
   return sasl;
 }
 
-static gboolean
-right_time (sasl_conn_t *sasl, const char *user, RookSasldbChange what, GError **error)
+/* Those users of the file who are the person @user. */
+static char **
+find_spellings (const Change *change, const char *user, GError **error)
 {
-  int result = sasl_user_exists (sasl, NULL, NULL, user);
+  g_autofree char *person = NULL;
+  g_auto (GStrv) list = rook_sasldb_list (change->settings, change->file, error);
+  g_autoptr (GStrvBuilder) found = g_strv_builder_new ();
 
-  if (result != SASL_OK && result != SASL_NOUSER)
-    return failed (error, ROOK_AUTH_ERROR_UNAVAILABLE, "the password file can't be read: %s",
-                   sasl_errstring (result, NULL, NULL));
-  if (what == ROOK_SASLDB_ADD && result == SASL_OK)
+  if (list == NULL || !rook_auth_canonical (change->settings, user, -1, &person, error))
+    return NULL;
+  for (char **name = list; *name != NULL; name++)
+    {
+      g_autofree char *canonical = NULL;
+
+      if (rook_auth_canonical (change->settings, *name, -1, &canonical, NULL) && g_str_equal (canonical, person))
+        g_strv_builder_add (found, *name);
+    }
+  return g_strv_builder_end (found);
+}
+
+static gboolean
+is_there_already (const char *user, char **spellings, GError **error)
+{
+  if (g_strv_contains ((const char *const *) spellings, user))
     return failed (error, ROOK_AUTH_ERROR_FAILED, "user %s is there already", user);
-  if (what != ROOK_SASLDB_ADD && result == SASL_NOUSER)
-    return failed (error, ROOK_AUTH_ERROR_FAILED, "there is no user %s", user);
-  return TRUE;
+  return failed (error, ROOK_AUTH_ERROR_FAILED,
+                 "user %s is there already, as %s: both are one person (auth/lower-case)", user, spellings[0]);
+}
+
+static gboolean
+set_password (sasl_conn_t *sasl, const char *user, const char *password, GError **error)
+{
+  int result = password != NULL
+                   ? sasl_setpass (sasl, user, password, (unsigned) strlen (password), NULL, 0, SASL_SET_CREATE)
+                   : sasl_setpass (sasl, user, NULL, 0, NULL, 0, SASL_SET_DISABLE);
+
+  return result == SASL_OK
+         || failed (error, ROOK_AUTH_ERROR_UNAVAILABLE, "the password file can't be changed: %s",
+                    sasl_errstring (result, NULL, NULL));
 }
 
 static gboolean
 apply (Change *change, const char *user, const char *password, RookSasldbChange what, GError **error)
 {
-  sasl_conn_t *sasl = open_sasl (change, error);
-  gboolean ok = FALSE;
-  int result = SASL_OK;
+  g_auto (GStrv) spellings = find_spellings (change, user, error);
+  sasl_conn_t *sasl;
+  gboolean ok = TRUE;
 
+  if (spellings == NULL)
+    return FALSE;
+  if (what == ROOK_SASLDB_ADD && spellings[0] != NULL)
+    return is_there_already (user, spellings, error);
+  if (what != ROOK_SASLDB_ADD && spellings[0] == NULL)
+    return failed (error, ROOK_AUTH_ERROR_FAILED, "there is no user %s", user);
+  sasl = open_sasl (change, error);
   if (sasl == NULL)
     return FALSE;
-  if (right_time (sasl, user, what, error))
-    {
-      if (what == ROOK_SASLDB_DELETE)
-        result = sasl_setpass (sasl, user, NULL, 0, NULL, 0, SASL_SET_DISABLE);
-      else
-        result = sasl_setpass (sasl, user, password, (unsigned) strlen (password), NULL, 0, SASL_SET_CREATE);
-      ok = result == SASL_OK
-           || failed (error, ROOK_AUTH_ERROR_UNAVAILABLE, "the password file can't be changed: %s",
-                      sasl_errstring (result, NULL, NULL));
-    }
+  if (what == ROOK_SASLDB_ADD)
+    ok = set_password (sasl, user, password, error);
+  for (char **name = spellings; ok && *name != NULL; name++)
+    ok = set_password (sasl, *name, what == ROOK_SASLDB_DELETE ? NULL : password, error);
   sasl_dispose (&sasl);
   return ok;
 }
@@ -179,7 +209,11 @@ rook_sasldb_change (const RookAuthSettings *settings, RookSasldbChange what, con
   gboolean ok;
 
   if (!rook_auth_spelled (settings, name, -1, &user, NULL))
-    return failed (error, ROOK_AUTH_ERROR_FAILED, "%s can be no user's name here", name);
+    {
+      g_autofree char *escaped = g_strescape (name, NULL); /* it may turn the line around */
+
+      return failed (error, ROOK_AUTH_ERROR_FAILED, "%s can be no user's name here", escaped);
+    }
   if (what != ROOK_SASLDB_DELETE && !is_good_password (password, error))
     return FALSE;
   change.folder = g_strconcat (settings->sasldb_path, ".XXXXXX", NULL);
@@ -197,59 +231,4 @@ rook_sasldb_change (const RookAuthSettings *settings, RookSasldbChange what, con
   g_free (change.file);
   g_free (change.folder);
   return ok;
-}
-
-static int
-compare (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
-/* "alice@mail.example.org: userPassword", a line each property. */
-static char **
-parse_list (const RookAuthSettings *settings, const char *text)
-{
-  g_autoptr (GHashTable) users = g_hash_table_new (g_str_hash, g_str_equal);
-  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
-  char **list;
-  guint n;
-
-  for (char **line = lines; *line != NULL; line++)
-    {
-      char *colon = strrchr (*line, ':'), *user;
-
-      if (colon == NULL)
-        continue;
-      *colon = '\0';
-      if (rook_auth_spelled (settings, *line, -1, &user, NULL))
-        g_hash_table_add (users, user);
-      else
-        g_hash_table_add (users, g_strdup (*line));
-    }
-  list = (char **) g_hash_table_get_keys_as_array (users, &n);
-  qsort (list, n, sizeof *list, compare);
-  return list;
-}
-
-char **
-rook_sasldb_list (const RookAuthSettings *settings, GError **error)
-{
-  const char *argv[] = { "sasldblistusers2", "-f", settings->sasldb_path, NULL };
-  g_autofree char *output = NULL, *program = g_find_program_in_path (argv[0]);
-  g_autoptr (GError) local = NULL;
-  int status;
-
-  if (access (settings->sasldb_path, F_OK) != 0)
-    return g_new0 (char *, 1);
-  if (program == NULL)
-    program = g_strdup ("/usr/sbin/sasldblistusers2");
-  argv[0] = program;
-  if (!g_spawn_sync ("/", (char **) argv, NULL, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &output, NULL, &status, &local)
-      || !g_spawn_check_wait_status (status, &local))
-    {
-      failed (error, ROOK_AUTH_ERROR_UNAVAILABLE, "users are listed by sasldblistusers2 (of package sasl2-bin): %s",
-              local->message);
-      return NULL;
-    }
-  return parse_list (settings, output);
 }

@@ -180,7 +180,8 @@ backend_is_there (RookAuthExchange *self)
 {
   if (!rook_sasl_start ())
     return FALSE;
-  if (!self->options.secrets || access (self->settings->sasldb_path, R_OK) == 0)
+  if (!self->options.secrets
+      || (rook_sasldb_is_file (self->settings->sasldb_path) && access (self->settings->sasldb_path, R_OK) == 0))
     return TRUE;
   g_set_error (&self->error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_UNAVAILABLE, "%s can't be read",
                self->settings->sasldb_path);

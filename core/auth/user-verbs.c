@@ -40,7 +40,7 @@ work (gpointer data)
   UserJob *job = data;
 
   if (job->verb == USER_LIST)
-    job->list = rook_sasldb_list (job->settings, &job->error);
+    job->list = rook_sasldb_list (job->settings, job->settings->sasldb_path, &job->error);
   else
     rook_sasldb_change (job->settings, changes[job->verb], job->name, job->password, &job->error);
 }

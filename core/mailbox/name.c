@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "auth/auth-private.h"
 #include "mailbox/entry.h"
 
 static int
@@ -139,14 +140,6 @@ rook_name_is_valid (const char *internal)
 
 /* --- what no new mailbox may be called ------------------------------------------------------------------------------ */
 
-/* Characters that are not seen, or turn around what follows: with them two names look the same. (Joiners have their use
- * in words and pictures.) */
-static gboolean
-is_invisible (gunichar c)
-{
-  return c == 0x200b || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x2069) || c == 0xfeff || c == 0xfffd;
-}
-
 static const char *
 fault_of_component (const char *at, gsize length)
 {
@@ -165,7 +158,7 @@ rook_name_get_fault (const char *internal)
   if (strpbrk (internal, "*%") != NULL)
     return "Mailbox names can't contain * or %";
   for (const char *c = internal; *c != '\0'; c = g_utf8_next_char (c))
-    if (is_invisible (g_utf8_get_char (c)))
+    if (rook_auth_is_invisible (g_utf8_get_char (c)))
       return "Mailbox names can't contain characters that are not seen";
   for (const char *at = internal; *at != '\0' && fault == NULL;)
     {

@@ -2,7 +2,9 @@
 """Who may log in, as clients and administrators meet it: IMAP over real sockets, users by the real rookctl."""
 
 import base64
+import os
 import re
+import shutil
 import smtplib
 import ssl
 import subprocess
@@ -273,6 +275,43 @@ def test_mistakes_with_users(server):
     assert server.ctl("user", "delete", "nobody", check=False).returncode == 1
     assert server.ctl("user", "add", "a/b", stdin="x\n", check=False).returncode == 1
     assert server.ctl("user", "add", "empty", stdin="\n", check=False).returncode == 1
+
+
+def test_one_person_has_one_password(server):
+    for name in ("Admin", "ADMIN@example.org"):
+        done = server.ctl("user", "add", name, stdin="evil\n", check=False)
+        assert done.returncode == 1 and "is there already, as admin" in done.stderr
+    server.add_user("Gina", "first")  # by saslpasswd2, which knows nothing of persons
+    server.add_user("gina", "second")
+    server.ctl("user", "delete", "gina")
+    assert not {"gina", "Gina"} & set(server.ctl("user", "list").split())
+    with ImapWire(server.port("imap")) as wire:
+        assert attempt(wire, "Gina", "first").startswith(b"NO")
+
+
+@pytest.mark.parametrize("name,password,why", [
+    ("a\u202eb", "x\n", "can be no user's name"), ("a\nb", "x\n", "line end"), ("nul", "ab\0cd\n", "NUL"), ("none", "", "no password"),
+], ids=["invisible", "line-end", "nul", "none"])
+def test_what_can_be_no_user_and_no_password(server, name, password, why):
+    before = server.ctl("user", "list")
+    done = server.ctl("user", "add", name, stdin=password, check=False)
+    assert done.returncode != 0 and why in done.stderr, done
+    assert server.ctl("user", "list") == before
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["fifo", "folder"])
+def test_password_file_that_is_none(make):
+    """Nobody waits for a FIFO; and the server ends."""
+    with auth_server(**QUIET) as server:
+        server.sasldb.unlink()
+        make(server.sasldb, 0o700)
+        shutil.chown(server.sasldb, server.user)
+        done = server.ctl("user", "list", check=False)
+        assert done.returncode == 1 and f"{server.sasldb} is no file" in done.stderr
+        with ImapWire(server.port("imap")) as wire:
+            assert attempt(wire, "alice", "pass").startswith(b"NO [UNAVAILABLE]")
+        for done in (server.check_config(), server.reload(check=False)):
+            assert done.returncode == 1 and f"[auth] sasldb-path: {server.sasldb} is no file" in done.stderr
 
 
 def test_password_is_never_an_argument(server):

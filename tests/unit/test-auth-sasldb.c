@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,7 +46,7 @@ expect_list (AuthFixture *fixture, const char *wanted)
 {
   g_autoptr (RookAuthSettings) settings = rook_auth_get_settings (fixture->auth);
   g_autoptr (GError) error = NULL;
-  g_auto (GStrv) list = rook_sasldb_list (settings, &error);
+  g_auto (GStrv) list = rook_sasldb_list (settings, settings->sasldb_path, &error);
   g_autofree char *joined = NULL;
 
   g_assert_no_error (error);
@@ -146,6 +148,93 @@ test_tools_agree (void)
   expect_login (fixture, "carol", "singer", -1);
   expect_change (fixture, ROOK_SASLDB_DELETE, "alice@two.example", NULL);
   expect_list (fixture, "alice carol");
+}
+
+/* Who may log in under one name has one password, whatever saslpasswd2 left. */
+static void
+test_one_password_a_person (void)
+{
+  g_autoptr (AuthFixture) fixture = auth_fixture_new (SASLDB);
+
+  expect_change (fixture, ROOK_SASLDB_ADD, "alice", "wonder");
+  expect_refusal (fixture, ROOK_SASLDB_ADD, "Alice", "other", ROOK_AUTH_ERROR_FAILED);
+  expect_refusal (fixture, ROOK_SASLDB_ADD, "ALICE@MAIL.example.org", "other", ROOK_AUTH_ERROR_FAILED);
+  expect_list (fixture, "alice");
+  expect_change (fixture, ROOK_SASLDB_ADD, "J\xc3\x96RG", "wonder");
+  expect_refusal (fixture, ROOK_SASLDB_ADD, "j\xc3\xb6rg", "other", ROOK_AUTH_ERROR_FAILED);
+  auth_fixture_add_user (fixture, "mail.example.org", "Alice", "other");
+  expect_login (fixture, "Alice", "other", -1);
+  expect_change (fixture, ROOK_SASLDB_PASSWORD, "ALICE", "land");
+  expect_login (fixture, "Alice", "other", ROOK_AUTH_ERROR_FAILED);
+  expect_login (fixture, "Alice", "land", -1);
+  expect_login (fixture, "alice", "land", -1);
+  expect_change (fixture, ROOK_SASLDB_DELETE, "alice", NULL);
+  expect_login (fixture, "Alice", "land", ROOK_AUTH_ERROR_FAILED);
+  expect_list (fixture, "J\xc3\x96RG");
+}
+
+static void
+test_two_people (void)
+{
+  g_autoptr (AuthFixture) fixture = auth_fixture_new (SASLDB "lower-case=no\n");
+
+  expect_change (fixture, ROOK_SASLDB_ADD, "alice", "wonder");
+  expect_change (fixture, ROOK_SASLDB_ADD, "Alice", "other");
+  expect_refusal (fixture, ROOK_SASLDB_DELETE, "ALICE", NULL, ROOK_AUTH_ERROR_FAILED);
+  expect_change (fixture, ROOK_SASLDB_DELETE, "Alice", NULL);
+  expect_list (fixture, "alice");
+}
+
+static void
+expect_no_list (AuthFixture *fixture, const char *path)
+{
+  g_autoptr (RookAuthSettings) settings = rook_auth_get_settings (fixture->auth);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (rook_sasldb_list (settings, path, &error));
+  g_assert_error (error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_UNAVAILABLE);
+}
+
+/* Whoever opens a FIFO waits: neither is it listed, nor copied, nor read at a login. */
+static void
+test_no_file (void)
+{
+  g_autoptr (AuthFixture) fixture = auth_fixture_new (SASLDB);
+  g_autofree char *path = g_build_filename (fixture->scratch, "sasldb2", NULL);
+
+  g_assert_no_errno (mkfifo (path, 0600));
+  expect_no_list (fixture, path);
+  expect_no_list (fixture, fixture->scratch);
+  expect_refusal (fixture, ROOK_SASLDB_ADD, "alice", "wonder", ROOK_AUTH_ERROR_UNAVAILABLE);
+  expect_login (fixture, "alice", "wonder", ROOK_AUTH_ERROR_UNAVAILABLE);
+  expect_tidy (fixture);
+}
+
+static void
+test_tool_hangs (void)
+{
+  g_autoptr (AuthFixture) fixture = auth_fixture_new (SASLDB);
+  g_autofree char *tool = g_build_filename (fixture->scratch, "sasldblistusers2", NULL);
+  g_autofree char *note = g_build_filename (fixture->scratch, "pid", NULL);
+  g_autofree char *script =
+      g_strdup_printf ("#!/bin/sh\necho $$ >%s.new; mv %s.new %s; exec sleep 100000\n", note, note, note);
+  g_autofree char *before = g_strdup (g_getenv ("PATH"));
+  g_autofree char *path = g_strconcat (fixture->scratch, ":", before, NULL);
+  g_autofree char *pid = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_file_set_contents_full (tool, script, -1, G_FILE_SET_CONTENTS_NONE, 0700, NULL));
+  g_assert_true (g_setenv ("PATH", path, TRUE));
+  for (guint deadline_ms = 250; pid == NULL; deadline_ms *= 2)
+    {
+      g_clear_error (&error);
+      g_assert_null (rook_sasldb_run_list (note, deadline_ms, &error));
+      g_assert_error (error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_UNAVAILABLE);
+      g_file_get_contents (note, &pid, NULL, NULL);
+    }
+  g_assert_true (g_setenv ("PATH", before, TRUE));
+  g_assert_cmpint (kill ((pid_t) atoi (pid), 0), ==, -1);
+  g_assert_cmpint (errno, ==, ESRCH);
 }
 
 static void
@@ -262,6 +351,10 @@ main (int argc, char **argv)
   g_test_add_func ("/auth/sasldb/life-of-a-user", test_life_of_a_user);
   g_test_add_func ("/auth/sasldb/mistakes", test_mistakes);
   g_test_add_func ("/auth/sasldb/tools-agree", test_tools_agree);
+  g_test_add_func ("/auth/sasldb/one-password-a-person", test_one_password_a_person);
+  g_test_add_func ("/auth/sasldb/two-people", test_two_people);
+  g_test_add_func ("/auth/sasldb/no-file", test_no_file);
+  g_test_add_func ("/auth/sasldb/tool-hangs", test_tool_hangs);
   g_test_add_func ("/auth/sasldb/owner-and-mode-stay", test_owner_and_mode_stay);
   g_test_add_func ("/auth/sasldb/many-users", test_many_users);
   g_test_add_func ("/auth/sasldb/file-missing", test_file_missing);

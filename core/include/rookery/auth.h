@@ -56,7 +56,7 @@ ROOK_EXPORT gboolean rook_identity_in_group (const RookIdentity *identity, const
 ROOK_EXPORT const char *const *rook_identity_get_groups (const RookIdentity *identity); /* NULL-terminated */
 
 /* Brings a name to its canonical form, the same at login and for delivery: surrounding space dropped, lower case (the
- * name unless auth/lower-case is off, the domain always), default realm dropped; refuses what can be no user: empty, over 255 bytes, not UTF-8, with control characters, "/", "*" or "%", an empty part between
+ * name unless auth/lower-case is off, the domain always), default realm dropped; refuses what can be no user: empty, over 255 bytes, not UTF-8, with characters that control or are not seen, "/", "*" or "%", an empty part between
  * dots, a domain that is not configured (auth/realms, unless auth/virtual-domains), or what access lists have a meaning
  * of their own for ("anyone", "-x", "group:x"). Any thread, never blocks. Errors: ROOK_AUTH_ERROR_FAILED.
  * @out_user: (out) (transfer full) */
