@@ -7,9 +7,13 @@
 #include "rookery/net.h"
 
 #include <errno.h>
-#include <sys/stat.h>
+#include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "auth/auth-private.h"
+#include "config/config-private.h"
+#include "net/tls-context.h"
 
 typedef struct {
   RookConfigGroup *group;
@@ -75,6 +79,41 @@ check_networks (const Check *check, const char *key)
 }
 
 static void
+check_realm (const Check *check, const char *key, const char *realm)
+{
+  g_autofree char *quoted = rook_config_quote (realm);
+
+  if (!rook_auth_is_domain (realm))
+    rook_config_add_mistake (check->mistakes, check->group, key, ROOK_CONFIG_ERROR_VALUE,
+                             "%s can be no realm: no user's name could end in it", quoted);
+}
+
+static void
+check_realms (const Check *check)
+{
+  const char *realm = rook_config_group_get_string (check->group, "default-realm");
+
+  if (realm != NULL && *realm != '\0')
+    check_realm (check, "default-realm", realm);
+  for (const char *const *other = rook_config_group_get_list (check->group, "realms"); *other != NULL; other++)
+    check_realm (check, "realms", *other);
+}
+
+static void
+check_paths (const Check *check, const char *sasldb)
+{
+  const struct sockaddr_un address;
+  const RookAuthSettings *settings = check->settings;
+
+  if (settings->saslauthd_socket != NULL && strlen (settings->saslauthd_socket) >= sizeof address.sun_path)
+    rook_config_add_mistake (check->mistakes, check->group, "saslauthd-socket", ROOK_CONFIG_ERROR_VALUE,
+                             "the path is too long for a socket");
+  if (sasldb != NULL && g_file_test (sasldb, G_FILE_TEST_EXISTS) && !rook_sasldb_is_file (sasldb))
+    rook_config_add_mistake (check->mistakes, check->group, "sasldb-path", ROOK_CONFIG_ERROR_VALUE, "%s is no file",
+                             sasldb);
+}
+
+static void
 check_rest (const Check *check)
 {
   const RookAuthSettings *settings = check->settings;
@@ -82,22 +121,30 @@ check_rest (const Check *check)
   if (settings->delays.first_ms > settings->delays.cap_ms)
     rook_config_add_mistake (check->mistakes, check->group, "failure-delay", ROOK_CONFIG_ERROR_CONFLICT,
                              "failure-delay is longer than failure-delay-cap");
-  struct stat status;
+}
 
-  if (settings->groups_file == NULL)
+/* Who may write to it says who is an administrator (group:NAME in auth/admins). */
+static void
+check_groups_file (const Check *check)
+{
+  const char *path = check->settings->groups_file;
+  g_autoptr (GError) error = NULL;
+
+  if (path == NULL)
     return;
-  if (access (settings->groups_file, R_OK) != 0 || stat (settings->groups_file, &status) != 0)
+  if (access (path, R_OK) != 0)
     rook_config_add_mistake (check->mistakes, check->group, "groups-file", ROOK_CONFIG_ERROR_VALUE,
-                             "%s can't be read: %s", settings->groups_file, g_strerror (errno));
-  else if (!S_ISREG (status.st_mode))
-    rook_config_add_mistake (check->mistakes, check->group, "groups-file", ROOK_CONFIG_ERROR_VALUE, "%s is no file",
-                             settings->groups_file);
+                             "%s can't be read: %s", path, g_strerror (errno));
+  else if (!rook_tls_check_trusted_file (path, rook_tls_get_server_user (check->group->config), &error))
+    rook_config_add_mistake (check->mistakes, check->group, "groups-file", ROOK_CONFIG_ERROR_VALUE, "%s",
+                             error->message);
 }
 
 void
 rook_auth_check (RookConfig *config, GPtrArray *mistakes)
 {
   g_autoptr (RookAuthSettings) settings = rook_auth_settings_new (config, "localhost");
+  g_autofree char *sasldb = rook_auth_dup_sasldb_path (config);
   Check check = { rook_config_get_group (config, "auth", NULL), mistakes, settings };
 
   check_mechanisms (&check, "mechanisms");
@@ -107,5 +154,8 @@ rook_auth_check (RookConfig *config, GPtrArray *mistakes)
   check_people (&check, "proxyservers");
   check_networks (&check, "failure-delay-exempt");
   check_networks (&check, "failure-delay-shared");
+  check_realms (&check);
+  check_paths (&check, sasldb);
   check_rest (&check);
+  check_groups_file (&check);
 }

@@ -76,7 +76,15 @@ line_names (const RookAuthSettings *settings, const char *members, const char *u
   return FALSE;
 }
 
-/* (nullable) (transfer full) Only of a file, and no more than it may have: whoever opens a FIFO waits. */
+/* Who may write to it makes administrators: see rook_auth_check(). */
+static gboolean
+is_trusted (const struct stat *status)
+{
+  return S_ISREG (status->st_mode) && (status->st_uid == 0 || status->st_uid == geteuid ())
+         && (status->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/* (nullable) (transfer full) Only of a file that can be trusted, and no more than it may have: whoever opens a FIFO waits. */
 static char *
 read_file (const char *path)
 {
@@ -87,7 +95,7 @@ read_file (const char *path)
 
   if (fd < 0)
     return NULL;
-  if (fstat (fd, &status) == 0 && S_ISREG (status.st_mode) && status.st_size <= MAX_FILE)
+  if (fstat (fd, &status) == 0 && is_trusted (&status) && status.st_size <= MAX_FILE)
     {
       text = g_malloc ((gsize) status.st_size + 1);
       length = read (fd, text, (gsize) status.st_size);

@@ -54,7 +54,9 @@ static const RookConfigKey auth_keys[] = {
     .help = "Whether users are in the groups that the system has them in (group(5), LDAP by NSS)." },
   { .name = "groups-file",
     .type = ROOK_CONFIG_PATH,
-    .help = "A file of more groups, a line each: NAME: USER, USER ..." },
+    .help = "A file of more groups, a line each: NAME: USER, USER ... It is root's or the server's user's, and nobody "
+            "else may "
+            "write to it, since it may say who is an administrator." },
   { .name = "allow-plaintext-on-loopback",
     .type = ROOK_CONFIG_BOOLEAN,
     .default_value = "false",

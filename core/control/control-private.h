@@ -24,6 +24,8 @@ RookControl *rook_control_new (RookServer *server);
 void rook_control_close (RookControl *control);
 void rook_control_free (RookControl *control);
 void rook_control_check (RookConfig *config, GPtrArray *mistakes);
+/* Brings the socket back if somebody has taken its file away. */
+void rook_control_reconfigure (RookControl *control, RookConfig *config);
 /* (nullable) why there is no socket; NULL: there is one */
 const char *rook_control_get_problem (RookControl *control);
 

@@ -27,8 +27,10 @@ struct RookControl {
   RookServer *server; /* (unowned) we are part of it */
   RookWorker *worker; /* (unowned) the main one */
   gint64 started_us;
-  int fd;           /* listening; -1: not */
-  char *path;       /* (owned) */
+  int fd;       /* listening; -1: not */
+  char *path;   /* (owned) */
+  dev_t device; /* of its file, to know it again */
+  ino_t inode;
   char *problem;    /* (owned) (nullable) */
   RookWatch *watch; /* (owned) (nullable) */
   RookTimer pause;  /* runs while there is no descriptor to accept with */
@@ -122,10 +124,13 @@ static char *
 open_socket (RookControl *control)
 {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
+  struct stat info;
 
   if (strlen (control->path) >= sizeof address.sun_path)
     return g_strdup_printf ("the path %s is too long for a socket", control->path);
   strcpy (address.sun_path, control->path);
+  if (lstat (control->path, &info) == 0 && !S_ISSOCK (info.st_mode))
+    return g_strdup_printf ("%s is no socket: move it away", control->path);
   if (is_served (&address))
     return g_strdup_printf ("another server answers at %s", control->path);
   if (unlink (control->path) != 0 && errno != ENOENT)
@@ -134,8 +139,10 @@ open_socket (RookControl *control)
   /* The mode before the name: there is no moment in which others could connect. */
   if (control->fd < 0 || fchmod (control->fd, 0600) != 0
       || bind (control->fd, (struct sockaddr *) &address, sizeof address) != 0 || chmod (control->path, 0600) != 0
-      || listen (control->fd, ROOK_CONTROL_CLIENTS_MAX) != 0)
+      || lstat (control->path, &info) != 0 || listen (control->fd, ROOK_CONTROL_CLIENTS_MAX) != 0)
     return system_problem ("cannot listen at", control->path);
+  control->device = info.st_dev;
+  control->inode = info.st_ino;
   return NULL;
 }
 
@@ -152,6 +159,40 @@ start_listening (RookControl *control)
     close (control->fd);
   control->fd = -1;
   rook_log_message (rook_server_get_log (control->server), ROOK_LOG_ERROR, "control.no-socket", "%s", control->problem);
+}
+
+/* Whether the file at the socket's path is ours still. */
+static gboolean
+is_in_place (RookControl *control)
+{
+  struct stat info;
+
+  return lstat (control->path, &info) == 0 && info.st_dev == control->device && info.st_ino == control->inode;
+}
+
+static void
+stop_listening (RookControl *control)
+{
+  rook_timer_stop (&control->pause);
+  g_clear_pointer (&control->watch, rook_watch_free);
+  if (control->fd < 0)
+    return;
+  if (is_in_place (control))
+    unlink (control->path);
+  close (control->fd);
+  control->fd = -1;
+}
+
+void
+rook_control_reconfigure (RookControl *control, RookConfig *config G_GNUC_UNUSED)
+{
+  if (control->fd >= 0 && is_in_place (control))
+    return;
+  rook_log_message (rook_server_get_log (control->server), ROOK_LOG_WARNING, "control.socket-lost",
+                    "somebody has taken %s away: it is made anew", control->path);
+  stop_listening (control);
+  g_clear_pointer (&control->problem, g_free);
+  start_listening (control);
 }
 
 const char *
@@ -203,13 +244,7 @@ rook_control_new (RookServer *server)
 void
 rook_control_close (RookControl *control)
 {
-  rook_timer_stop (&control->pause);
-  if (control->watch != NULL)
-    {
-      g_clear_pointer (&control->watch, rook_watch_free);
-      close (control->fd);
-      unlink (control->path);
-    }
+  stop_listening (control);
   g_ptr_array_set_size (control->clients, 0);
 }
 

@@ -41,6 +41,7 @@ rook_server_main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   g_autofree char *path = NULL;
 
+  rook_life_hold_hangup ();
   fill_standard_streams ();
   setlocale (LC_ALL, "C.UTF-8");
   g_option_context_add_main_entries (context, entries, NULL);

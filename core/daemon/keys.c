@@ -2,6 +2,9 @@
 /*
  * The keys of `[server]`: where the daemon lives, as whom it runs, how much it takes.
  */
+#include <string.h>
+
+#include "config/config-private.h"
 #include "daemon/server-private.h"
 #include "installdirs.h"
 
@@ -76,6 +79,29 @@ static const RookConfigKey server_keys[] = {
     .help = "Whether a crash may leave a core file, which holds mail and passwords that were in memory." },
   { .name = NULL },
 };
+
+/* A domain name, or an address in brackets: it is sent to clients, in lines. */
+static gboolean
+is_host_name (const char *name)
+{
+  const char *letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  gboolean literal = name[0] == '[' && g_str_has_suffix (name, "]");
+  g_autofree char *inner = literal ? g_strndup (name + 1, strlen (name) - 2) : g_strdup (name);
+  g_autofree char *allowed = g_strconcat (letters, literal ? "-.:" : "-._", NULL);
+
+  return *inner != '\0' && inner[strspn (inner, allowed)] == '\0' && *inner != '.' && strstr (inner, "..") == NULL;
+}
+
+void
+rook_server_check (RookConfig *config, GPtrArray *mistakes)
+{
+  RookConfigGroup *group = rook_config_get_group (config, "server", NULL);
+  const char *hostname = group != NULL ? rook_config_group_get_string (group, "hostname") : NULL;
+
+  if (hostname != NULL && !is_host_name (hostname))
+    rook_config_add_mistake (mistakes, group, "hostname", ROOK_CONFIG_ERROR_VALUE,
+                             "can be no host's name: letters, digits, hyphens and single dots make one");
+}
 
 const RookConfigSchema rook_server_schemas[] = {
   { .struct_size = sizeof (RookConfigSchema),

@@ -128,6 +128,17 @@ begin_stop (Life *life, const char *why)
 
 /* --- signals ------------------------------------------------------------------------------------------------------- */
 
+/* Whoever asks for a reload can't know how far the start is: he gets it once it is done. */
+void
+rook_life_hold_hangup (void)
+{
+  sigset_t set;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGHUP);
+  pthread_sigmask (SIG_BLOCK, &set, NULL);
+}
+
 /* Taken as a descriptor by the main worker. Blocked before there is a second thread, so that all threads inherit it. */
 static void
 block_signals (sigset_t *set)

@@ -8,6 +8,8 @@
 
 G_BEGIN_DECLS
 
+/* First of all: from here on SIGHUP waits until there is somebody to take it, and does not end the process. */
+void rook_life_hold_hangup (void);
 int rook_life_run (const char *path);
 int rook_life_check (const char *path);
 

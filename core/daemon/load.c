@@ -4,6 +4,8 @@
  */
 #include "daemon/load.h"
 
+#include <string.h>
+
 #include "config/config-private.h"
 #include "daemon/ownership.h"
 #include "mailbox/mailbox-private.h"
@@ -132,6 +134,26 @@ rook_daemon_check_restart (RookConfig *before, RookConfig *after, GPtrArray *mis
                                  "has changed, which a running server can't take: restart it");
       else if (slash == NULL && group_needs_restart (before, after, title))
         add_group_mistake (group, title, mistakes);
+    }
+}
+
+/* --- what was changed ------------------------------------------------------------------------------------------------ */
+
+void
+rook_daemon_describe_changes (RookConfig *before, RookConfig *after, GPtrArray *changes)
+{
+  g_autoptr (GPtrArray) differences = rook_config_diff (before, after);
+
+  for (guint i = 0; i < differences->len; i++)
+    {
+      const char *difference = g_ptr_array_index (differences, i);
+      RookConfigGroup *group = rook_config_get_group (after, difference, NULL);
+      const char *what = strchr (difference, '/') != NULL       ? "changed"
+                         : group != NULL && group->file != NULL ? "added"
+                                                                : "removed";
+
+      if (!g_str_has_prefix (difference, "plugin ") && !g_str_has_prefix (difference, "listener "))
+        g_ptr_array_add (changes, g_strdup_printf ("%s %s", what, difference));
     }
 }
 

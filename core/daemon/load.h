@@ -32,6 +32,8 @@ void rook_daemon_check_backend (RookPluginPlan *plan, GPtrArray *mistakes);
 void rook_daemon_log_warnings (RookServer *server, GPtrArray *warnings);
 
 /* Adds a mistake for each key, or group, that has changed and can't change in a running server. */
+/* Adds what differs in keys that belong to neither a plugin nor a listener. @changes: (element-type utf8) (owned) */
+void rook_daemon_describe_changes (RookConfig *before, RookConfig *after, GPtrArray *changes);
 void rook_daemon_check_restart (RookConfig *before, RookConfig *after, GPtrArray *mistakes);
 
 /* One line each, in the order of files and lines. (transfer full) */

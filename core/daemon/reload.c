@@ -22,14 +22,14 @@ typedef struct {
 } Request;
 
 struct RookReload {
-  RookServer *server;   /* (unowned) */
-  GQueue requests;      /* of Request */
-  Request *current;     /* (owned) (nullable) */
-  GPtrArray *force;     /* (element-type utf8) (owned) what the administrator said since the last plain reload */
-  GPtrArray *asked;     /* (element-type utf8) (owned) (nullable) the same, if the current request succeeds */
-  RookConfig *config;   /* (owned) (nullable) the new one */
-  GPtrArray *warnings;  /* (element-type RookConfigMistake) (owned) (nullable) of the new one, if it comes into force */
-  GPtrArray *listeners; /* (element-type utf8) (owned) (nullable) what becomes of them */
+  RookServer *server;  /* (unowned) */
+  GQueue requests;     /* of Request */
+  Request *current;    /* (owned) (nullable) */
+  GPtrArray *force;    /* (element-type utf8) (owned) what the administrator said since the last plain reload */
+  GPtrArray *asked;    /* (element-type utf8) (owned) (nullable) the same, if the current request succeeds */
+  RookConfig *config;  /* (owned) (nullable) the new one */
+  GPtrArray *warnings; /* (element-type RookConfigMistake) (owned) (nullable) of the new one, if it comes into force */
+  GPtrArray *changes;  /* (element-type utf8) (owned) (nullable) beside those of plugins, if it comes into force */
   gboolean closed;
   RookFunc idle;
   gpointer idle_data;
@@ -51,7 +51,7 @@ finish (RookReload *reload)
 {
   g_clear_pointer (&reload->config, rook_config_unref);
   g_clear_pointer (&reload->asked, g_ptr_array_unref);
-  g_clear_pointer (&reload->listeners, g_ptr_array_unref);
+  g_clear_pointer (&reload->changes, g_ptr_array_unref);
   g_clear_pointer (&reload->warnings, g_ptr_array_unref);
   g_clear_pointer (&reload->current, request_free);
   if (!reload->closed)
@@ -134,7 +134,7 @@ on_changed (GPtrArray *changes, const GError *error, gpointer data)
       reload->force = g_steal_pointer (&reload->asked);
       rook_services_reconfigure (reload->server, reload->config);
       rook_daemon_log_warnings (reload->server, reload->warnings);
-      g_ptr_array_extend_and_steal (changes, g_steal_pointer (&reload->listeners));
+      g_ptr_array_extend_and_steal (changes, g_steal_pointer (&reload->changes));
       succeed (reload, changes);
       return;
     }
@@ -185,6 +185,8 @@ run (RookReload *reload)
       rook_daemon_load (server->config_path, server, (const char *const *) reload->asked->pdata, &plan, &mistakes);
   if (plan != NULL)
     {
+      if (reload->current->force != NULL && reload->current->force[0] == '+')
+        rook_plugin_plan_insist (plan, reload->current->force + 1);
       rook_plugin_plan_check (plan, (const char *const *) failed, mistakes);
       check_named (reload, reload->config, mistakes);
       if (rook_auth_has_backend (server->auth)) /* else nobody can log in as it is, and nothing gets worse */
@@ -201,8 +203,11 @@ run (RookReload *reload)
     }
   reload->warnings = rook_config_mistakes_new ();
   rook_daemon_warn (server, reload->config, plan, reload->warnings);
-  reload->listeners = g_ptr_array_new_with_free_func (g_free);
-  rook_net_describe_changes (server->config, reload->config, reload->listeners);
+  reload->changes = g_ptr_array_new_with_free_func (g_free);
+  rook_net_describe_changes (server->config, reload->config, reload->changes);
+  rook_daemon_describe_changes (server->config, reload->config, reload->changes);
+  if (server->net != NULL)
+    rook_net_describe_renewed (server->net, reload->changes);
   deadline =
       rook_config_group_get_duration_ms (rook_config_get_group (reload->config, "server", NULL), "drain-timeout");
   rook_plugins_change (server->plugins, g_steal_pointer (&plan), server->config, (guint) deadline, on_ready, on_settle,

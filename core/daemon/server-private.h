@@ -58,6 +58,7 @@ struct RookServer {
 
 /* The groups of the daemon itself. */
 extern const RookConfigSchema rook_server_schemas[];
+void rook_server_check (RookConfig *config, GPtrArray *mistakes);
 
 /* A server that has a configuration and nothing else. @config: (transfer full), validated */
 RookServer *rook_server_new (RookConfig *config, const char *config_path);
@@ -105,6 +106,8 @@ void rook_services_abandon (RookServer *server);
 void rook_services_settle (RookServer *server, RookPluginsAnswer answer, gpointer data);
 /* Adds, for people, what becomes of listeners. */
 void rook_net_describe_changes (RookConfig *before, RookConfig *after, GPtrArray *changes);
+/* Adds the certificates that rook_net_prepare() read anew since their files have changed. */
+void rook_net_describe_renewed (RookNet *net, GPtrArray *changes);
 /* At the stop: sessions finish what they are doing, programs that jobs have started are asked to end; those that are left
  * are ended; stores are closed. */
 void rook_services_drain (RookServer *server);

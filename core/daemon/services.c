@@ -51,12 +51,14 @@ typedef struct {
       rook_##name##_reconfigure (server->name, config);                   \
   }
 
+ROOK_SERVICE_CHECK (server)
 ROOK_SERVICE (log)
 ROOK_SERVICE_CHECK (log)
 ROOK_SERVICE_RECONFIGURE (log)
 ROOK_SERVICE (metrics)
 ROOK_SERVICE (control)
 ROOK_SERVICE_CHECK (control)
+ROOK_SERVICE_RECONFIGURE (control)
 ROOK_SERVICE (schedule)
 ROOK_SERVICE_CHECK (schedule)
 ROOK_SERVICE_RECONFIGURE (schedule)
@@ -129,10 +131,10 @@ check_net (RookServer *running, RookConfig *config, GPtrArray *mistakes)
 }
 
 static const Service services[] = {
-  { start_loop, stop_loop, rook_server_schemas, NULL, reconfigure_loop },
+  { start_loop, stop_loop, rook_server_schemas, check_server, reconfigure_loop },
   { start_log, stop_log, rook_log_schemas, check_log, reconfigure_log },
   { start_metrics, stop_metrics, NULL, NULL, NULL },
-  { start_control, stop_control, NULL, check_control, NULL },
+  { start_control, stop_control, NULL, check_control, reconfigure_control },
   { start_schedule, stop_schedule, rook_schedule_schemas, check_schedule, reconfigure_schedule },
   { start_event_bus, stop_event_bus, NULL, NULL, NULL },
   { start_directory, stop_directory, rook_directory_schemas, NULL, reconfigure_directory },

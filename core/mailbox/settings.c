@@ -306,16 +306,65 @@ check_overlaps (GArray *places, GPtrArray *mistakes)
     }
 }
 
-/* @state: where the state directory lies; @store: the state store in it, which may be a link to somewhere else */
+/* Where the server keeps what is no mail. */
+typedef struct {
+  char *state, *run; /* (owned) (nullable) its directories */
+  char *store;       /* (owned) (nullable) the state store, which may be a link to somewhere else */
+} Home;
+
 static void
-check_state (const Place *place, const char *state, const char *store, GPtrArray *mistakes)
+home_clear (Home *home)
 {
-  if (is_inside (state, place->real))
-    rook_config_add_mistake (mistakes, place->group, "path", ROOK_CONFIG_ERROR_CONFLICT,
-                             "the state directory (%s) lies inside it", state);
-  else if (is_inside (place->real, store) || is_inside (store, place->real))
-    rook_config_add_mistake (mistakes, place->group, "path", ROOK_CONFIG_ERROR_CONFLICT,
-                             "overlaps with the server's own store in its state directory (%s)", store);
+  g_free (home->state);
+  g_free (home->run);
+  g_free (home->store);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Home, home_clear)
+
+/* (nullable) */
+static char *
+server_directory (RookConfig *config, const char *key)
+{
+  RookConfigGroup *server = rook_config_get_group (config, "server", NULL);
+  const char *directory = server != NULL ? rook_config_group_get_string (server, key) : NULL;
+  g_autofree char *plain = directory != NULL ? plain_path (directory) : NULL;
+
+  return plain != NULL && *plain != '\0' ? real_path (plain) : NULL;
+}
+
+static void
+home_init (Home *home, RookConfig *config)
+{
+  g_autofree char *inner = NULL;
+
+  home->state = server_directory (config, "state-directory");
+  home->run = server_directory (config, "run-directory");
+  inner = home->state != NULL ? g_build_filename (home->state, ROOK_MAIL_STATE_STORE, NULL) : NULL;
+  home->store = inner != NULL ? real_path (inner) : NULL;
+}
+
+/* @directory: (nullable). Returns: whether the partition is clear of it. */
+static gboolean
+check_directory (const Place *place, const char *what, const char *directory, GPtrArray *mistakes)
+{
+  if (directory != NULL && is_inside (directory, place->real))
+    rook_config_add_mistake (mistakes, place->group, "path", ROOK_CONFIG_ERROR_CONFLICT, "%s (%s) lies inside it", what,
+                             directory);
+  else if (directory != NULL && is_inside (place->real, directory))
+    rook_config_add_mistake (mistakes, place->group, "path", ROOK_CONFIG_ERROR_CONFLICT, "lies inside %s (%s)", what,
+                             directory);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+static void
+check_home (const Place *place, const Home *home, GPtrArray *mistakes)
+{
+  if (check_directory (place, "the state directory", home->state, mistakes)
+      && check_directory (place, "the run directory", home->run, mistakes))
+    check_directory (place, "the server's own store", home->store, mistakes);
 }
 
 /* Adds it to @places if its path is one. */
@@ -343,18 +392,14 @@ check_partitions (RookConfig *config, GPtrArray *mistakes)
 {
   g_autoptr (GPtrArray) groups = rook_config_get_instances (config, "partition");
   g_autoptr (GArray) places = g_array_new (FALSE, FALSE, sizeof (Place));
-  RookConfigGroup *server = rook_config_get_group (config, "server", NULL);
-  const char *directory = server != NULL ? rook_config_group_get_string (server, "state-directory") : NULL;
-  g_autofree char *plain = directory != NULL ? plain_path (directory) : NULL;
-  g_autofree char *state = plain != NULL && *plain != '\0' ? real_path (plain) : NULL;
-  g_autofree char *inner = state != NULL ? g_build_filename (state, ROOK_MAIL_STATE_STORE, NULL) : NULL;
-  g_autofree char *store = inner != NULL ? real_path (inner) : NULL;
+  g_auto (Home) home = { 0 };
 
+  home_init (&home, config);
   g_array_set_clear_func (places, place_clear);
   for (guint i = 0; i < groups->len; i++)
     check_partition (g_ptr_array_index (groups, i), i, places, mistakes);
-  for (guint i = 0; store != NULL && i < places->len; i++)
-    check_state (&g_array_index (places, Place, i), state, store, mistakes);
+  for (guint i = 0; i < places->len; i++)
+    check_home (&g_array_index (places, Place, i), &home, mistakes);
   check_overlaps (places, mistakes);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "net/address.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -93,7 +94,7 @@ parse_bits (const char *text, guint max, guint8 *out_bits)
 }
 
 static gboolean
-parse_network (const char *text, Network *network, GError **error)
+parse_network (const char *text, Network *network)
 {
   g_auto (GStrv) parts = g_strsplit (text, "/", 2);
   RookAddress address;
@@ -109,12 +110,21 @@ parse_network (const char *text, Network *network, GError **error)
       network->family = address.family;
       network->bits = max;
       memcpy (network->ip, address.ip, sizeof network->ip);
-      if (parts[1] == NULL || parse_bits (parts[1], max, &network->bits))
-        return TRUE;
+      return parts[1] == NULL || parse_bits (parts[1], max, &network->bits);
     }
-  g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE,
-               "“%s” is no network: write an address, address/bits, or unix", text);
   return FALSE;
+}
+
+/* @bad: (element-type utf8) */
+static void
+networks_error (GPtrArray *bad, GError **error)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < bad->len; i++)
+    g_string_append_printf (text, "%s“%s”", i == 0 ? "" : i + 1 < bad->len ? ", " : " and ", (char *) bad->pdata[i]);
+  g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "%s %s: write an address, address/bits, or unix",
+               text->str, bad->len > 1 ? "are no networks" : "is no network");
 }
 
 RookNetworks *
@@ -123,10 +133,15 @@ rook_networks_new (const char *const *list, GError **error)
   guint n = g_strv_length ((char **) list);
   g_autoptr (RookNetworks) networks = g_malloc0 (sizeof (RookNetworks) + n * sizeof (Network));
 
+  g_autoptr (GPtrArray) bad = g_ptr_array_new ();
+
   for (; networks->n < n; networks->n++)
-    if (!parse_network (list[networks->n], &networks->list[networks->n], error))
-      return NULL;
-  return g_steal_pointer (&networks);
+    if (!parse_network (list[networks->n], &networks->list[networks->n]))
+      g_ptr_array_add (bad, (gpointer) list[networks->n]);
+  if (bad->len == 0)
+    return g_steal_pointer (&networks);
+  networks_error (bad, error);
+  return NULL;
 }
 
 void
@@ -251,11 +266,34 @@ hosts_overlap (const char *a, const char *b)
   return memcmp (one.ip, other.ip, 16) == 0 || memcmp (one.ip, any, 16) == 0 || memcmp (other.ip, any, 16) == 0;
 }
 
+/* A path as far as links and "..", which may lead to one socket in two spellings, have been followed; by its text if there is
+ * no such folder yet. The last part is the socket itself. */
+static char *
+real_path (const char *path)
+{
+  g_autofree char *folder = g_path_get_dirname (path), *name = g_path_get_basename (path);
+  g_autofree char *real = realpath (folder, NULL);
+
+  if (real == NULL)
+    real = g_canonicalize_filename (folder, "/");
+  return g_build_filename (real, name, NULL);
+}
+
+static gboolean
+paths_overlap (const char *a, const char *b)
+{
+  g_autofree char *one = real_path (a), *other = real_path (b);
+
+  return g_str_equal (one, other);
+}
+
 gboolean
 rook_places_overlap (const RookPlace *a, guint16 a_port, const RookPlace *b, guint16 b_port)
 {
   if (a->kind != b->kind)
     return FALSE;
+  if (a->kind == ROOK_PLACE_UNIX)
+    return paths_overlap (a->host, b->host);
   if (a->kind != ROOK_PLACE_TCP)
     return g_str_equal (a->host, b->host);
   return a_port != 0 && a_port == b_port && hosts_overlap (a->host, b->host);

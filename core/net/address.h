@@ -30,6 +30,7 @@ gboolean rook_address_is_loopback (const RookAddress *address);
 
 /* A list of networks: "192.0.2.0/24", "::1", "unix". Immutable. */
 typedef struct RookNetworks RookNetworks;
+/* The error names every one that is none. */
 RookNetworks *rook_networks_new (const char *const *list, GError **error);
 void rook_networks_free (RookNetworks *networks);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookNetworks, rook_networks_free)
@@ -48,7 +49,7 @@ typedef struct {
 /* "127.0.0.1:143", "[::1]:143", "*:993", "*", "/path/sock", "systemd:NAME". */
 gboolean rook_place_parse (const char *text, RookPlace *out_place, GError **error);
 void rook_place_clear (RookPlace *place);
-/* Whether both would get the same connections. The ports are those of TCP places as they have become known: 0, not yet. */
+/* Whether both would get the same connections, however the paths of UNIX sockets are written. The ports are those of TCP places as they have become known: 0, not yet. */
 gboolean rook_places_overlap (const RookPlace *a, guint16 a_port, const RookPlace *b, guint16 b_port);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (RookPlace, rook_place_clear)
 

@@ -41,11 +41,27 @@ rook_listen_socket_key (const RookListener *listener, const RookPlace *place)
 }
 
 gboolean
+rook_listen_socket_lies_at (const RookListenSocket *self, const char *path)
+{
+  struct stat info;
+
+  return self->inode != 0 && lstat (path, &info) == 0 && info.st_ino == self->inode && info.st_dev == self->device;
+}
+
+gboolean
 rook_listen_socket_fits (const RookListenSocket *self, const RookListener *listener)
 {
-  return self->place.kind != ROOK_PLACE_UNIX
-         || (self->listener->mode == listener->mode
-             && g_strcmp0 (self->listener->socket_group, listener->socket_group) == 0);
+  if (self->place.kind != ROOK_PLACE_UNIX)
+    return TRUE;
+  return self->listener->mode == listener->mode && g_strcmp0 (self->listener->socket_group, listener->socket_group) == 0
+         && !rook_listen_socket_is_lost (self);
+}
+
+gboolean
+rook_listen_socket_is_lost (const RookListenSocket *self)
+{
+  return self->place.kind == ROOK_PLACE_UNIX && self->inode != 0
+         && !rook_listen_socket_lies_at (self, self->place.host);
 }
 
 RookListenSocket *
@@ -66,10 +82,7 @@ rook_listen_socket_new (RookListeners *owner, RookListener *listener, const Rook
 static void
 unlink_ours (RookListenSocket *self)
 {
-  struct stat info;
-
-  if (self->place.kind == ROOK_PLACE_UNIX && self->inode != 0 && lstat (self->place.host, &info) == 0
-      && info.st_ino == self->inode && info.st_dev == self->device)
+  if (self->place.kind == ROOK_PLACE_UNIX && rook_listen_socket_lies_at (self, self->place.host))
     unlink (self->place.host);
   self->inode = 0;
 }
@@ -244,7 +257,7 @@ check_place (RookListenSocket *self, gboolean ours, GError **error)
   struct stat info;
 
   errno = EADDRINUSE;
-  if (!ours && somebody_listens (self->place.host))
+  if (rook_listeners_hold (self->owner, self) || (!ours && somebody_listens (self->place.host)))
     return fail (self, "bind", error);
   errno = EEXIST;
   if (lstat (self->place.host, &info) == 0 && !S_ISSOCK (info.st_mode))
@@ -286,7 +299,7 @@ is_place_of_ours (RookListenSocket *self)
     {
       const RookListenSocket *other = g_ptr_array_index (sockets, i);
 
-      if (other != self && other->fd >= 0 && other->going && g_str_equal (other->key, self->key))
+      if (other != self && other->fd >= 0 && other->going && rook_listen_socket_lies_at (other, self->place.host))
         return TRUE;
     }
   return FALSE;

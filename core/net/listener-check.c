@@ -154,6 +154,13 @@ what_happened (RookConfig *before, RookConfig *after, const char *name, const ch
   return g_strcmp0 (key, "address") == 0 ? "moved" : "changed";
 }
 
+void
+rook_net_describe_renewed (RookNet *net, GPtrArray *changes)
+{
+  if (net->next_tls != NULL)
+    rook_tls_store_describe_renewed (net->next_tls, net->tls, changes);
+}
+
 /* Differences are sorted, so what is said of one listener stands together, and its address comes first. */
 void
 rook_net_describe_changes (RookConfig *before, RookConfig *after, GPtrArray *changes)

@@ -108,6 +108,26 @@ rook_listeners_free (RookListeners *self)
   g_free (self);
 }
 
+gboolean
+rook_listeners_hold (RookListeners *self, const RookListenSocket *socket)
+{
+  for (guint i = 0; i < self->sockets->len; i++)
+    {
+      const RookListenSocket *other = g_ptr_array_index (self->sockets, i);
+
+      if (other != socket && !other->going && rook_listen_socket_lies_at (other, socket->place.host))
+        return TRUE;
+    }
+  for (guint i = 0; self->planned != NULL && i < self->planned->len; i++)
+    {
+      const Planned *planned = g_ptr_array_index (self->planned, i);
+
+      if (planned->socket != socket && rook_listen_socket_lies_at (planned->socket, socket->place.host))
+        return TRUE;
+    }
+  return FALSE;
+}
+
 static RookListenSocket *
 find_socket (RookListeners *self, const RookListener *listener, const char *key)
 {
@@ -115,8 +135,13 @@ find_socket (RookListeners *self, const RookListener *listener, const char *key)
     {
       RookListenSocket *socket = g_ptr_array_index (self->sockets, i);
 
-      if (g_str_equal (socket->key, key) && rook_listen_socket_fits (socket, listener))
+      if (!g_str_equal (socket->key, key))
+        continue;
+      if (rook_listen_socket_fits (socket, listener))
         return socket;
+      if (rook_listen_socket_is_lost (socket))
+        rook_log_message (self->net->log, ROOK_LOG_WARNING, "net.listen",
+                          "[listener %s] somebody has taken %s away: it is made anew", listener->name, key);
     }
   return NULL;
 }

@@ -51,6 +51,10 @@ typedef struct {
 char *rook_listen_socket_key (const RookListener *listener, const RookPlace *place);
 /* Whether it is what @listener wants it to be: a UNIX socket's mode and group are given once. */
 gboolean rook_listen_socket_fits (const RookListenSocket *socket, const RookListener *listener);
+/* Of a UNIX socket: whether somebody has taken its file away. */
+gboolean rook_listen_socket_is_lost (const RookListenSocket *socket);
+/* Of a UNIX socket: whether the file at @path is its. */
+gboolean rook_listen_socket_lies_at (const RookListenSocket *socket, const char *path);
 RookListenSocket *rook_listen_socket_new (RookListeners *owner, RookListener *listener, const RookPlace *place);
 void rook_listen_socket_free (RookListenSocket *socket);
 void rook_listen_socket_set_listener (RookListenSocket *socket, RookListener *listener);
@@ -79,6 +83,8 @@ void rook_systemd_update (RookListeners *listeners);
 void rook_systemd_warn_unused (RookListeners *listeners);
 void rook_systemd_free (RookListeners *listeners);
 
+/* Whether another UNIX socket of ours that stays, be it that it does not listen yet, lies at the place of @socket. */
+gboolean rook_listeners_hold (RookListeners *listeners, const RookListenSocket *socket);
 /* 0: not known (yet) */
 guint16 rook_listener_default_port (RookNet *net, const RookListener *listener);
 

@@ -47,6 +47,8 @@ gboolean rook_net_prepare_late (RookNet *net, GError **error);
 void rook_net_abandon (RookNet *net);
 /* Adds what a reload does to listeners: "added listener imap", "removed ...", "moved ...", "changed ...". */
 void rook_net_describe_changes (RookConfig *before, RookConfig *after, GPtrArray *changes);
+/* Adds the certificates that rook_net_prepare() read anew since their files have changed. */
+void rook_net_describe_renewed (RookNet *net, GPtrArray *changes);
 /* Takes @config: listeners come, go and change; nobody's connection notices, and whoever waits to be let in is. What was
  * not prepared and fails is logged. */
 void rook_net_reconfigure (RookNet *net, RookConfig *config);

@@ -403,6 +403,19 @@ rook_tls_store_new (RookConfig *config, RookTlsStore *before, GPtrArray *mistake
   return store;
 }
 
+void
+rook_tls_store_describe_renewed (RookTlsStore *store, RookTlsStore *before, GPtrArray *changes)
+{
+  for (guint i = 0; i < store->contexts->len; i++)
+    {
+      const Context *context = g_ptr_array_index (store->contexts, i), *former = find (before, context->name);
+
+      if (former != NULL && rook_tls_pair_is_renewed (&context->pair, &former->pair))
+        g_ptr_array_add (changes, g_strdup_printf ("renewed certificate of [tls%s%s]", context->name != NULL ? " " : "",
+                                                   context->name != NULL ? context->name : ""));
+    }
+}
+
 RookTlsStore *
 rook_tls_store_ref (RookTlsStore *store)
 {

@@ -25,6 +25,8 @@ RookTlsStore *rook_tls_store_ref (RookTlsStore *store);
 void rook_tls_store_unref (RookTlsStore *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookTlsStore, rook_tls_store_unref)
 
+/* Adds those certificates whose files, under the names they had @before, have changed. @changes: (element-type utf8) (owned) */
+void rook_tls_store_describe_renewed (RookTlsStore *store, RookTlsStore *before, GPtrArray *changes);
 /* Adds what is wrong with the dates of certificates, as of now, and what has no effect for want of one. */
 void rook_tls_store_warn (RookTlsStore *store, RookConfig *config, GPtrArray *warnings);
 /* @group: (nullable) NULL: [tls] */
@@ -42,5 +44,9 @@ char *rook_tls_peer_name (SSL *ssl, RookTlsName kind);
 /* Whether the file may hold a secret: a regular file of root's or of the user we run as (or will, if we are root), that
  * nobody else can write to and that others than owner and group can't read. */
 gboolean rook_tls_check_key_file (const char *path, const char *user, GError **error);
+/* The same of a file that everybody may read, but on which it depends who may do what. */
+gboolean rook_tls_check_trusted_file (const char *path, const char *user, GError **error);
+/* (nullable) Whom [server] names: the user of both. */
+const char *rook_tls_get_server_user (RookConfig *config);
 
 G_END_DECLS

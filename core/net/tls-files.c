@@ -29,10 +29,12 @@ future_uid (const char *user)
   return entry.pw_uid;
 }
 
-gboolean
-rook_tls_check_key_file (const char *path, const char *user, GError **error)
+/* @secret: whether it is wrong too that everybody may read it. */
+static gboolean
+check_file (const char *path, const char *user, gboolean secret, GError **error)
 {
-  const char *wrong = NULL;
+  const char *modes = secret ? "chmod 0600 or 0640" : "chmod 0644 or less";
+  g_autofree char *wrong = NULL;
   struct stat info;
 
   if (stat (path, &info) != 0)
@@ -41,17 +43,29 @@ rook_tls_check_key_file (const char *path, const char *user, GError **error)
       return FALSE;
     }
   if (!S_ISREG (info.st_mode))
-    wrong = "is no regular file";
+    wrong = g_strdup ("is no regular file");
   else if (info.st_uid != 0 && info.st_uid != geteuid () && info.st_uid != future_uid (user))
-    wrong = "belongs to somebody else: it must be root's or the server's user's";
+    wrong = g_strdup ("belongs to somebody else: it must be root's or the server's user's");
   else if (info.st_mode & 022)
-    wrong = "can be written to by others (chmod 0600 or 0640)";
-  else if (info.st_mode & 007)
-    wrong = "can be read by everybody (chmod 0600 or 0640)";
+    wrong = g_strdup_printf ("can be written to by others (%s)", modes);
+  else if (secret && info.st_mode & 007)
+    wrong = g_strdup_printf ("can be read by everybody (%s)", modes);
   if (wrong == NULL)
     return TRUE;
   g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "%s %s", path, wrong);
   return FALSE;
+}
+
+gboolean
+rook_tls_check_key_file (const char *path, const char *user, GError **error)
+{
+  return check_file (path, user, TRUE, error);
+}
+
+gboolean
+rook_tls_check_trusted_file (const char *path, const char *user, GError **error)
+{
+  return check_file (path, user, FALSE, error);
 }
 
 /* OpenSSL's last word, and its queue emptied. */
@@ -66,17 +80,21 @@ openssl_reason (void)
   return reason != NULL ? reason : "unreadable";
 }
 
+/* Never asks on a terminal. @data: (nullable) a gboolean, to learn that there is something to ask for */
 static int
-no_passphrase (char *buffer G_GNUC_UNUSED, int size G_GNUC_UNUSED, int writing G_GNUC_UNUSED, void *data G_GNUC_UNUSED)
+no_passphrase (char *buffer G_GNUC_UNUSED, int size G_GNUC_UNUSED, int writing G_GNUC_UNUSED, void *data)
 {
-  return -1; /* never ask on a terminal */
+  gboolean *asked = data;
+
+  if (asked != NULL)
+    *asked = TRUE;
+  return -1;
 }
 
-/* (nullable) Whom [server] names. */
-static const char *
-get_server_user (RookConfigGroup *group)
+const char *
+rook_tls_get_server_user (RookConfig *config)
 {
-  RookConfigGroup *server = rook_config_get_group (group->config, "server", NULL);
+  RookConfigGroup *server = rook_config_get_group (config, "server", NULL);
 
   return server != NULL && server->schema != NULL ? rook_config_group_get_string (server, "user") : NULL;
 }
@@ -134,6 +152,20 @@ remember (RookTlsFile *file)
   file->inode = info.st_ino;
   file->size = info.st_size;
   file->changed = info.st_mtim;
+}
+
+static gboolean
+is_renewed (const RookTlsFile *file, const RookTlsFile *before)
+{
+  return g_strcmp0 (file->path, before->path) == 0
+         && (file->device != before->device || file->inode != before->inode || file->size != before->size
+             || file->changed.tv_sec != before->changed.tv_sec || file->changed.tv_nsec != before->changed.tv_nsec);
+}
+
+gboolean
+rook_tls_pair_is_renewed (const RookTlsPair *pair, const RookTlsPair *before)
+{
+  return is_renewed (&pair->certificate, &before->certificate) || is_renewed (&pair->key, &before->key);
 }
 
 static gboolean
@@ -198,27 +230,42 @@ load_certificate (SSL_CTX *ctx, RookTlsFile *file, const RookTlsPair *before, GE
   return FALSE;
 }
 
+static void
+set_key_error (const RookTlsPair *pair, gboolean certified, gboolean encrypted, GError **error)
+{
+  const char *key = pair->key.path;
+
+  if (encrypted)
+    g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE,
+                 "%s is encrypted with a passphrase, which nobody is asked for: name one that is not, as"
+                 " `openssl pkey -in %s` writes it, in a file of mode 0600",
+                 key, key);
+  else if (!certified)
+    g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "%s can't be read as a key: %s", key,
+                 openssl_reason ());
+  else
+    g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE,
+                 "%s is no key that belongs to the certificate %s: %s", key, pair->certificate.path, openssl_reason ());
+  ERR_clear_error ();
+}
+
 /* @certified: whether the certificate is there to compare it with */
 static gboolean
 load_key (SSL_CTX *ctx, RookTlsPair *pair, const RookTlsPair *before, const char *user, gboolean certified,
           GError **error)
 {
   FileFate fate = find_fate (&pair->key, before != NULL ? &before->key : NULL, error);
-  gboolean loaded;
+  gboolean loaded, encrypted = FALSE;
 
   if (fate == FILE_UNUSABLE || (fate == FILE_READ && !rook_tls_check_key_file (pair->key.path, user, error)))
     return FALSE;
+  SSL_CTX_set_default_passwd_cb_userdata (ctx, &encrypted);
   loaded = fate == FILE_KEPT ? SSL_CTX_use_PrivateKey (ctx, SSL_CTX_get0_privatekey (before->ctx)) == 1
                              : SSL_CTX_use_PrivateKey_file (ctx, pair->key.path, SSL_FILETYPE_PEM) == 1;
+  SSL_CTX_set_default_passwd_cb_userdata (ctx, NULL);
   if (loaded && (!certified || SSL_CTX_check_private_key (ctx) == 1))
     return TRUE;
-  if (!certified)
-    g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "%s can't be read as a key: %s", pair->key.path,
-                 openssl_reason ());
-  else
-    g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE,
-                 "%s is no key that belongs to the certificate %s: %s", pair->key.path, pair->certificate.path,
-                 openssl_reason ());
+  set_key_error (pair, certified, encrypted, error);
   return FALSE;
 }
 
@@ -238,7 +285,8 @@ rook_tls_load_certificate (SSL_CTX *ctx, RookConfigGroup *group, RookTlsPair *pa
   if (!certified)
     rook_config_add_mistake (mistakes, group, "certificate", ROOK_CONFIG_ERROR_VALUE, "%s", bad_certificate->message);
   /* One file that can't be read is told once. */
-  if ((certified || two_files) && !load_key (ctx, pair, before, get_server_user (group), certified, &bad_key))
+  if ((certified || two_files)
+      && !load_key (ctx, pair, before, rook_tls_get_server_user (group->config), certified, &bad_key))
     rook_config_add_mistake (mistakes, group, two_files ? "private-key" : "certificate", ROOK_CONFIG_ERROR_VALUE, "%s",
                              bad_key->message);
   return certified && bad_key == NULL;

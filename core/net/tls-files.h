@@ -28,6 +28,8 @@ typedef struct {
 
 /* @certificate: (nullable): there is none. @key: (nullable): it stands in the same file. */
 void rook_tls_pair_init (RookTlsPair *pair, const char *certificate, const char *key);
+/* Whether the same files have another content than @before, as far as can be seen. */
+gboolean rook_tls_pair_is_renewed (const RookTlsPair *pair, const RookTlsPair *before);
 void rook_tls_pair_clear (RookTlsPair *pair);
 
 /**

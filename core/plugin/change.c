@@ -116,10 +116,11 @@ find_going (Change *change)
   for (guint i = 0; i < change->plugins->current->len; i++)
     {
       RookPlugin *plugin = g_ptr_array_index (change->plugins->current, i);
+      const RookPlanItem *item = rook_plugin_plan_find (change->plan, plugin->name);
       g_autofree char *pins = NULL;
 
       remember (change, plugin);
-      if (plugin->state == ROOK_PLUGIN_FAILED)
+      if (plugin->state == ROOK_PLUGIN_FAILED && (item == NULL || !item->insisted))
         g_hash_table_add (change->had_failed, g_strdup (plugin->name));
       if (plugin->state != ROOK_PLUGIN_RUNNING || !(must_go (change, plugin) || needs_one_that_goes (change, plugin)))
         continue;

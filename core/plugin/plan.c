@@ -100,6 +100,15 @@ peek_module (RookConfigGroup *group, const char *otherwise)
   return result;
 }
 
+void
+rook_plugin_plan_insist (RookPluginPlan *plan, const char *name)
+{
+  RookPlanItem *item = rook_plugin_plan_find (plan, name);
+
+  if (item != NULL)
+    item->insisted = TRUE;
+}
+
 static gboolean
 is_forced (const char *const *force, char sign, const char *name)
 {
@@ -256,7 +265,8 @@ rook_plugin_plan_check (RookPluginPlan *plan, const char *const *except, GPtrArr
       const RookPlanItem *item = g_ptr_array_index (plan->items, i);
       RookConfigError code = ROOK_CONFIG_ERROR_CONFLICT;
 
-      if (item->error == NULL || (except != NULL && !item->required && g_strv_contains (except, item->name)))
+      if (item->error == NULL
+          || (except != NULL && !item->required && !item->insisted && g_strv_contains (except, item->name)))
         continue;
       if (g_error_matches (item->error, ROOK_PLUGIN_ERROR, ROOK_PLUGIN_ERROR_LOAD))
         code = ROOK_CONFIG_ERROR_UNKNOWN;

@@ -174,6 +174,7 @@ struct RookPlanItem {
   gboolean required;
   RookModule *module;   /* (owned) (nullable) */
   GError *error;        /* (owned) (nullable) */
+  gboolean insisted;    /* it may not fail, be it that it did before */
   GPtrArray *providers; /* (element-type RookPlanItem) (unowned) */
   guint mark;           /* of the sort */
 };

@@ -46,6 +46,8 @@ void rook_plugins_free (RookPlugins *self);
  * as failed. Blocks (disk).
  */
 RookPluginPlan *rook_plugin_plan_new (RookPlugins *plugins, RookConfig *config, const char *const *force);
+/* Somebody asked for this one: it may not fail, be it that it did before. */
+void rook_plugin_plan_insist (RookPluginPlan *plan, const char *name);
 void rook_plugin_plan_free (RookPluginPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookPluginPlan, rook_plugin_plan_free)
 /* Adds a mistake for each plugin of the plan that can't be loaded or lacks what it needs, but for those that are in

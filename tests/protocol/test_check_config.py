@@ -188,20 +188,28 @@ def test_partition_that_overlaps_by_way_of_a_link_is_a_mistake(server):
     assert f"they lead to {server.spool}/not/yet and {server.spool}" in what
 
 
-def test_partition_in_the_server_s_own_store_is_a_mistake(server):
+def test_partition_among_what_the_server_keeps_is_a_mistake(server):
     server.prepare()
     own = server.state_directory / "mailboxes"
-    for path in (own, own / "deep", f"{server.state_directory}//mailboxes/."):
+    for path in (own, own / "deep", f"{server.state_directory}//mailboxes/.", server.state_directory, server.state_directory / "x"):
         status, said = check(server, {"partition second": {"path": path}})
         assert (status, said) == (1, {f"path={path}": [
-            f"[partition second] path: overlaps with the server's own store in its state directory ({own})"]})
-    assert check(server, {"partition second": {"path": server.state_directory / "mailboxes2"}}) == (0, {})
+            f"[partition second] path: the state directory ({server.state_directory}) lies inside it"
+            if path == server.state_directory else
+            f"[partition second] path: lies inside the state directory ({server.state_directory})"]})
+    assert check(server, {"partition second": {"path": f"{server.state_directory}2"}}) == (0, {})
+    run = {"server": {"run-directory": server.directory / "run"}}
+    status, said = check(server, {**run, "partition second": {"path": server.directory / "run/mail"}})
+    assert status == 1 and "lies inside the run directory" in said[f"path={server.directory}/run/mail"][0]
+    run = {"server": {"run-directory": server.directory / "second/run"}}
+    status, said = check(server, {**run, "partition second": {"path": server.directory / "second"}})
+    assert status == 1 and "the run directory" in said[f"path={server.directory}/second"][0]
     elsewhere = server.directory / "elsewhere"
     elsewhere.mkdir()
     own.symlink_to(elsewhere)
     for path in (elsewhere, elsewhere / "deep"):
         status, said = check(server, {"partition second": {"path": path}})
-        assert status == 1 and f"own store in its state directory ({elsewhere})" in said[f"path={path}"][0]
+        assert status == 1 and f"the server's own store ({elsewhere})" in said[f"path={path}"][0]
 
 
 def test_overlaps_are_found_among_neighbours_that_sort_between(server):
@@ -215,6 +223,72 @@ def test_many_partitions_are_checked(server):
     many = {f"partition p{n}": {"path": server.directory / f"p{n}"} for n in range(6000)}
     status, said = check(server, {**many, "partition last": {"path": server.directory / "p17" / "in"}})
     assert status == 1 and len(said) == 1
+
+
+@pytest.mark.parametrize("group,key,value", [
+    ("server", "hostname", "a b"), ("server", "hostname", r"mail\nevil"), ("server", "hostname", "a..b"), ("server", "hostname", "x@y"),
+    ("server", "hostname", "[::1"), ("auth", "default-realm", "a@b"), ("auth", "default-realm", "x y"),
+    ("auth", "realms", r"ok.example;a@b;x\ty"), ("auth", "saslauthd-socket", "/" + "s" * 107),
+], ids=str)
+def test_value_that_nothing_good_can_come_of_is_a_mistake(server, group, key, value):
+    status, said = check(server, {group: {key: value}})
+    assert status == 1 and list(said) == [f"{key}={value}"]
+    assert all(what.startswith(f"[{group}] {key}: ") for what in said[f"{key}={value}"])
+    assert len(said[f"{key}={value}"]) == (2 if key == "realms" else 1)
+
+
+def test_values_that_look_odd_and_are_none_the_worse_for_it(server):
+    for hostname in ("mail", "mail.example.org", "under_score.example", "[192.0.2.1]", "[2001:db8::1]", "x" * 255):
+        assert check(server, {"server": {"hostname": hostname}}) == (0, {}), hostname
+    assert check(server, {"auth": {"realms": ["two.example", "EXAMPLE"], "saslauthd-socket": "/" + "s" * 106}}) == (0, {})
+
+
+def test_every_mistake_of_a_list_is_told(server):
+    status, said = check(server, {"limits": {"exempt-addresses": "127.0.0.1/33;::1/129;::1;foo"}})
+    assert (status, said) == (1, {"exempt-addresses=127.0.0.1/33;::1/129;::1;foo": [
+        "[limits] exempt-addresses: “127.0.0.1/33”, “::1/129” and “foo” are no networks:"
+        " write an address, address/bits, or unix"]})
+
+
+def test_one_socket_in_two_spellings_is_a_mistake(server):
+    server.prepare()
+    run = server.run_directory
+    (server.directory / "link").symlink_to(run)
+    for path in (f"{run}/../{run.name}/one.sock", f"{run}//one.sock", server.directory / "link/one.sock", f"{run}/none/../one.sock"):
+        status, said = check(server, {"listener one": {"protocol": "lmtp", "address": run / "one.sock", "tls": "none"},
+                                      "listener two": {"protocol": "lmtp", "address": path, "tls": "none"}})
+        assert (status, said) == (1, {f"address={path}": [
+            f"[listener two] address: {path} overlaps with the address {run}/one.sock of [listener one]"]})
+
+
+@pytest.mark.parametrize("change", ["mode", "owner"])
+def test_groups_that_anybody_may_write_are_a_mistake(server, change):
+    server.prepare()
+    groups = server.directory / "groups"
+    groups.write_text("wheel: alice\n")
+    groups.chmod(0o644)
+    assert check(server, {"auth": {"groups-file": groups, "admins": ["group:wheel"]}}) == (0, {})
+    if change == "mode":
+        groups.chmod(0o666)
+    elif os.geteuid() == 0:
+        os.chown(groups, 12345, 12345)
+    else:
+        pytest.skip("needs root")
+    status, said = check(server, {"auth": {"groups-file": groups, "admins": ["group:wheel"]}})
+    what = "can be written to by others" if change == "mode" else "belongs to somebody else"
+    assert status == 1 and said[f"groups-file={groups}"][0].startswith(f"[auth] groups-file: {groups} {what}")
+
+
+def test_key_with_a_passphrase_is_told_to_be_one(server):
+    server.prepare()
+    key = server.directory / "encrypted.key"
+    subprocess.run(["openssl", "pkey", "-in", server.key, "-aes128", "-passout", "pass:secret", "-out", key], check=True)
+    if os.geteuid() == 0:
+        shutil.chown(key, server.user)
+    status, said = check(server, {"tls": {"private-key": key}})
+    assert status == 1
+    assert said[f"private-key={key}"][0].startswith(f"[tls] private-key: {key} is encrypted with a passphrase")
+    assert f"openssl pkey -in {key}" in said[f"private-key={key}"][0]
 
 
 def test_all_mistakes_of_a_tls_group_are_told(server):

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from rookery_harness import BUILD, SLOW, child_environment, programs
+from rookery_harness import BUILD, SLOW, HarnessError, child_environment, programs
 from rookery_wire import Wire
 
 # A server that has no mail to keep.
@@ -382,3 +382,14 @@ def test_watchdog_is_fed(make_server, manager):
     run_managed(server, path, WATCHDOG_USEC="300000")
     assert any("WATCHDOG=1" in receive(receiver) for _ in range(3))
     assert "WATCHDOG=1" in receive(receiver)
+
+
+def test_what_is_no_socket_is_not_taken_away(make_server):
+    server = make_server(start=False)
+    server.prepare()
+    path = server.run_directory / "control.sock"
+    path.write_text("somebody's\n")
+    with pytest.raises(HarnessError, match=f"no control socket: {path} is no socket: move it away"):
+        server.start()
+    assert server.stop(check=False) == 3
+    assert path.read_text() == "somebody's\n"

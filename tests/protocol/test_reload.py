@@ -54,6 +54,61 @@ def test_plugin_is_switched_off_and_on(notify):
         wire.expect(r"\+OK .*")
 
 
+def test_sighup_while_the_server_starts_reloads_it_then(make_server):
+    """Sent as plugins are loaded, long before there is somebody to take it."""
+    server = make_server(plugins=[], start=False)
+    server.prepare()
+    modules = server.directory / "modules"
+    modules.mkdir(mode=0o755)
+    build_module("hangup", modules)
+    server.configure({"partition default": None, "tls": None, "auth": None, "plugin hangup": {},
+                      "server": {"plugin-directory": modules}})
+    server.start()
+    server.wait_log(r"notice server\.reloaded")
+
+
+def test_what_a_reload_changed_is_told(make_server):
+    server = make_server()
+    assert server.reload() == "changes: \n"
+    changes = {"limits": {"connections": 77}, "log": {"level": "debug"}, "auth": {"failure-delay": "2s"},
+               "tls other": {"min-version": "TLSv1.3"}}
+    said = server.reload(changes)
+    for what in ("changed limits/connections", "changed log/level", "changed auth/failure-delay", "added tls other"):
+        assert what in said, said
+    os.utime(server.certificate, (1, 1))
+    assert server.reload(changes) == "changes: renewed certificate of [tls]\n"
+    said = server.reload({})
+    assert "removed tls other" in said and "renewed" not in said
+    server.wait_log(r'server\.reloaded changes="?.*changed limits/connections')
+
+
+def test_plugin_that_fails_is_not_enabled(make_server):
+    server = make_server(config={"plugin nosuch": {}})
+    before = server.ctl("plugin", "list")
+    done = server.ctl("plugin", "enable", "nosuch", check=False)
+    assert done.returncode == 1 and "nothing was changed" in done.stderr and "nosuch.so" in done.stderr
+    assert server.ctl("plugin", "list") == before
+    server.reload()  # which leaves what had failed before as it is
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["gone", "replaced"])
+def test_sockets_that_were_taken_away_come_back(make_server, again):
+    server = make_server()
+    paths = [server.run_directory / "control.sock", *([server.path("lmtp")] if "listener lmtp" in server.settings else [])]
+    for path in paths:
+        path.unlink()
+        if again:  # a left-over of somebody who is gone
+            with socket.socket(socket.AF_UNIX) as left:
+                left.bind(str(path))
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_log(r"notice server\.reloaded")
+    server.wait_log(r"warning control\.socket-lost .*control\.sock")
+    for path in paths:
+        with socket.socket(socket.AF_UNIX) as one:
+            one.connect(str(path))
+    assert "pid" in server.ctl("status")
+
+
 def test_sighup_reloads(notify):
     server, port, groups = notify
     server.configure({**groups, "plugin example": {"enabled": False}})

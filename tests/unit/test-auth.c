@@ -83,6 +83,8 @@ test_bad_names (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     expect_name (settings, bad[i], NULL);
+  expect_name (settings, "a\xe2\x80\xae", NULL); /* U+202E: right to left */
+  expect_name (settings, "\xe2\x80\x8b", NULL);  /* U+200B: of no width */
   expect_name (settings, longest, longest);
   expect_name (settings, too_long, NULL);
   g_assert_false (rook_auth_canonical (settings, "al\0ice", 6, &user, NULL));
@@ -189,6 +191,9 @@ test_groups_file (void)
                                       "# people\n\nstaff: alice, bob\nnobody:\nmail: bob\talice@MAIL.example.org\n"
                                       "others: alice@b.example\nno colon here\n",
                                       -1, NULL));
+  g_assert_no_errno (chmod (path, 0666));
+  expect_groups (settings, "alice", "");
+  g_assert_no_errno (chmod (path, 0644));
   expect_groups (settings, "alice", "mail staff");
   expect_groups (settings, "bob", "mail staff");
   expect_groups (settings, "alice@b.example", "others");
@@ -396,6 +401,10 @@ test_check (void)
   expect_mistakes ("groups-file=/nonexistent/groups\n", 1);
   expect_mistakes ("groups-file=/dev/zero\n", 1);
   expect_mistakes ("groups-file=/tmp\n", 1);
+  expect_mistakes ("default-realm=example.org\nrealms=two.example;EXAMPLE\n", 0);
+  expect_mistakes ("default-realm=a@b\n", 1);
+  expect_mistakes ("realms=a b;.a;a/b;x\n", 3);
+  expect_mistakes ("sasldb-path=/dev/zero\n", 1);
 }
 
 static void

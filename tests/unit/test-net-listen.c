@@ -644,6 +644,23 @@ test_unix_stale_and_living (void)
   }
 }
 
+/* One of ours does not listen before its plugin is there, and is known all the same. */
+static void
+test_unix_two_spellings (void)
+{
+  static const char text[] = "[listener one]\nprotocol=late\naddress=@SCRATCH@/twice.sock\n"
+                             "[listener two]\nprotocol=late\naddress=@SCRATCH@/.//twice.sock\n";
+  g_autoptr (GPtrArray) mistakes = rook_config_mistakes_new ();
+  g_autoptr (Fixture) fixture = fixture_new (NULL);
+  g_autoptr (RookConfig) config = read_config (fixture, text);
+
+  g_assert_cmpuint (count_mistakes (fixture, text), ==, 1);
+  rook_net_prepare (fixture->net, config, mistakes);
+  g_assert_cmpuint (mistakes->len, ==, 1);
+  g_assert_nonnull (strstr (((RookConfigMistake *) mistakes->pdata[0])->message, "Address already in use"));
+  rook_net_abandon (fixture->net);
+}
+
 static void
 test_unix_takes_no_file (void)
 {
@@ -908,6 +925,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/listener/unix-permissions-refuse", test_unix_permissions_refuse);
   g_test_add_func ("/net/listener/unix-drains-and-comes-back", test_unix_drains_and_comes_back);
   g_test_add_func ("/net/listener/unix-stale-and-living", test_unix_stale_and_living);
+  g_test_add_func ("/net/listener/unix-two-spellings", test_unix_two_spellings);
   g_test_add_func ("/net/listener/unix-takes-no-file", test_unix_takes_no_file);
   g_test_add_func ("/net/listener/systemd", test_systemd);
   g_test_add_func ("/net/listener/check", test_check);

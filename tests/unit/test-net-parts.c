@@ -630,16 +630,24 @@ test_networks (void)
 static void
 test_networks_refused (void)
 {
-  static const char *const wrong[] = { "", "192.0.2.0/33", "192.0.2.0/", "::/129", "host", "192.0.2.0/-1", "1.2.3/8" };
+  static const char *const wrong[] = { "",     "192.0.2.0/33", "192.0.2.0/", "::/129",
+                                       "host", "192.0.2.0/-1", "1.2.3/8",    NULL };
+  g_autoptr (RookNetworks) all_wrong = NULL;
+  g_autoptr (GError) error = NULL;
 
-  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
+  for (guint i = 0; wrong[i] != NULL; i++)
     {
       const char *const list[] = { "::1", wrong[i], NULL };
-      g_autoptr (GError) error = NULL;
 
+      g_clear_error (&error);
       g_assert_false (rook_net_check_networks (list, &error));
       g_assert_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE);
+      g_assert_true (g_str_has_suffix (error->message, "is no network: write an address, address/bits, or unix"));
     }
+  g_clear_error (&error);
+  all_wrong = rook_networks_new (wrong + 4, &error);
+  g_assert_null (all_wrong);
+  g_assert_true (g_str_has_prefix (error->message, "“host”, “192.0.2.0/-1” and “1.2.3/8” are no networks: "));
 }
 
 static void

@@ -132,7 +132,7 @@ ROOK_EXPORT gboolean rook_connection_is_unix (RookConnection *connection);
 ROOK_EXPORT gboolean rook_connection_is_loopback (RookConnection *connection);
 /* Whether the peer lies in one of the networks ("192.0.2.0/24", "::1", "unix"). Who is unknown lies in none. */
 ROOK_EXPORT gboolean rook_connection_peer_in (RookConnection *connection, const char *const *networks);
-/* Whether a list such as rook_connection_peer_in() takes is well-formed; for checking settings. */
+/* Whether a list such as rook_connection_peer_in() takes is well-formed, else the error names all that is not; for checking settings. */
 ROOK_EXPORT gboolean rook_net_check_networks (const char *const *networks, GError **error);
 
 /* TLS: version and cipher are %NULL while there is none. */
