@@ -142,25 +142,42 @@ rook_log_target_probe (const char *path, uid_t uid, gid_t gid, GError **error)
   return FALSE;
 }
 
-/* --- a file that fails ---------------------------------------------------------------------------------------------- */
+/* --- a target that fails ---------------------------------------------------------------------------------------------- */
 
 #define COMPLAINT_US (60 * G_USEC_PER_SEC)
+
+/* Whether it is time to say so (again). */
+static gboolean
+is_news (RookLogTarget *target)
+{
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (target->n_astray > 0 && now_us < target->complaint_us + COMPLAINT_US)
+    return FALSE;
+  target->complaint_us = now_us;
+  return TRUE;
+}
+
+static void
+write_complaint (RookLogRecord *record)
+{
+  g_autoptr (GString) line = g_string_new (NULL);
+
+  rook_log_record_append_line (record, line);
+  write_all (STDERR_FILENO, line->str, line->len);
+}
 
 static void
 complain (RookLogTarget *target, int code)
 {
   g_autoptr (RookLogRecord) record = NULL;
-  g_autoptr (GString) line = g_string_new (NULL);
-  gint64 now_us = g_get_monotonic_time ();
 
-  if (target->n_astray > 0 && now_us < target->complaint_us + COMPLAINT_US)
+  if (!is_news (target))
     return;
-  target->complaint_us = now_us;
   record = rook_log_record_new (ROOK_LOG_ERROR, "log.file-failed");
   rook_log_record_add (record, "path", target->path);
   rook_log_record_add (record, "message", g_strerror (code));
-  rook_log_record_append_line (record, line);
-  write_all (STDERR_FILENO, line->str, line->len);
+  write_complaint (record);
 }
 
 /* The file takes lines again: it is told first how many went elsewhere. */
@@ -215,6 +232,35 @@ write_text (RookLogTarget *target, const GString *text, guint n_lines)
 
 /* --- journald ------------------------------------------------------------------------------------------------------ */
 
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+static void
+complain_of_journal (RookLogTarget *target, int code)
+{
+  g_autoptr (RookLogRecord) record = NULL;
+
+  if (!is_news (target))
+    return;
+  record = rook_log_record_new (ROOK_LOG_ERROR, "log.no-journal");
+  rook_log_record_add (record, "path", JOURNAL_SOCKET);
+  rook_log_record_add (record, "message", g_strerror (code));
+  write_complaint (record);
+}
+
+/* libsystemd takes it for a success if nobody is there to take a line. */
+static gboolean
+journal_is_there (RookLogTarget *target, guint n_records)
+{
+  if (access (JOURNAL_SOCKET, F_OK) == 0)
+    {
+      target->n_astray = 0;
+      return TRUE;
+    }
+  complain_of_journal (target, errno);
+  target->n_astray += n_records;
+  return FALSE;
+}
+
 #ifdef HAVE_LIBSYSTEMD
 static gboolean
 send_fields (GPtrArray *fields)
@@ -264,9 +310,10 @@ void
 rook_log_target_write (RookLogTarget *target, RookLogRecord *const *records, guint n_records)
 {
   g_autoptr (GString) text = g_string_new (NULL);
+  gboolean journal = target->kind == ROOK_LOG_TO_JOURNAL && journal_is_there (target, n_records);
 
   for (guint i = 0; i < n_records; i++)
-    if (target->kind != ROOK_LOG_TO_JOURNAL || !send_record (records[i]))
+    if (!journal || !send_record (records[i]))
       rook_log_record_append_line (records[i], text);
   if (text->len > 0)
     write_text (target, text, n_records);

@@ -50,8 +50,9 @@ static const RookConfigKey log_keys[] = {
     .type = ROOK_CONFIG_CHOICE,
     .default_value = "auto",
     .choices = target_choices,
-    .help =
-        "Where lines go. auto: to journald, with fields, when the daemon runs under systemd, else to standard error." },
+    .help = "Where lines go. auto: to journald, with fields, when the daemon runs under systemd, else to standard "
+            "error. journal: to "
+            "journald, and to standard error as long as it is not there." },
   { .name = "file",
     .type = ROOK_CONFIG_PATH,
     .help = "The file for target=file. It is opened anew at each reload, so rotating it needs no more than that." },

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The log as an administrator reads it: one line an event, in the words of doc/log.md."""
 
+import os
 import re
 import shlex
 import time
@@ -68,3 +69,12 @@ def test_nothing_is_logged_that_the_table_does_not_have(server):
             for event, fields in re.findall(r"^\| `([a-z.-]+\.[a-z-]+)` \| [^|]* \| ([^|]*) \|", table, re.M)}
     for event, fields in lines(server):
         assert set(fields) <= told[event], event
+
+
+@pytest.mark.skipif(os.path.exists("/run/systemd/journal/socket"), reason="needs a machine without journald")
+def test_journal_that_is_not_there_loses_no_line():
+    with Server(config={"log": {"target": "journal"}}) as server:
+        wait_for(server, "log.no-journal", path="/run/systemd/journal/socket")
+        wait_for(server, "server.started")
+        server.ctl("reload")
+        wait_for(server, "server.reloaded")
