@@ -55,3 +55,13 @@ def test_directory_that_would_not_paste_is_refused(directory):
     done = subprocess.run([SCRIPT, "--no-install", directory + "/a b"], capture_output=True, text=True, timeout=40 * SLOW)
     assert done.returncode == 2
     assert "a b" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_directory_that_the_server_could_not_come_to_is_refused_at_once(directory):
+    """mkdtemp() makes it for its owner alone, as /root is."""
+    done = subprocess.run([SCRIPT, "--no-install", directory + "/a/b"], capture_output=True, text=True, timeout=40 * SLOW,
+                          env=dict(os.environ, ROOKERY_BUILD_DIR=str(BUILD), **new_ports()))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and f"{directory} is closed to nobody" in done.stderr
+    assert os.listdir(directory) == []
