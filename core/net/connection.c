@@ -396,15 +396,17 @@ tell_drain (RookConnection *self)
     rook_connection_close (self);
 }
 
-/* Output has room again. Returns: whether the handler was told. */
+/* Output has room again: input goes on, and the handler is told. Returns: whether either waited for it. */
 static gboolean
-tell_drained (RookConnection *self)
+use_room (RookConnection *self)
 {
-  if (!self->want_drained || self->phase != ROOK_PHASE_OPEN
+  gboolean wanted = self->want_drained;
+
+  if ((!wanted && !self->held) || self->phase != ROOK_PHASE_OPEN
       || self->output.pending > self->home->settings->output_buffer / 4)
     return FALSE;
-  self->want_drained = FALSE;
-  if (self->handler->drained != NULL)
+  self->held = self->want_drained = FALSE;
+  if (wanted && self->handler->drained != NULL)
     self->handler->drained (self, self->session);
   return TRUE;
 }
@@ -482,7 +484,7 @@ run_rounds (RookConnection *self)
         rook_connection_pump_output (self);
       if (self->error != NULL || self->more)
         return;
-      if (!tell_drained (self) && (self->phase == before || self->phase > ROOK_PHASE_OPEN))
+      if (!use_room (self) && (self->phase == before || self->phase > ROOK_PHASE_OPEN))
         return;
     }
 }

@@ -54,6 +54,7 @@ struct RookConnection {
   RookOutput output;
   RookBucket bucket;
   guint paused : 1;
+  guint held : 1; /* too much output waits: no input until it has drained */
   guint scheduled : 1;
   guint running : 1; /* within rook_connection_run() */
   guint opened : 1;  /* there is a session */

@@ -172,7 +172,8 @@ static const RookConfigKey limits_keys[] = {
     .default_value = "256K",
     .min = 4096,
     .max = 1 << 30,
-    .help = "How much may wait for a client that reads slowly before nothing more is made for it." },
+    .help = "How much may wait for a client that reads slowly before nothing more is made for it, and no more of its "
+            "commands are heard." },
   { .name = "commands-per-second",
     .type = ROOK_CONFIG_INTEGER,
     .default_value = "20000",

@@ -18,8 +18,17 @@
 gboolean
 rook_connection_wants_input (RookConnection *self)
 {
-  return self->phase == ROOK_PHASE_OPEN && self->error == NULL && !self->paused && !self->tls_wanted
+  return self->phase == ROOK_PHASE_OPEN && self->error == NULL && !self->paused && !self->held && !self->tls_wanted
          && self->delay_due == 0 && !self->eof;
+}
+
+/* Who asks and does not read the answers is not heard until they are out. Whoever called out knows what they asked, and
+ * must hear it even if the peer does the same. */
+static void
+hold_flood (RookConnection *self)
+{
+  if (self->protocol != NULL && self->output.pending >= self->home->settings->output_buffer)
+    self->held = TRUE;
 }
 
 static void
@@ -100,6 +109,7 @@ rook_connection_pump_input (RookConnection *self)
   gsize total = 0;
   guint items = 0;
 
+  hold_flood (self); /* what was written since */
   while (rook_connection_wants_input (self))
     {
       RookInputItem item;
@@ -113,6 +123,7 @@ rook_connection_pump_input (RookConnection *self)
         {
           items++;
           give (self, &item);
+          hold_flood (self);
         }
       else if (!read_more (self, &total))
         break;

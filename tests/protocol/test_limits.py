@@ -2,6 +2,7 @@
 """The limits of [limits] that bind all protocols alike, crossed in IMAP and in LMTP: how many connections, how fast."""
 
 import base64
+import select
 import time
 
 import pytest
@@ -135,3 +136,66 @@ def test_command_rate(limited, protocol):
     with connect() as hasty, connect() as other:
         assert in_time(hasty, 100, answer) > 1.5
         assert in_time(other, 10, answer) < 1
+
+
+def settled(server):
+    """Memory in use, once it does not change any more."""
+    seen = [server.resident_kib()]
+    while len(seen) < 10 or len(set(seen[-10:])) > 1:
+        time.sleep(0.05)
+        seen.append(server.resident_kib())
+    return seen[-1]
+
+
+def pour(sock, data):
+    """Sends what is taken of it without reading anything. Returns how much."""
+    sent, stuck = 0, 0
+    sock.setblocking(False)
+    while sent < len(data) and stuck < 50:
+        try:
+            sent += sock.send(data[sent:])
+            stuck = 0
+        except BlockingIOError:
+            stuck += 1
+            time.sleep(0.02)
+    return sent
+
+
+def finish_pouring(sock, data, expected):
+    """Sends the rest and reads so many bytes. Returns the last of them."""
+    got, tail = 0, b""
+    while got < expected:
+        readable, writable, _ = select.select([sock], [sock] if data else [], [], 60)
+        assert readable or writable, f"{expected - got} bytes do not come"
+        if writable:
+            data = data[sock.send(data[:65536]):]
+        if readable:
+            piece = sock.recv(1 << 20)
+            assert piece, f"closed with {expected - got} bytes to come"
+            got += len(piece)
+            tail = (tail + piece)[-100:]
+    assert got == expected
+    return tail
+
+
+@pytest.mark.parametrize("protocol", ["imap", "lmtp"])
+def test_answers_that_nobody_reads(limited, protocol):
+    """4 MB of questions have 40 MB of answers or more, but cost no more memory than output-buffer and one's input; and all
+    of them are there once they are read."""
+    server = limited(commands_per_second=0)
+    if protocol == "lmtp":
+        wire, line = greeted_lmtp(server.path("lmtp")), b"LHLO client.example.net\r\n"
+    else:
+        wire, line = ImapWire(server.port("imap")), b"x CAPABILITY\r\n"
+        wire.login()
+    with wire:
+        wire.send(line)
+        answer = wire.line() + b"\r\n"
+        while not answer.splitlines()[-1].startswith((b"x OK", b"250 ")):
+            answer += wire.line() + b"\r\n"
+        questions = line * ((4 << 20) // len(line))
+        before = settled(server)
+        sent = pour(wire.socket, questions)
+        assert settled(server) - before < 12 * 1024
+        tail = finish_pouring(wire.socket, questions[sent:], len(answer) * (len(questions) // len(line)))
+        assert tail.endswith(answer[-100:])

@@ -46,6 +46,15 @@ echo_open (RookConnection *connection, gpointer data)
 }
 
 static void
+note_pending (Session *session)
+{
+  gint pending = (gint) rook_connection_get_pending (session->connection);
+
+  if (pending > g_atomic_int_get (&session->fixture->most_pending))
+    g_atomic_int_set (&session->fixture->most_pending, pending);
+}
+
+static void
 echo_send (Session *session)
 {
   static const char block[4096] = { 0 };
@@ -55,6 +64,7 @@ echo_send (Session *session)
       gsize n = MIN (session->to_send, sizeof block);
 
       rook_connection_write (session->connection, block, n);
+      note_pending (session);
       session->to_send -= n;
     }
   if (session->to_send == 0)
@@ -105,7 +115,10 @@ echo_line (RookConnection *connection, gpointer data, char *line, gsize length, 
   if (flags != ROOK_LINE_OK)
     rook_connection_printf (connection, "FLAGS %d %" G_GSIZE_FORMAT "\r\n", flags, length);
   else if (g_str_has_prefix (line, "ECHO"))
-    rook_connection_printf (connection, "%s\r\n", argument);
+    {
+      rook_connection_printf (connection, "%s\r\n", argument);
+      note_pending (session);
+    }
   else if (g_str_has_prefix (line, "LOGIN"))
     echo_login (session, argument);
   else if (g_str_equal (line, "LOGOUT"))

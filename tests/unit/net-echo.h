@@ -18,6 +18,7 @@ typedef struct {
   gint drains;         /* atomic */
   gint last_reason;    /* atomic: RookNetError of the last end, -1: none */
   gint keep_open;      /* atomic: do not close on expired, or drain */
+  gint most_pending;   /* atomic: the most output that waited on any connection */
 } Fixture;
 
 extern const RookProtocol echo_protocol; /* its data is the fixture */

@@ -6,8 +6,8 @@
 #include "log/log-private.h"
 #include "net-echo.h"
 
+#include <errno.h>
 #include <malloc.h>
-
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -177,6 +177,68 @@ test_back_pressure (void)
   client_skip (slow, total);
   client_expect (slow, "SENT");
   client_expect (slow, "after");
+  g_assert_cmpint (fixture->most_pending, >=, 64 * 1024);
+  g_assert_cmpint (fixture->most_pending, <, 64 * 1024 + 4096); /* the mark, and the block that crossed it */
+}
+
+#define FLOOD_LINES 16000
+#define FLOOD_TEXT 1000
+
+/* Asks as fast as it may, and takes a few answers only when its questions aren't taken. Returns: answers taken. */
+static gsize
+flood (Fixture *fixture, int fd, const GString *questions)
+{
+  char room[65536];
+  gsize sent = 0, taken = 0;
+
+  while (sent < questions->len)
+    {
+      gssize n = send (fd, questions->str + sent, questions->len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+      if (n < 0)
+        g_assert_cmpint (errno, ==, EAGAIN);
+      else
+        sent += n;
+      fixture_iterate (fixture);
+      n = n < 0 ? recv (fd, room, sizeof room, MSG_DONTWAIT) : 0;
+      taken += MAX (n, 0);
+    }
+  return taken;
+}
+
+/* Commands whose answers nobody reads are not heard until those that came before are out. @extra: after each hundredth */
+static void
+check_flood (const char *extra)
+{
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[limits]\noutput-buffer=64K\ncommands-per-second=0\n");
+  g_autoptr (Client) client = client_new (fixture, "one");
+  g_autoptr (GString) questions = g_string_new (NULL);
+  const int size = 65536; /* else the system's buffers take it all */
+
+  g_assert_no_errno (setsockopt (client->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size));
+  client_expect (client, "HELLO");
+  client_send (client, "LOGIN a\r\n");
+  client_expect (client, "IN");
+  for (guint i = 0; i < FLOOD_LINES; i++)
+    g_string_append_printf (questions, "ECHO %0*u\r\n%s", FLOOD_TEXT, i, i % 100 == 0 ? extra : "");
+  g_string_append (questions, "ECHO end\r\n");
+  client_skip (client, FLOOD_LINES * (FLOOD_TEXT + 2) - flood (fixture, client->fd, questions));
+  client_expect (client, "end");
+  g_assert_cmpint (fixture->most_pending, >=, 64 * 1024);
+  g_assert_cmpint (fixture->most_pending, <, 64 * 1024 + FLOOD_TEXT + 2);
+}
+
+static void
+test_flood (void)
+{
+  check_flood ("");
+}
+
+/* The handler pauses and is resumed by a timer, now and then while input is held back. */
+static void
+test_flood_paused (void)
+{
+  check_flood ("PAUSE 1\r\n");
 }
 
 static void
@@ -189,6 +251,20 @@ test_write_deadline (void)
   fixture_wait (fixture, g_atomic_int_get (&fixture->closed) == 1);
   g_assert_cmpint (g_atomic_int_get (&fixture->last_reason), ==, ROOK_NET_ERROR_TIMEOUT);
   g_assert_cmpint (g_atomic_int_get (&fixture->expired), ==, 0); /* the handler is not asked */
+}
+
+static void
+test_flood_ends (void)
+{
+  g_autoptr (Fixture) fixture = fixture_new (LISTENER "[limits]\noutput-buffer=64K\nwrite-timeout=200ms\n");
+  g_autoptr (Client) client = client_greeted (fixture, "one");
+  g_autoptr (GString) questions = g_string_new ("LOGIN a\r\n");
+
+  while (questions->len < 32 << 20)
+    g_string_append_printf (questions, "ECHO %0*u\r\n", FLOOD_TEXT, 0);
+  client_send_bytes (client, questions->str, questions->len); /* returns when the server has closed */
+  fixture_wait (fixture, g_atomic_int_get (&fixture->closed) == 1);
+  g_assert_cmpint (g_atomic_int_get (&fixture->last_reason), ==, ROOK_NET_ERROR_TIMEOUT);
 }
 
 /* --- the end ------------------------------------------------------------------------------------------------------------------ */
@@ -680,7 +756,10 @@ main (int argc, char **argv)
   g_test_add_func ("/net/input/raw", test_raw);
   g_test_add_func ("/net/input/endless-literal", test_endless_literal);
   g_test_add_func ("/net/output/back-pressure", test_back_pressure);
+  g_test_add_func ("/net/output/answers-not-read", test_flood);
+  g_test_add_func ("/net/output/answers-not-read-of-a-handler-that-pauses", test_flood_paused);
   g_test_add_func ("/net/output/write-deadline", test_write_deadline);
+  g_test_add_func ("/net/output/write-deadline-of-answers-not-read", test_flood_ends);
   g_test_add_func ("/net/end/half-close", test_half_close);
   g_test_add_func ("/net/end/reset-while-paused", test_reset);
   g_test_add_func ("/net/end/close-is-heard", test_close_is_heard);

@@ -174,7 +174,8 @@ ROOK_EXPORT void rook_connection_set_idle_timeout (RookConnection *connection, g
 /* --- output ------------------------------------------------------------------------------------------------------ */
 
 /* Appends to the output; small writes are gathered and sent when the handler returns. Never blocks, never fails: the
- * end of the connection is told by `closed`. */
+ * end of the connection is told by `closed`. An accepted connection hands over no input while more than limits/output-buffer
+ * waits, so that a client that asks and does not read costs that much and one answer. */
 ROOK_EXPORT void rook_connection_write (RookConnection *connection, gconstpointer data, gsize length);
 ROOK_EXPORT void rook_connection_puts (RookConnection *connection, const char *text);
 ROOK_EXPORT void rook_connection_printf (RookConnection *connection, const char *format, ...) G_GNUC_PRINTF (2, 3);
