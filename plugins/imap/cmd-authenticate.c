@@ -8,13 +8,9 @@ static void on_step (GBytes *challenge, RookIdentity *identity, const GError *er
 
 /* The client's answer to a challenge. */
 static void
-on_line (ImapSession *session, char *line, gsize length G_GNUC_UNUSED, RookLineFlags flags)
+on_line (ImapSession *session, char *line, gsize length G_GNUC_UNUSED)
 {
-  session->line = NULL;
-  rook_connection_pause (session->connection);
-  /* What is no base64 is refused by the exchange; a NUL would hide the rest from it. */
-  rook_auth_exchange_step_base64 (session->exchange, (flags & ROOK_LINE_NUL) != 0 ? "\x01" : line, FALSE, on_step,
-                                  session);
+  rook_auth_exchange_step_base64 (session->exchange, line, FALSE, on_step, session);
 }
 
 static void
@@ -36,13 +32,11 @@ send_challenge (ImapSession *session, GBytes *challenge, ImapLineFunc next)
 
 /* The client's empty answer to the server's last word, for which IMAP has no other place. */
 static void
-on_last_line (ImapSession *session, char *line G_GNUC_UNUSED, gsize length, RookLineFlags flags G_GNUC_UNUSED)
+on_last_line (ImapSession *session, char *line G_GNUC_UNUSED, gsize length)
 {
   g_autoptr (RookIdentity) identity = g_steal_pointer (&session->call.data);
 
   session->call.destroy = NULL;
-  session->line = NULL;
-  rook_connection_pause (session->connection);
   if (length == 0)
     imap_login_succeed (session, identity);
   else

@@ -6,7 +6,7 @@
 
 #include "imap/updates.h"
 
-static void on_line (ImapSession *session, char *line, gsize length, RookLineFlags flags);
+static void on_line (ImapSession *session, char *line, gsize length);
 
 static gboolean
 is_idling (const ImapSession *session)
@@ -42,11 +42,9 @@ imap_idle_changed (gpointer data)
 }
 
 static void
-on_line (ImapSession *session, char *line, gsize length, RookLineFlags flags)
+on_line (ImapSession *session, char *line, gsize length)
 {
-  session->line = NULL;
-  rook_connection_pause (session->connection);
-  if (length == 4 && g_ascii_strcasecmp (line, "DONE") == 0 && (flags & ROOK_LINE_NUL) == 0)
+  if (length == 4 && g_ascii_strcasecmp (line, "DONE") == 0)
     imap_session_ok (session, NULL, "Completed");
   else
     imap_session_bad (session, NULL, "Expected DONE");

@@ -32,7 +32,7 @@ typedef enum {
 typedef enum {
   ROOK_IMAP_COMMAND_UID = 1 << 0,        /* also to be had as "UID NAME" */
   ROOK_IMAP_COMMAND_NO_EXPUNGE = 1 << 1, /* without UID no EXPUNGE may be told at its end (RFC 3501 7.4.1) */
-  ROOK_IMAP_COMMAND_MESSAGE = 1 << 2,    /* its literal is a message */
+  ROOK_IMAP_COMMAND_MESSAGE = 1 << 2,    /* a literal of it, not its first argument, is a message */
   ROOK_IMAP_COMMAND_NO_UPDATES = 1 << 3 /* tells nothing of the mailbox at its end: it has just been selected or left */
 } RookImapCommandFlags;
 

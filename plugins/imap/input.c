@@ -21,6 +21,7 @@ imap_input_reset (ImapInput *self)
   self->code = NULL;
   self->total = 0;
   self->expected = 0;
+  self->message = FALSE;
   self->dropping = FALSE;
 }
 
@@ -67,11 +68,14 @@ ends_with_literal (const char *line, gsize length, guint64 *out_size, gboolean *
   return TRUE;
 }
 
+/* What has come is let go, but for the words that the answer needs. */
 static void
 refuse (ImapInput *self, const char *code, const char *text)
 {
   if (self->error != NULL)
     return;
+  if (self->parts->len > 1)
+    g_ptr_array_set_size (self->parts, 1);
   g_set_error_literal (&self->error, IMAP_PARSE_ERROR, IMAP_PARSE_ERROR_LIMIT, text);
   self->code = code;
 }
@@ -99,6 +103,18 @@ add_text (ImapInput *self, const ImapLimits *limits, const char *line, gsize len
     g_ptr_array_add (self->parts, g_bytes_new (line, length));
 }
 
+/* Whether the literal that ends @line is in a message's place: behind "tag NAME argument ", the argument may be a literal. */
+static gboolean
+is_message_place (const ImapInput *self, const char *line, gsize length)
+{
+  const char *brace = memrchr (line, '{', length);
+  guint spaces = 0;
+
+  for (const char *pos = line; pos < brace; pos++)
+    spaces += *pos == ' ';
+  return brace > line && brace[-1] == ' ' && (self->parts->len > 1 || spaces >= 3);
+}
+
 ImapInputResult
 imap_input_line (ImapInput *self, const ImapLimits *limits, const char *line, gsize length, gboolean message)
 {
@@ -108,6 +124,7 @@ imap_input_line (ImapInput *self, const ImapLimits *limits, const char *line, gs
   add_text (self, limits, line, length);
   if (!ends_with_literal (line, length, &size, &sync))
     return IMAP_INPUT_COMPLETE;
+  message = message && !self->message && is_message_place (self, line, length);
   check_limits (self, limits, size, message);
   if (self->error != NULL && sync)
     return IMAP_INPUT_COMPLETE; /* refused before the client has sent it */
@@ -117,7 +134,9 @@ imap_input_line (ImapInput *self, const ImapLimits *limits, const char *line, gs
   self->dropping = self->error != NULL;
   if (!self->dropping)
     self->bytes = g_byte_array_new (); /* grows with what really comes */
-  if (!message)
+  if (message)
+    self->message = TRUE;
+  else
     self->total += size;
   return sync ? IMAP_INPUT_LITERAL_SYNC : IMAP_INPUT_LITERAL;
 }

@@ -14,6 +14,7 @@ typedef struct {
   GByteArray *bytes; /* (owned) (nullable) of the literal being read */
   guint64 total;     /* bytes of all parts but a message's */
   guint64 expected;  /* of the literal being read */
+  gboolean message;  /* a message is among the parts, or being read */
   gboolean dropping; /* the literal being read is thrown away */
   GError *error;     /* (owned) (nullable) why the command will be refused */
   const char *code;  /* (nullable) response code that goes with it, "TOOBIG" */
@@ -35,7 +36,9 @@ void imap_input_clear (ImapInput *self);
 void imap_input_reset (ImapInput *self);
 gboolean imap_input_is_empty (const ImapInput *self);
 
-/* A line without its line end. @message: the literal it may end with is a message, held to limits->message. */
+/* A line without its line end. @message: the command takes a message, held to limits->message and not counted otherwise.
+ * It is one literal, the first that may be it: a word of its own behind the first argument. All others are held to the
+ * limits of literals. */
 ImapInputResult imap_input_line (ImapInput *self, const ImapLimits *limits, const char *line, gsize length,
                                  gboolean message);
 /* A piece of the literal; the next line follows when all of it has come. */

@@ -140,23 +140,28 @@ imap_session_when_drained (ImapSession *self, ImapFunc func)
 
 /* --- input -------------------------------------------------------------------------------------------------------- */
 
-/* What is wrong with the line as such; the command is refused, but what belongs to it is still read. */
+/* What is wrong with the line as such. (nullable) */
+static const char *
+line_fault (RookLineFlags flags)
+{
+  if ((flags & ROOK_LINE_NUL) != 0)
+    return "NUL in a command";
+  if ((flags & ROOK_LINE_BARE_LF) != 0)
+    return "Lines end in CRLF, not in LF";
+  return (flags & ROOK_LINE_BARE_CR) != 0 ? "CR in a command" : NULL;
+}
+
+/* A command with such a line is refused, but what belongs to it is still read. */
 static void
 check_line (ImapSession *self, RookLineFlags flags)
 {
-  const char *text = NULL;
+  const char *text = line_fault (flags);
 
-  if ((flags & ROOK_LINE_NUL) != 0)
-    text = "NUL in a command";
-  else if ((flags & ROOK_LINE_BARE_LF) != 0)
-    text = "Lines end in CRLF, not in LF";
-  else if ((flags & ROOK_LINE_BARE_CR) != 0)
-    text = "CR in a command";
   if (text != NULL && self->input.error == NULL)
     g_set_error_literal (&self->input.error, IMAP_PARSE_ERROR, IMAP_PARSE_ERROR_SYNTAX, text);
 }
 
-/* Whether the literal that ends the command's first line is a message. */
+/* Whether the command that the line is of takes a message as a literal. */
 static gboolean
 takes_message (ImapSession *self, const char *line, gsize length)
 {
@@ -197,6 +202,23 @@ command_line (ImapSession *self, char *line, gsize length, RookLineFlags flags)
     }
 }
 
+/* A line that the command in hand waits for. */
+static void
+answer_line (ImapSession *self, char *line, gsize length, RookLineFlags flags)
+{
+  ImapLineFunc func = g_steal_pointer (&self->line);
+  const char *fault = line_fault (flags);
+
+  rook_connection_pause (self->connection);
+  if (fault == NULL)
+    {
+      func (self, line, length);
+      return;
+    }
+  g_clear_pointer (&self->exchange, rook_auth_exchange_free);
+  imap_session_bad (self, NULL, fault);
+}
+
 static void
 on_line (RookConnection *connection, gpointer session, char *line, gsize length, RookLineFlags flags)
 {
@@ -216,7 +238,7 @@ on_line (RookConnection *connection, gpointer session, char *line, gsize length,
       imap_session_bye (self, "LIMIT", "Line too long");
     }
   else if (self->line != NULL)
-    self->line (self, line, length, flags);
+    answer_line (self, line, length, flags);
   else
     command_line (self, line, length, flags);
 }

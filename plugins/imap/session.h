@@ -13,8 +13,9 @@
 
 typedef struct RookImapSession ImapSession;
 
-/* Takes a line that is no command: an answer to AUTHENTICATE, DONE. */
-typedef void (*ImapLineFunc) (ImapSession *session, char *line, gsize length, RookLineFlags flags);
+/* Takes a line that is no command: an answer to AUTHENTICATE, DONE. The connection is paused then, and the next line a
+ * command again. */
+typedef void (*ImapLineFunc) (ImapSession *session, char *line, gsize length);
 typedef void (*ImapFunc) (ImapSession *session);
 
 typedef struct {

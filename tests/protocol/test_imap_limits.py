@@ -65,6 +65,39 @@ def test_message_limit(imap):
     assert wire.append("INBOX", message[:8000]).startswith(b"OK [APPENDUID ")
 
 
+def test_an_append_has_one_message(imap):
+    """What is not at its place, or comes after it, is a literal like any other."""
+    wire = imap()
+    message = b"Subject: x\r\n\r\n" + b"y" * 3000 + b"\r\n"
+    literal = b"{%d+}\r\n" % len(message) + message
+    wire.send(b"x APPEND INBOX " + literal + b" " + literal + b" " + literal + b"\r\n")
+    assert wire.finish("x") == ([], b"BAD [LIMIT] Literal too large")
+    wire.send(b"x APPEND " + literal + b" {1+}\r\nx\r\n")
+    assert wire.finish("x") == ([], b"BAD [LIMIT] Literal too large")
+    assert wire.command(f"APPEND {{{len(message)}}}") == ([], b"BAD [LIMIT] Literal too large")
+    assert wire.command("APPEND INBOX {10}", (b"A: b\r\n\r\nx\n", b" {2000}"))[1] == b"BAD [LIMIT] Literal too large"
+    wire.send(b"x APPEND {5+}\r\nINBOX (\\Seen) " + literal + b"\r\n")
+    assert wire.finish("x")[1].startswith(b"OK [APPENDUID ")
+
+
+def test_memory_of_an_append_without_end(make_server):
+    """A gigabyte of messages in one command costs what one may."""
+    server = make_server()
+    with ImapWire(server.port("imap")) as wire:
+        wire.login()
+        before = server.resident_kib()
+        piece = b"x" * (1 << 20)
+        wire.send(b"x APPEND INBOX")
+        for _ in range(10):
+            wire.send(b" {%d+}\r\n" % (30 << 20))
+            for _ in range(30):
+                wire.send(piece)
+            assert server.resident_kib() - before < 100 * 1024
+        wire.send(b"\r\n")
+        assert wire.finish("x") == ([], b"BAD [LIMIT] Literal too large")
+        wire.ok("NOOP")
+
+
 def test_argument_limit(imap):
     wire = imap()
     wire.ok("SELECT INBOX")
@@ -105,6 +138,24 @@ def test_bare_lf_is_refused(imap):
     wire = imap()
     wire.send(b"x NOOP\n")
     assert wire.finish("x")[1] == b"BAD Lines end in CRLF, not in LF"
+    wire.ok("NOOP")
+
+
+@pytest.mark.parametrize("line, text", [
+    (b"%s\n", b"BAD Lines end in CRLF, not in LF"), (b"%s\r\r\n", b"BAD CR in a command"),
+    (b"%s\0\r\n", b"BAD NUL in a command")])
+def test_lines_that_a_command_waits_for_are_held_to_the_same(imap, line, text):
+    wire = imap(None)
+    for answer in (b"AGFsaWNlAHBhc3M=", b"*"):
+        tag = wire.begin("AUTHENTICATE PLAIN")
+        wire.expect(b"+ ")
+        wire.send(line % answer)
+        assert wire.finish(tag) == ([], text)
+    wire.login().ok("SELECT INBOX")
+    tag = wire.begin("IDLE")
+    wire.expect(b"+ idling")
+    wire.send(line % b"DONE")
+    assert wire.finish(tag)[1] == text
     wire.ok("NOOP")
 
 

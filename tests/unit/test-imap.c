@@ -526,6 +526,59 @@ test_input_holds_messages_to_their_own_limit (void)
 }
 
 static void
+assert_message_place (const char *first, const char *second, gboolean taken)
+{
+  ImapInput input;
+  guint8 data[5] = { 0 };
+
+  imap_input_init (&input);
+  if (second != NULL)
+    {
+      g_assert_cmpint (feed (&input, first, TRUE), ==, IMAP_INPUT_LITERAL);
+      imap_input_data (&input, data, input.expected);
+    }
+  feed (&input, second != NULL ? second : first, TRUE);
+  g_assert_cmpint (input.error == NULL, ==, taken);
+  imap_input_clear (&input);
+}
+
+/* 5000 bytes are too much for a literal, and a whole command, that is no message. */
+static void
+test_input_knows_a_message_by_its_place (void)
+{
+  assert_message_place ("a APPEND x {5000+}", NULL, TRUE);
+  assert_message_place ("a APPEND x () {5000+}", NULL, TRUE);
+  assert_message_place ("a APPEND {5+}", " {5000+}", TRUE);
+  assert_message_place ("a APPEND {5+}", " (\\Seen) {5000+}", TRUE);
+  assert_message_place ("a APPEND {5000+}", NULL, FALSE);
+  assert_message_place ("a APPEND x{5000+}", NULL, FALSE);
+  assert_message_place ("a {5000+}", NULL, FALSE);
+  assert_message_place ("a APPEND {5+}", "{5000+}", FALSE);
+}
+
+static void
+test_input_takes_one_message (void)
+{
+  ImapInput input;
+  guint8 data[5000] = { 0 };
+
+  imap_input_init (&input);
+  g_assert_cmpint (feed (&input, "a APPEND x {5000+}", TRUE), ==, IMAP_INPUT_LITERAL);
+  imap_input_data (&input, data, sizeof data);
+  g_assert_cmpuint (input.parts->len, ==, 2);
+  g_assert_cmpint (feed (&input, " {101+}", TRUE), ==, IMAP_INPUT_LITERAL);
+  g_assert_error (input.error, IMAP_PARSE_ERROR, IMAP_PARSE_ERROR_LIMIT);
+  g_assert_cmpuint (input.parts->len, ==, 1); /* the message is let go */
+  imap_input_data (&input, data, 101);
+  g_assert_null (input.bytes);
+  g_assert_cmpint (feed (&input, " {101}", TRUE), ==, IMAP_INPUT_COMPLETE); /* not asked for */
+  imap_input_reset (&input);
+  g_assert_cmpint (feed (&input, "b APPEND x {5000+}", TRUE), ==, IMAP_INPUT_LITERAL);
+  g_assert_no_error (input.error);
+  imap_input_clear (&input);
+}
+
+static void
 test_input_gives_up_on_endless_literals (void)
 {
   ImapInput input;
@@ -680,6 +733,8 @@ main (int argc, char **argv)
                    test_input_refuses_a_synchronising_literal_at_once);
   g_test_add_func ("/imap/input/swallows-what-crosses-a-limit", test_input_swallows_what_crosses_a_limit);
   g_test_add_func ("/imap/input/holds-messages-to-their-own-limit", test_input_holds_messages_to_their_own_limit);
+  g_test_add_func ("/imap/input/knows-a-message-by-its-place", test_input_knows_a_message_by_its_place);
+  g_test_add_func ("/imap/input/takes-one-message", test_input_takes_one_message);
   g_test_add_func ("/imap/input/gives-up-on-endless-literals", test_input_gives_up_on_endless_literals);
   g_test_add_func ("/imap/input/limits-the-whole-command", test_input_limits_the_whole_command);
   g_test_add_func ("/imap/input/peek", test_input_peek);
