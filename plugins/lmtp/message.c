@@ -1,16 +1,90 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Gathers a message in memory, up to its limit. (Streaming to disk is to come; nobody but this file will notice.)
+ * Gathers a message in memory, up to its limit. (Streaming to disk is to come; nobody but this file will notice.) What is to
+ * be done to it is done while it comes, so that its end costs nothing, whatever it holds.
  */
 #include "lmtp/message.h"
 
 #include <string.h>
 
+/* --- the header --------------------------------------------------------------------------------------------------------- */
+
+/* "name:" with printable characters, perhaps with space before the colon (RFC 5322 4.5). */
+static gboolean
+begins_field (const char *line, gsize length)
+{
+  gsize i = 0;
+
+  while (i < length && line[i] > ' ' && line[i] < 0x7f && line[i] != ':')
+    i++;
+  if (i == 0)
+    return FALSE;
+  while (i < length && (line[i] == ' ' || line[i] == '\t'))
+    i++;
+  return i < length && line[i] == ':';
+}
+
+static gboolean
+is_continuation (const char *line)
+{
+  return *line == ' ' || *line == '\t';
+}
+
+static gboolean
+is_return_path (const char *line, gsize length)
+{
+  return length > 12 && g_ascii_strncasecmp (line, "Return-Path", 11) == 0 && strchr (" \t:", line[11]) != NULL;
+}
+
+/* A whole line of the header. Returns: whether it stays. Fields named Return-Path but the first, which is ours, don't. */
+static gboolean
+keeps_line (LmtpMessage *self, const char *line, gsize length)
+{
+  if (!is_continuation (line))
+    {
+      self->bad_header = self->bad_header || !begins_field (line, length);
+      self->dropping = self->n_fields++ > 0 && is_return_path (line, length);
+    }
+  return !self->dropping;
+}
+
+/* Goes through what has become whole of the header since @fresh bytes were there: each byte is looked at once or twice,
+ * and what is taken out moves no more than what came with it. @last: what is left is a line */
+static void
+clean_header (LmtpMessage *self, gsize fresh, gboolean last)
+{
+  GByteArray *bytes = self->bytes;
+  gsize from = self->line, to = from;
+
+  while (from < bytes->len && !(self->in_body = bytes->data[from] == '\r'))
+    {
+      const char *line = (const char *) bytes->data + from;
+      gsize seen = MAX (fresh, from) - from; /* without a line end */
+      const char *end = memchr (line + seen, '\n', bytes->len - from - seen);
+      gsize length = end != NULL ? (gsize) (end - line) + 1 : bytes->len - from;
+
+      if (end == NULL && !last)
+        break;
+      from += length;
+      if (!keeps_line (self, line, length))
+        continue;
+      if (to + length < from)
+        memmove (bytes->data + to, line, length);
+      to += length;
+    }
+  if (to < from)
+    g_byte_array_remove_range (bytes, (guint) to, (guint) (from - to));
+  self->line = to;
+}
+
+/* --- gathering ---------------------------------------------------------------------------------------------------------- */
+
 void
 lmtp_message_init (LmtpMessage *self, guint64 limit, const char *trace)
 {
-  *self = (LmtpMessage){ .bytes = g_byte_array_new (), .limit = limit + strlen (trace) };
+  *self = (LmtpMessage){ .bytes = g_byte_array_new (), .limit = limit };
   g_byte_array_append (self->bytes, (const guint8 *) trace, (guint) strlen (trace));
+  clean_header (self, 0, FALSE);
 }
 
 void
@@ -44,20 +118,26 @@ check_bytes (LmtpMessage *self, const guint8 *data, gsize length)
 void
 lmtp_message_add (LmtpMessage *self, const guint8 *data, gsize length)
 {
+  gsize before = self->bytes->len;
+
   if (self->fault == LMTP_MESSAGE_TOO_BIG)
     {
       self->swallowed += length;
       return;
     }
-  if (self->bytes->len + length > self->limit)
+  self->received += length;
+  if (self->received > self->limit)
     {
       self->fault = LMTP_MESSAGE_TOO_BIG; /* whatever else is wrong with it */
       g_byte_array_set_size (self->bytes, 0);
       return;
     }
   check_bytes (self, data, length);
-  if (self->fault == LMTP_MESSAGE_OK)
-    g_byte_array_append (self->bytes, data, (guint) length);
+  if (self->fault != LMTP_MESSAGE_OK)
+    return;
+  g_byte_array_append (self->bytes, data, (guint) length);
+  if (!self->in_body)
+    clean_header (self, before, FALSE);
 }
 
 gboolean
@@ -66,77 +146,15 @@ lmtp_message_is_endless (const LmtpMessage *self)
   return self->swallowed > LMTP_SWALLOW_MAX;
 }
 
-/* --- the header --------------------------------------------------------------------------------------------------------- */
-
-static gsize
-line_length (const char *line, gsize left)
-{
-  const char *end = memchr (line, '\n', left);
-
-  return end != NULL ? (gsize) (end - line) + 1 : left;
-}
-
-/* "name:" with printable characters, perhaps with space before the colon (RFC 5322 4.5). */
-static gboolean
-begins_field (const char *line, gsize length)
-{
-  gsize i = 0;
-
-  while (i < length && line[i] > ' ' && line[i] < 0x7f && line[i] != ':')
-    i++;
-  if (i == 0)
-    return FALSE;
-  while (i < length && (line[i] == ' ' || line[i] == '\t'))
-    i++;
-  return i < length && line[i] == ':';
-}
-
-static gboolean
-is_continuation (const char *line)
-{
-  return *line == ' ' || *line == '\t';
-}
-
-/* Checks every line of the header; takes out fields named Return-Path but the first, which is ours. One pass, whatever it
- * holds. */
-static gboolean
-clean_header (GByteArray *bytes)
-{
-  gsize from = 0, to = 0;
-  guint n = 0;
-  gboolean dropping = FALSE;
-
-  while (from < bytes->len && bytes->data[from] != '\r')
-    {
-      const char *line = (const char *) bytes->data + from;
-      gsize length = line_length (line, bytes->len - from);
-
-      if (!is_continuation (line))
-        {
-          if (!begins_field (line, length))
-            return FALSE;
-          dropping = n++ > 0 && length > 12 && g_ascii_strncasecmp (line, "Return-Path", 11) == 0
-                     && strchr (" \t:", line[11]) != NULL;
-        }
-      if (!dropping)
-        {
-          memmove (bytes->data + to, line, length);
-          to += length;
-        }
-      from += length;
-    }
-  memmove (bytes->data + to, bytes->data + from, bytes->len - from);
-  g_byte_array_set_size (bytes, (guint) (bytes->len - (from - to)));
-  return TRUE;
-}
-
 GBytes *
 lmtp_message_end (LmtpMessage *self)
 {
   if (self->after_cr)
     find_fault (self, LMTP_MESSAGE_BARE_LINE_END);
-  if (self->fault == LMTP_MESSAGE_OK && !clean_header (self->bytes))
-    self->fault = LMTP_MESSAGE_BAD_HEADER;
+  if (self->fault == LMTP_MESSAGE_OK && !self->in_body)
+    clean_header (self, self->bytes->len, TRUE);
+  if (self->bad_header)
+    find_fault (self, LMTP_MESSAGE_BAD_HEADER); /* if nothing else is wrong */
   if (self->fault != LMTP_MESSAGE_OK)
     return NULL;
   return g_byte_array_free_to_bytes (g_steal_pointer (&self->bytes));

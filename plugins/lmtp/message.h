@@ -18,11 +18,16 @@ typedef enum {
 } LmtpMessageFault;
 
 typedef struct {
-  GByteArray *bytes; /* (owned) the message; grows with what really comes */
-  guint64 limit;
-  LmtpMessageFault fault; /* the first one found */
+  GByteArray *bytes;       /* (owned) the message; grows with what really comes */
+  guint64 limit, received; /* of the client's bytes */
+  LmtpMessageFault fault;  /* the first one found */
   gboolean after_cr;
-  guint64 swallowed; /* bytes thrown away since it was too big */
+  gsize line;          /* where the first line begins that was not whole yet; of the header only */
+  guint n_fields;      /* begun up to there, trace included */
+  gboolean dropping;   /* the last of them is taken out */
+  gboolean bad_header; /* a line of it was no field's */
+  gboolean in_body;    /* the header has come to its end */
+  guint64 swallowed;   /* bytes thrown away since it was too big */
 } LmtpMessage;
 
 /* @trace: what goes in front of the message's own header, with CRLF at its end. */
@@ -31,7 +36,7 @@ void lmtp_message_clear (LmtpMessage *self);
 void lmtp_message_add (LmtpMessage *self, const guint8 *data, gsize length);
 /* Whether it is so far beyond its limit that its end is not worth waiting for. */
 gboolean lmtp_message_is_endless (const LmtpMessage *self);
-/* All has come: checks the header, drops an older Return-Path. (transfer full) (nullable) NULL: see fault */
+/* All has come; the header was checked, and has lost an older Return-Path. (transfer full) (nullable) NULL: see fault */
 GBytes *lmtp_message_end (LmtpMessage *self);
 
 typedef struct {

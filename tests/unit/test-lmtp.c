@@ -145,6 +145,34 @@ test_message_loses_an_old_return_path (void)
                   TRACE "A: 1\r\nReturn-Pathology: 2\r\nB: 3\r\n\r\nReturn-Path: x\r\n");
 }
 
+/* A header of nothing but fields to be taken out, and of one endless line: linear, or this takes hours. */
+static void
+test_message_of_a_hostile_header (void)
+{
+  const guint n = 400000;
+  static const char field[] = "Return-Path: <x>\r\n", end[] = "\r\nReturn-Path: <x>\r\nB: 1\r\n";
+  g_autofree char *line = g_strnfill (100, ' ');
+  LmtpMessage message;
+  g_autoptr (GBytes) dropped = NULL, endless = NULL;
+
+  lmtp_message_init (&message, G_MAXINT32, TRACE);
+  for (guint i = 0; i < n; i++)
+    lmtp_message_add (&message, (const guint8 *) field, strlen (field));
+  g_assert_cmpuint (message.bytes->len, ==, strlen (TRACE)); /* gone before the end */
+  message.limit = message.received + 10;
+  lmtp_message_add (&message, (const guint8 *) "B: 1\r\n", 6);
+  g_assert_cmpint (message.fault, ==, LMTP_MESSAGE_OK);
+  dropped = lmtp_message_end (&message);
+  g_assert_cmpuint (g_bytes_get_size (dropped), ==, strlen (TRACE) + 6);
+  lmtp_message_init (&message, G_MAXINT32, TRACE);
+  lmtp_message_add (&message, (const guint8 *) "A:", 2);
+  for (guint i = 0; i < n; i++)
+    lmtp_message_add (&message, (const guint8 *) line, 100);
+  lmtp_message_add (&message, (const guint8 *) end, strlen (end));
+  endless = lmtp_message_end (&message);
+  g_assert_cmpuint (g_bytes_get_size (endless), ==, strlen (TRACE) + 2 + 100 * (gsize) n + 2 + 6);
+}
+
 static void
 test_message_faults (void)
 {
@@ -155,6 +183,8 @@ test_message_faults (void)
   assert_message ("A: 1\r", 6, LMTP_MESSAGE_BARE_LINE_END, NULL);
   assert_message ("A: \0\r\n", 6, LMTP_MESSAGE_NUL, NULL);
   assert_message ("no colon\r\n\r\n", 12, LMTP_MESSAGE_BAD_HEADER, NULL);
+  assert_message ("no colon", 8, LMTP_MESSAGE_BAD_HEADER, NULL);
+  assert_message ("no colon\r\n\r\nx\n", 15, LMTP_MESSAGE_BARE_LINE_END, NULL);
   assert_message (": no name\r\n\r\n", 13, LMTP_MESSAGE_BAD_HEADER, NULL);
   assert_message (big, 201, LMTP_MESSAGE_TOO_BIG, NULL);
 }
@@ -205,6 +235,7 @@ main (int argc, char **argv)
   g_test_add_func ("/lmtp/envelope/path-limit", test_path_limit);
   g_test_add_func ("/lmtp/message/gets-trace", test_message_gets_trace);
   g_test_add_func ("/lmtp/message/loses-an-old-return-path", test_message_loses_an_old_return_path);
+  g_test_add_func ("/lmtp/message/hostile-header", test_message_of_a_hostile_header);
   g_test_add_func ("/lmtp/message/faults", test_message_faults);
   g_test_add_func ("/lmtp/message/limit-is-the-clients-bytes", test_message_limit_is_the_clients_bytes);
   g_test_add_func ("/lmtp/message/trace", test_trace);
