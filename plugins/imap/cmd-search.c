@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * SEARCH (RFC 3501 6.4.4). Goes through the mailbox in slices and reads of a message only what the program needs; hits are
- * sent as they are found.
+ * sent as they are found. Text is looked through piece by piece on the pool, where others have their turn after each; whoever
+ * has gone, or is made to go, has no next piece.
  */
 #include "imap/commands.h"
-#include "imap/search.h"
+#include "imap/search-scan.h"
 
 #define SLICE 1000 /* messages judged without letting others have a turn */
 
@@ -13,9 +14,11 @@ typedef struct {
   GArray *ranges;      /* (owned) (element-type ImapRange) */
   guint range;
   guint32 seq, loaded;
-  RookMessage message; /* of seq, while more of it is read */
-  RookMime *mime;      /* (owned) (nullable) */
-  GBytes *whole;       /* (owned) (nullable) */
+  RookMessage message;  /* of seq, while more of it is read */
+  RookMime *mime;       /* (owned) (nullable) */
+  ImapSearchScan *scan; /* (owned) of its text */
+  guint64 offset;       /* of the text that the scan has not seen */
+  GBytes *piece;        /* (owned) (nullable) of the text, being looked through */
 } Search;
 
 static void run (ImapSession *session);
@@ -25,10 +28,11 @@ search_free (gpointer data)
 {
   Search *self = data;
 
-  g_clear_pointer (&self->program, imap_search_free);
   g_clear_pointer (&self->ranges, g_array_unref);
   g_clear_pointer (&self->mime, rook_mime_unref);
-  g_clear_pointer (&self->whole, g_bytes_unref);
+  g_clear_pointer (&self->scan, imap_search_scan_free);
+  g_clear_pointer (&self->piece, g_bytes_unref);
+  g_clear_pointer (&self->program, imap_search_free);
   g_free (self);
 }
 
@@ -36,7 +40,8 @@ static void
 next_message (Search *self)
 {
   g_clear_pointer (&self->mime, rook_mime_unref);
-  g_clear_pointer (&self->whole, g_bytes_unref);
+  imap_search_scan_reset (self->scan);
+  self->offset = 0;
   self->seq++;
 }
 
@@ -55,8 +60,61 @@ on_mime (RookMime *mime, const GError *error, gpointer data)
   run (session);
 }
 
+/* --- text --------------------------------------------------------------------------------------------------------------- */
+
+/* On any thread. */
 static void
-on_whole (GBytes *bytes, const GError *error, gpointer data)
+look_through (gpointer data)
+{
+  Search *self = data;
+  gsize length;
+  const char *text = g_bytes_get_data (self->piece, &length);
+
+  imap_search_scan_feed (self->scan, text, length, self->offset + length >= self->message.size || length == 0);
+  self->offset += length;
+}
+
+static void
+fail (ImapSession *session, const GError *error)
+{
+  rook_connection_puts (session->connection, "\r\n");
+  imap_session_fail (session, error);
+}
+
+static void
+fail_busy (ImapSession *session)
+{
+  g_autoptr (GError) error =
+      g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "too busy, try again later");
+
+  fail (session, error);
+}
+
+static void
+look_through_on_pool (gpointer data)
+{
+  ImapSession *session = data;
+
+  look_through (session->call.data);
+}
+
+static void
+on_looked_through (RookPoolOutcome outcome, gpointer data)
+{
+  g_autoptr (RookImapSession) session = data;
+  Search *self = session->call.data;
+
+  g_clear_pointer (&self->piece, g_bytes_unref);
+  if (imap_session_is_gone (session))
+    return;
+  if (outcome == ROOK_POOL_RAN)
+    run (session);
+  else
+    fail_busy (session);
+}
+
+static void
+on_piece (GBytes *bytes, const GError *error, gpointer data)
 {
   g_autoptr (RookImapSession) session = data;
   Search *self = session->call.data;
@@ -64,11 +122,25 @@ on_whole (GBytes *bytes, const GError *error, gpointer data)
   if (imap_session_is_gone (session))
     return;
   if (error != NULL)
-    next_message (self);
+    {
+      next_message (self);
+      run (session);
+      return;
+    }
+  self->piece = g_bytes_ref (bytes);
+  if (imap_search_scan_is_cheap (self->scan, g_bytes_get_size (bytes)))
+    {
+      look_through (self);
+      g_clear_pointer (&self->piece, g_bytes_unref);
+      run (session);
+    }
+  else if (rook_pool_run (rook_server_get_pool (session->server), 0, look_through_on_pool, on_looked_through, session))
+    imap_session_ref (session);
   else
-    self->whole = g_bytes_ref (bytes);
-  run (session);
+    fail_busy (session);
 }
+
+/* --- messages ----------------------------------------------------------------------------------------------------------- */
 
 static void
 on_loaded (const GError *error, gpointer data)
@@ -78,10 +150,7 @@ on_loaded (const GError *error, gpointer data)
   if (imap_session_is_gone (session))
     return;
   if (error != NULL)
-    {
-      rook_connection_puts (session->connection, "\r\n");
-      imap_session_fail (session, error);
-    }
+    fail (session, error);
   else
     imap_session_when_drained (session, run);
 }
@@ -93,7 +162,7 @@ judge (ImapSession *session, Search *self)
   ImapSearchSubject subject = { .seq = self->seq,
                                 .message = &self->message,
                                 .mime = self->mime,
-                                .whole = self->whole,
+                                .scan = self->scan,
                                 .mailbox = rook_view_get_mailbox (session->view) };
   ImapSearchLevel need;
 
@@ -108,7 +177,8 @@ judge (ImapSession *session, Search *self)
       if (need == IMAP_SEARCH_MIME || self->mime == NULL)
         rook_view_get_mime (session->view, self->seq, on_mime, imap_session_ref (session));
       else
-        rook_view_read (session->view, self->seq, 0, G_MAXSIZE, on_whole, imap_session_ref (session));
+        rook_view_read (session->view, self->seq, self->offset, imap_search_scan_get_piece_size (self->scan), on_piece,
+                        imap_session_ref (session));
       return FALSE;
     }
   next_message (self);
@@ -166,6 +236,7 @@ imap_cmd_search (ImapSession *session, ImapParser *arguments, gpointer data G_GN
       imap_session_fail (session, error);
       return;
     }
+  self->scan = imap_search_scan_new (self->program);
   ranges = imap_search_get_ranges (self->program);
   self->ranges = g_array_new (FALSE, FALSE, sizeof (ImapRange));
   if (ranges != NULL)

@@ -63,6 +63,8 @@ plugins_imap_libimap_la_SOURCES = \
 	%D%/reply.h \
 	%D%/search-parse.c \
 	%D%/search-private.h \
+	%D%/search-scan.c \
+	%D%/search-scan.h \
 	%D%/search-text.c \
 	%D%/search.c \
 	%D%/search.h \

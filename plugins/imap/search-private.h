@@ -28,8 +28,9 @@ typedef struct {
   GArray *set;         /* (owned) (nullable) (element-type ImapRange) as written; once bound, of sequence numbers */
   gboolean uids;       /* the set was written in UIDs */
   RookFlags flags_set, flags_unset;
-  char *name; /* (owned) (nullable) */
-  char *text; /* (owned) (nullable) folded */
+  char *name;       /* (owned) (nullable) */
+  char *text;       /* (owned) (nullable) folded */
+  guint text_index; /* among the keys that need a message's text; set by imap_search_scan_new() */
   enum { IMAP_BEFORE, IMAP_ON, IMAP_SINCE } order;
   gint32 day;
   guint64 size;

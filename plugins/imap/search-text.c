@@ -12,16 +12,65 @@
 
 #define REPLACEMENT "\357\277\275" /* U+FFFD: what a charset does not have */
 
-/* Whatever is no UTF-8 is taken for Latin-1, so that it can be compared at all. */
-static char *
-fold_bytes (const char *data, gsize length)
+static void
+append_lower (GString *folded, const char *data, gsize length)
+{
+  gsize start = folded->len;
+
+  g_string_append_len (folded, data, (gssize) length);
+  for (char *pos = folded->str + start; length > 0; pos++, length--)
+    *pos = (char) (*pos + (*pos >= 'A' && *pos <= 'Z' ? 'a' - 'A' : 0));
+}
+
+static void
+append_casefold (GString *folded, const char *text, gsize length)
+{
+  g_autofree char *one = g_utf8_casefold (text, (gssize) length);
+
+  g_string_append (folded, one);
+}
+
+static void
+fold_line (GString *folded, const char *line, gsize length)
 {
   g_autofree char *converted = NULL;
+  gsize written;
 
-  if (g_utf8_validate (data, (gssize) length, NULL))
-    return g_utf8_casefold (data, (gssize) length);
-  converted = g_convert (data, (gssize) length, "UTF-8", "ISO-8859-1", NULL, NULL, NULL);
-  return converted != NULL ? g_utf8_casefold (converted, -1) : g_ascii_strdown (data, (gssize) length);
+  if (g_utf8_validate_len (line, length, NULL))
+    append_casefold (folded, line, length);
+  else if ((converted = g_convert (line, (gssize) length, "UTF-8", "ISO-8859-1", NULL, &written, NULL)) != NULL)
+    append_casefold (folded, converted, written);
+  else
+    append_lower (folded, line, length);
+}
+
+static gboolean
+is_ascii (const char *data, gsize length)
+{
+  guchar all = 0;
+
+  for (gsize i = 0; i < length; i++)
+    all |= (guchar) data[i];
+  return all < 0x80;
+}
+
+void
+imap_search_fold_bytes (GString *folded, const char *data, gsize length)
+{
+  if (is_ascii (data, length))
+    append_lower (folded, data, length);
+  else if (g_utf8_validate_len (data, length, NULL))
+    append_casefold (folded, data, length);
+  else
+    while (length > 0)
+      {
+        const char *end = memchr (data, '\n', length);
+        gsize line = end != NULL ? (gsize) (end - data) + 1 : length;
+
+        fold_line (folded, data, line);
+        data += line;
+        length -= line;
+      }
 }
 
 char *
@@ -46,89 +95,10 @@ imap_search_in_header (const char *value, const char *needle)
 {
   g_autoptr (RookCharsets) charsets = rook_charsets_new ();
   g_autofree char *decoded = rook_mime_decode_header (charsets, value, strlen (value));
+  g_autoptr (GString) folded = g_string_new (NULL);
 
-  return imap_search_in_bytes (decoded, strlen (decoded), needle);
-}
-
-gboolean
-imap_search_in_bytes (const char *data, gsize length, const char *needle)
-{
-  g_autofree char *folded = NULL;
-
-  if (needle[0] == '\0')
-    return TRUE;
-  if (length == 0)
-    return FALSE;
-  folded = fold_bytes (data, length);
-  return strstr (folded, needle) != NULL;
-}
-
-gsize
-imap_search_header_length (const char *data, gsize length)
-{
-  const char *end;
-
-  if (length >= 2 && memcmp (data, "\r\n", 2) == 0)
-    return 2;
-  end = length > 0 ? memmem (data, length, "\r\n\r\n", 4) : NULL;
-  return end != NULL ? (gsize) (end - data) + 4 : length;
-}
-
-/* The next field with its continuation lines. */
-static gsize
-field_length (const char *header, gsize length)
-{
-  gsize pos = 0;
-
-  do
-    {
-      const char *end = memchr (header + pos, '\n', length - pos);
-
-      pos = end != NULL ? (gsize) (end - header) + 1 : length;
-    }
-  while (pos < length && (header[pos] == ' ' || header[pos] == '\t'));
-  return pos;
-}
-
-static gboolean
-field_matches (const char *field, gsize length, const char *name, const char *needle)
-{
-  g_autofree char *text = NULL;
-  gsize skip = 0;
-  char *to;
-
-  if (name != NULL)
-    {
-      skip = strlen (name);
-      if (length <= skip || g_ascii_strncasecmp (field, name, skip) != 0)
-        return FALSE;
-      while (skip < length && (field[skip] == ' ' || field[skip] == '\t'))
-        skip++;
-      if (skip == length || field[skip++] != ':')
-        return FALSE;
-    }
-  text = g_strndup (field + skip, length - skip);
-  to = text;
-  for (const char *from = text; *from != '\0'; from++) /* unfold */
-    if (*from != '\r' && *from != '\n')
-      *to++ = *from;
-  *to = '\0';
-  return imap_search_in_header (text, needle);
-}
-
-gboolean
-imap_search_in_fields (const char *header, gsize length, const char *name, const char *needle)
-{
-  while (length > 0)
-    {
-      gsize field = field_length (header, length);
-
-      if (field_matches (header, field, name, needle))
-        return TRUE;
-      header += field;
-      length -= field;
-    }
-  return FALSE;
+  imap_search_fold_bytes (folded, decoded, strlen (decoded));
+  return strstr (folded->str, needle) != NULL;
 }
 
 gboolean

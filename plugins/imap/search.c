@@ -2,9 +2,7 @@
 /*
  * Judges SEARCH programs. Parsing is in search-parse.c.
  */
-#include "imap/search-private.h"
-
-#include <string.h>
+#include "imap/search-scan.h"
 
 static gboolean
 bind_node (ImapSearchNode *node, RookView *view, GError **error)
@@ -57,15 +55,21 @@ verdict (gboolean yes)
   return yes ? IMAP_SEARCH_YES : IMAP_SEARCH_NO;
 }
 
-/* UNKNOWN, unless @level is there. */
-static gboolean
+/* UNKNOWN: @level is not there. */
+static ImapSearchVerdict
 lacks (Judge *judge, ImapSearchLevel level)
 {
-  gboolean there = level == IMAP_SEARCH_MIME ? judge->subject->mime != NULL : judge->subject->whole != NULL;
+  judge->need = MAX (judge->need, level);
+  return IMAP_SEARCH_UNKNOWN;
+}
 
-  if (!there)
-    judge->need = MAX (judge->need, level);
-  return !there;
+/* By what the scan has seen of the text. */
+static ImapSearchVerdict
+judge_text (Judge *judge, const ImapSearchNode *node)
+{
+  ImapSearchVerdict result = imap_search_scan_get (judge->subject->scan, node);
+
+  return result == IMAP_SEARCH_UNKNOWN ? lacks (judge, IMAP_SEARCH_TEXT) : result;
 }
 
 static gboolean
@@ -108,8 +112,8 @@ judge_sent (Judge *judge, const ImapSearchNode *node)
   g_autofree char *value = NULL;
   gint32 day;
 
-  if (lacks (judge, IMAP_SEARCH_MIME))
-    return IMAP_SEARCH_UNKNOWN;
+  if (judge->subject->mime == NULL)
+    return lacks (judge, IMAP_SEARCH_MIME);
   value = rook_mime_get_header (judge->subject->mime, "Date");
   if (value == NULL || !imap_search_date_day (value, &day))
     return compare_day (node, day_of_message (judge->subject->message)) ? IMAP_SEARCH_YES : IMAP_SEARCH_NO;
@@ -119,37 +123,14 @@ judge_sent (Judge *judge, const ImapSearchNode *node)
 static ImapSearchVerdict
 judge_header (Judge *judge, const ImapSearchNode *node)
 {
-  gsize length;
-  const char *data;
+  g_autofree char *value = NULL;
 
-  if (rook_mime_is_header_cached (node->name))
-    {
-      g_autofree char *value = NULL;
-
-      if (lacks (judge, IMAP_SEARCH_MIME))
-        return IMAP_SEARCH_UNKNOWN;
-      value = rook_mime_get_header (judge->subject->mime, node->name);
-      return verdict (value != NULL && imap_search_in_header (value, node->text));
-    }
-  if (lacks (judge, IMAP_SEARCH_WHOLE))
-    return IMAP_SEARCH_UNKNOWN;
-  data = g_bytes_get_data (judge->subject->whole, &length);
-  return verdict (imap_search_in_fields (data, imap_search_header_length (data, length), node->name, node->text));
-}
-
-static ImapSearchVerdict
-judge_text (Judge *judge, const ImapSearchNode *node)
-{
-  gsize length, header;
-  const char *data;
-
-  if (lacks (judge, IMAP_SEARCH_WHOLE))
-    return IMAP_SEARCH_UNKNOWN;
-  data = g_bytes_get_data (judge->subject->whole, &length);
-  header = imap_search_header_length (data, length);
-  if (node->kind == IMAP_KEY_TEXT && imap_search_in_fields (data, header, NULL, node->text))
-    return IMAP_SEARCH_YES;
-  return verdict (imap_search_in_bytes (data + header, length - header, node->text));
+  if (!rook_mime_is_header_cached (node->name))
+    return judge_text (judge, node);
+  if (judge->subject->mime == NULL)
+    return lacks (judge, IMAP_SEARCH_MIME);
+  value = rook_mime_get_header (judge->subject->mime, node->name);
+  return verdict (value != NULL && imap_search_in_header (value, node->text));
 }
 
 /* --- the tree --------------------------------------------------------------------------------------------------------- */

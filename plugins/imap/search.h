@@ -10,6 +10,7 @@
 #include "imap/sequence.h"
 
 typedef struct ImapSearch ImapSearch;
+typedef struct ImapSearchScan ImapSearchScan; /* search-scan.h */
 
 /* CHARSET and all keys up to the end. Errors: %IMAP_PARSE_ERROR. */
 ImapSearch *imap_search_parse (ImapParser *parser, GError **error);
@@ -25,15 +26,15 @@ const GArray *imap_search_get_ranges (ImapSearch *search);
 typedef enum {
   IMAP_SEARCH_RECORD, /* flags, dates, size */
   IMAP_SEARCH_MIME,   /* and the cached headers */
-  IMAP_SEARCH_WHOLE   /* and its bytes */
+  IMAP_SEARCH_TEXT    /* and its text, as far as the scan has been fed with it */
 } ImapSearchLevel;
 
 typedef struct {
   guint32 seq;
   const RookMessage *message;
   RookMailbox *mailbox;
-  RookMime *mime; /* (nullable) */
-  GBytes *whole;  /* (nullable) */
+  RookMime *mime;             /* (nullable) */
+  const ImapSearchScan *scan; /* of the program */
 } ImapSearchSubject;
 
 typedef enum { IMAP_SEARCH_NO, IMAP_SEARCH_YES, IMAP_SEARCH_UNKNOWN } ImapSearchVerdict;
@@ -45,12 +46,9 @@ ImapSearchVerdict imap_search_judge (ImapSearch *search, const ImapSearchSubject
 
 /* Text to look for, brought to the form in which it is compared. NULL: not valid in @charset. (transfer full) */
 char *imap_search_fold (const char *text, const char *charset);
-/* Whether folded @needle occurs in a header value (encoded words are decoded) or in raw bytes. */
+/* Appends @data in the same form. A line that is no UTF-8 is taken for Latin-1, so that it can be compared at all. */
+void imap_search_fold_bytes (GString *folded, const char *data, gsize length);
+/* Whether folded @needle occurs in a header value (encoded words are decoded). */
 gboolean imap_search_in_header (const char *value, const char *needle);
-gboolean imap_search_in_bytes (const char *data, gsize length, const char *needle);
-/* Each field's value of a header block whose name is @name (NULL: whole lines of all), until one has @needle. */
-gboolean imap_search_in_fields (const char *header, gsize length, const char *name, const char *needle);
-/* The header of a message: up to its first empty line. */
-gsize imap_search_header_length (const char *data, gsize length);
 /* The day of a Date field's value, in its own zone; FALSE: it says none. */
 gboolean imap_search_date_day (const char *value, gint32 *out_day);

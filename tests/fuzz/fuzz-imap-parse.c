@@ -86,7 +86,6 @@ read_header (ImapParser *parser)
   if (!imap_parse_astring (parser, &value, NULL))
     return;
   imap_search_in_header (value, "needle");
-  imap_search_in_fields (value, strlen (value), "Subject", "needle");
   imap_search_date_day (value, &day);
 }
 

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from rookery_wire import ImapWire
+
 from rookery_harness import SANITIZED
 
 PLAIN = (b"Date: Mon, 7 Feb 1994 21:52:25 -0800\r\nFrom: Fred Foobar <foobar@Blurdybloop.example>\r\n"
@@ -353,7 +355,6 @@ def test_move(box):
 
 @pytest.fixture(scope="module")
 def library(server):
-    from rookery_wire import ImapWire
     with ImapWire(server.port("imap")) as wire:
         wire.login().ok("CREATE library")
         for message, arguments in (
@@ -398,6 +399,25 @@ def test_search_in_a_header_of_words_that_only_begin(box):
     fill(box, b"Subject: needle " + b"=?" * 500000 + b"\r\n\r\nbody\r\n", simple(2))
     assert box.ok("SEARCH SUBJECT needle") == [b"* SEARCH 1"]
     assert box.ok("SEARCH SUBJECT nowhere") == [b"* SEARCH"]
+
+
+def test_search_of_much_text_holds_up_nobody(make_server):
+    """3,000 keys in 16 MB take many seconds: everybody else on that worker is served meanwhile, the server stops when it is
+    told to, and what was asked behind it is answered in its turn."""
+    server = make_server({"server": {"workers": 1, "drain-timeout": "1s"}})
+    server.deliver("Subject: big\n\n" + "all work and no play\n" * 800000)
+    server.deliver("Subject: small\n\nneedle\n")
+    with ImapWire(server.port("imap")) as busy, ImapWire(server.port("imap")) as other:
+        busy.login().ok("SELECT INBOX")
+        assert busy.ok("SEARCH TEXT needle") == [b"* SEARCH 2"]
+        assert busy.ok("SEARCH BODY play") == [b"* SEARCH 1"]
+        other.login()
+        busy.send(b"x SEARCH " + b" ".join(b"NOT TEXT q%d" % i for i in range(3000)) + b"\r\ny NOOP\r\n")
+        assert busy.read(8) == b"* SEARCH"
+        for _ in range(20):
+            other.ok("NOOP")
+        assert busy.silent(0.01)
+        server.stop()
 
 
 @pytest.mark.parametrize("program", ["", "FOO", "NOT", "OR SEEN", "(SEEN", "LARGER x", "ON 31-Feb-2020", "HEADER X",
