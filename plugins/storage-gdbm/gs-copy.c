@@ -302,6 +302,20 @@ gs_copy_read_mark (GsStore *store, guint index, GsCopyInfo *out_info, gboolean *
   return TRUE;
 }
 
+gboolean
+gs_copy_check_mark (GsStore *store, guint index, const GsCopyInfo *info, GError **error)
+{
+  GsCopyInfo mark;
+  gboolean there;
+
+  if (!gs_copy_read_mark (store, index, &mark, &there, error))
+    return FALSE;
+  if (mark.sequence == info->sequence)
+    return TRUE;
+  g_set_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "table.%u is not the one that CURRENT names", index);
+  return FALSE;
+}
+
 /* --- making --------------------------------------------------------------------------------------------------------- */
 
 gboolean

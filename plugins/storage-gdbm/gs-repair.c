@@ -117,7 +117,8 @@ is_good (GsStore *store, guint index, const GsCopyInfo *info, gboolean *out_unre
 {
   g_autoptr (GError) error = NULL;
 
-  if (!info->clean || gs_copy_check (store, index, info, NULL, NULL, &error))
+  if (!info->clean
+      || (gs_copy_check (store, index, info, NULL, NULL, &error) && gs_copy_check_mark (store, index, info, &error)))
     return info->clean;
   if (!g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
     {
@@ -180,14 +181,13 @@ gs_repair_look (GsStore *store)
   for (guint i = 0; i < 2; i++)
     {
       g_autoptr (GError) error = NULL;
-      gboolean there = FALSE;
-      GsCopyInfo info = { 0 }, *wanted = &store->current.copies[i];
+      const GsCopyInfo *wanted = &store->current.copies[i];
 
-      if (!wanted->clean || (gs_copy_read_mark (store, i, &info, &there, &error) && info.sequence == wanted->sequence))
+      if (!wanted->clean || gs_copy_check_mark (store, i, wanted, &error))
         continue;
-      if (error == NULL || g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+      if (g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
         {
-          gs_repair_want (store, i, error != NULL ? error->message : "it is another file");
+          gs_repair_want (store, i, error->message);
           ok = FALSE;
         }
     }

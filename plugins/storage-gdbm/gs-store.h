@@ -86,6 +86,8 @@ gboolean gs_copy_check (GsStore *store, guint index, const GsCopyInfo *info, GsC
 /* What a copy says of itself: of which store it is, and what is in it. @out_there: %FALSE: it says nothing, being new.
  * Errors: CORRUPT, IO. */
 gboolean gs_copy_read_mark (GsStore *store, guint index, GsCopyInfo *out_info, gboolean *out_there, GError **error);
+/* Whether the mark is the one that CURRENT says (@info): CORRUPT if not. */
+gboolean gs_copy_check_mark (GsStore *store, guint index, const GsCopyInfo *info, GError **error);
 /* Makes it an empty file. */
 gboolean gs_copy_create (GsStore *store, guint index, GError **error);
 /* Makes it what the other is, byte for byte; synced. */

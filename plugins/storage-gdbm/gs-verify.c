@@ -148,15 +148,8 @@ static gboolean
 check_mark (Verify *v, guint index, const GsCopyInfo *info, GError **error)
 {
   g_autoptr (GError) failed = NULL;
-  GsCopyInfo mark;
-  gboolean there;
 
-  if (gs_copy_read_mark (v->store, index, &mark, &there, &failed) && mark.sequence == info->sequence)
-    return TRUE;
-  if (failed == NULL)
-    g_set_error (&failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "table.%u is not the one that CURRENT names",
-                 index);
-  return note_copy (v, index, g_steal_pointer (&failed), error);
+  return gs_copy_check_mark (v->store, index, info, &failed) || note_copy (v, index, g_steal_pointer (&failed), error);
 }
 
 static gboolean

@@ -165,6 +165,15 @@ flip (const char *path, guint64 offset)
   close (fd);
 }
 
+static guint64
+file_size (const char *path)
+{
+  struct stat info;
+
+  g_assert_cmpint (stat (path, &info), ==, 0);
+  return (guint64) info.st_size;
+}
+
 /* --- formats ---------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -383,13 +392,21 @@ test_one_copy_is_enough (Fixture *f, gconstpointer data)
 }
 
 /* Bit flips in the copy in use: what is read is right, or an error, or the record is missing; verify sees it. */
+/* A fault of a copy that verify has found is mended by the store itself. */
+static void
+wait_until_mended (Fixture *f)
+{
+  while (count_faults (f) > 0)
+    g_usleep (1000);
+  g_assert_true (rook_store_checkpoint (f->store, NULL));
+  g_assert_true (rook_store_checkpoint (f->store, NULL));
+}
+
 static void
 test_verify_sees_a_flipped_copy (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   guint seen = 0, rounds = 40;
   g_autofree char *table = NULL;
-  g_autofree char *content = NULL;
-  gsize size;
 
   for (guint i = 0; i < 200; i++)
     {
@@ -397,17 +414,20 @@ test_verify_sees_a_flipped_copy (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 
       put (f->store, key, key);
     }
-  g_assert_true (rook_store_checkpoint (f->store, NULL));
-  g_assert_true (rook_store_checkpoint (f->store, NULL));
   table = g_strdup_printf ("%s/table.0", f->path);
-  g_assert_true (g_file_get_contents (table, &content, &size, NULL));
+  wait_until_mended (f);
   for (guint i = 0; i < rounds; i++)
     {
-      guint64 at = (guint64) g_test_rand_int_range (0, (gint32) size);
+      guint64 at = (guint64) g_test_rand_int_range (0, (gint32) file_size (table));
 
       flip (table, at);
-      seen += count_faults (f) > 0;
-      flip (table, at);
+      if (count_faults (f) > 0)
+        {
+          seen++;
+          wait_until_mended (f);
+        }
+      else
+        flip (table, at);
     }
   g_test_message ("%u of %u flips were in bytes that matter", seen, rounds);
   g_assert_cmpuint (count_faults (f), ==, 0);
