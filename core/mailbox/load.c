@@ -67,6 +67,7 @@ rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *e
 {
   g_autoptr (GError) damage = NULL;
   RookRecord record = { .flags = ROOK_RECORD_PURGED };
+  gboolean is_changing;
   guint page, slot;
 
   if (g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
@@ -78,8 +79,12 @@ rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *e
     rook_head_get (&mailbox->durable, page, slot, &record);
   else if (rook_uids_contain (mailbox->durable.uids, mailbox->durable.n_uids, uid))
     record.flags = 0; /* its page is hollow, and it lives */
+  is_changing = mailbox->in_flight > 0;
   rook_mutex_unlock (&mailbox->lock);
-  if ((record.flags & ROOK_RECORD_PURGED) == 0)
+  /* The store is ahead of the durable head, until it has told of a batch: that may be the one that purged it. */
+  if (is_changing && (record.flags & (ROOK_RECORD_EXPUNGED | ROOK_RECORD_PURGED)) == 0)
+    return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "the message is being changed, try again");
+  if (!is_changing && (record.flags & ROOK_RECORD_PURGED) == 0)
     {
       damage = g_error_new (ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "mailbox %s, uid %u: %s", mailbox->id, uid,
                             error->message);

@@ -163,6 +163,16 @@ drop_idle (RookMail *mail)
   rook_mutex_unlock (&mail->lock);
 }
 
+/* Whether something is being cleared away or counted, which goes on from answer to answer without a mailbox. */
+static gboolean
+has_errands (RookMail *mail)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+
+  return mail->sweeps->len > 0 || g_hash_table_size (mail->clearing) > 0
+         || g_atomic_int_get (&mail->quotas->n_busy) > 0;
+}
+
 /* A change in flight holds its mailbox until it has been answered, on the worker that asked, and the answer may lead to
  * more. Says how many mailboxes are still in use after that. */
 static guint
@@ -172,8 +182,7 @@ wait_for_changes (RookMail *mail)
   gint64 give_up = g_get_monotonic_time () + CLOSE_WAIT_US;
   gint64 left;
 
-  while (((left = rook_gauge_get (mail->n_open)) > 0 || g_atomic_int_get (&mail->quotas->n_busy) > 0)
-         && g_get_monotonic_time () < give_up)
+  while (((left = rook_gauge_get (mail->n_open)) > 0 || has_errands (mail)) && g_get_monotonic_time () < give_up)
     {
       rook_loop_settle (loop);
       g_usleep (500);
