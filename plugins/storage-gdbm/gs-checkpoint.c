@@ -426,8 +426,6 @@ try_checkpoint (GsStore *store, GError **error)
 
   gs_upkeep_begin (store);
   rook_mutex_lock (&store->lock);
-  while (store->applying)
-    rook_cond_wait (&store->cond, &store->lock);
   work = freeze (store, &c);
   *fresh = store->current;
   rook_mutex_unlock (&store->lock);

@@ -6,14 +6,11 @@
  */
 #include "storage-gdbm/gs-store.h"
 
-#include <sched.h>
 #include <string.h>
 
 #include "storage-gdbm/gs-bytes.h"
 #include "storage-gdbm/gs-checksum.h"
 #include "storage-gdbm/gs-compact.h"
-
-#define APPLY_SLICE 64 /* keys made visible under one lock */
 
 /* What goes to one segment in one stretch. */
 typedef struct {
@@ -609,43 +606,24 @@ gs_group_bytes (GsGroup *group)
   return group->bytes;
 }
 
-typedef struct {
-  GsStore *store;
-  guint n;
-} Apply;
-
 static void
-apply_one (const GsEntry *entry, gpointer data)
+forget_one (const GsEntry *entry, gpointer data)
 {
-  Apply *apply = data;
-  GsStore *store = apply->store;
-
-  gs_table_merge_entry (store->live, entry);
-  gs_cache_forget (store, entry->key, entry->length);
-  if (++apply->n % APPLY_SLICE != 0)
-    return;
-  rook_mutex_unlock (&store->lock);
-  sched_yield ();
-  rook_mutex_lock (&store->lock);
+  gs_cache_forget (data, entry->key, entry->length);
 }
 
-/* A large group does not keep readers waiting: they may see parts of it, all of which is durable, but nothing is frozen meanwhile. */
+/* All at once: whoever reads must not find a body gone, and what named it still there. */
 static void
 apply_pending (GsGroup *group)
 {
   GsStore *store = group->store;
-  Apply apply = { .store = store };
+  g_autoptr (RookLocker) locker = rook_locker_new (&store->lock);
 
-  rook_mutex_lock (&store->lock);
-  store->applying = TRUE;
-  gs_table_foreach (group->pending, apply_one, &apply);
+  gs_table_merge (store->live, group->pending);
+  gs_table_foreach (group->pending, forget_one, store);
   store->position += group->n_batches;
   store->sequence = store->log.sequence - 1;
   store->log_bytes += group->payload->len + GS_LOG_FRAME_SIZE;
-  store->applying = FALSE;
-  if (apply.n >= APPLY_SLICE)
-    rook_cond_broadcast (&store->cond);
-  rook_mutex_unlock (&store->lock);
 }
 
 static void

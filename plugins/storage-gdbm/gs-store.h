@@ -200,7 +200,6 @@ struct GsStore {
   gboolean upkeep_stop;
   gint hurry;             /* atomic: a checkpoint under way is given up */
   gboolean damaged;       /* recovery found damage: nothing is thrown away */
-  gboolean applying;      /* the committer is making a group visible, in slices */
   gint64 longest_move_us; /* how long at most a group was held up by what compaction moved */
   gboolean beyond_repair; /* neither copy is whole: there is nothing to be made of them */
   guint64 reserved;       /* bytes */
