@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from rookery_harness import free_port
+from rookery_harness import SANITIZED, free_port
 from rookery_wire import ImapWire, Wire
 
 NOBODY = "192.0.2.0/24"  # in place of loopback, which is exempt by default
@@ -196,6 +196,6 @@ def test_answers_that_nobody_reads(limited, protocol):
         questions = line * ((4 << 20) // len(line))
         before = settled(server)
         sent = pour(wire.socket, questions)
-        assert settled(server) - before < 12 * 1024
+        assert SANITIZED or settled(server) - before < 12 * 1024  # a sanitizer keeps what was freed
         tail = finish_pouring(wire.socket, questions[sent:], len(answer) * (len(questions) // len(line)))
         assert tail.endswith(answer[-100:])
