@@ -72,6 +72,25 @@ fail_store (PageMove *move, const GError *error)
 
 /* --- bodies ----------------------------------------------------------------------------------------------------- */
 
+static void
+others_settled (guint64 position G_GNUC_UNUSED, const GError *error, gpointer data)
+{
+  if (error != NULL)
+    fail_store (data, error);
+  else
+    begin_turn (data);
+}
+
+/* The page is read again once all that was in flight is settled, what has purged the body too: an empty batch comes after it. */
+static void
+take_another_turn (PageMove *move)
+{
+  RookStore *store = move->from->store;
+
+  clear_turn (move);
+  rook_store_commit (store, rook_batch_new (store), others_settled, move);
+}
+
 /* One that was purged since the page was read is not there: then it is read again. */
 static void
 fail_body (PageMove *move, const GError *error)
@@ -88,8 +107,7 @@ fail_body (PageMove *move, const GError *error)
   else
     {
       g_error_free (ours);
-      clear_turn (move);
-      begin_turn (move);
+      take_another_turn (move);
     }
 }
 
