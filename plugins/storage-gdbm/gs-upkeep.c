@@ -7,7 +7,7 @@
 #include "storage-gdbm/gs-store.h"
 
 #define REST_US (5 * G_USEC_PER_SEC) /* after a failure */
-#define SLICE_REST_US (20 * 1000)    /* between slices of compaction */
+#define SLICE_REST_US (60 * 1000)    /* between slices of compaction */
 
 void
 gs_upkeep_begin (GsStore *store)
