@@ -69,7 +69,7 @@ store_new (RookServer *server, RookStore *handle, const GsSettings *settings, co
   rook_cond_init (&store->readers_cond);
   rook_mutex_init (&store->stages_lock);
   store->live = gs_table_new ();
-  store->missed = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
+  store->missed = gs_keys_new ();
   store->log_files = g_array_new (FALSE, FALSE, sizeof (GsLogFile));
   store->segments = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) gs_segment_unref);
   store->next_segment = 1;
@@ -357,7 +357,7 @@ backend_stats (gpointer self)
   for (guint i = 0; i < GS_N_TABLES; i++)
     records += store->current.copies[store->current.current].counts[i];
   g_variant_dict_insert (&dict, "position", "t", store->position);
-  g_variant_dict_insert (&dict, "memory-bytes", "t", gs_table_bytes (store->live));
+  g_variant_dict_insert (&dict, "memory-bytes", "t", gs_memory_bytes (store));
   g_variant_dict_insert (&dict, "log-files", "u", store->log_files->len);
   g_variant_dict_insert (&dict, "log-bytes", "t", store->log_bytes);
   g_variant_dict_insert (&dict, "damaged", "b", store->damaged);

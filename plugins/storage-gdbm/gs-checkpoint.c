@@ -35,6 +35,7 @@ freeze (GsStore *store, Checkpoint *c)
 {
   const GsCopyInfo *copies = store->current.copies;
 
+  gs_memory_await (store); /* a group is in what is frozen, or in what comes after */
   if (gs_table_size (store->live) == 0 && is_empty (store->missed) && copies[0].clean && copies[1].clean
       && copies[0].sequence == store->sequence && copies[1].sequence == store->sequence)
     return FALSE;
@@ -223,9 +224,8 @@ prepare_target (Checkpoint *c, GsCurrent *fresh)
     return FALSE;
   *info = fresh->copies[c->source];
   info->clean = FALSE;
-  rook_mutex_lock (&c->store->lock);
-  g_hash_table_remove_all (c->missed);
-  rook_mutex_unlock (&c->store->lock);
+  gs_miss_nothing (c->store);
+  c->missed = c->store->missed;
   return TRUE;
 }
 
@@ -348,13 +348,13 @@ static void
 succeed (Checkpoint *c)
 {
   GsStore *store = c->store;
-  g_autoptr (GHashTable) missed =
-      g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
+  g_autoptr (GHashTable) missed = gs_keys_new ();
   g_autoptr (GHashTable) old = NULL;
   g_autoptr (GsTable) frozen = NULL;
 
   gs_table_foreach (c->frozen, note_key, missed);
   rook_mutex_lock (&store->lock);
+  gs_memory_await (store);
   frozen = g_steal_pointer (&store->frozen);
   old = store->missed;
   store->missed = g_steal_pointer (&missed);
@@ -369,16 +369,13 @@ static void
 fail (Checkpoint *c)
 {
   GsStore *store = c->store;
-  GsTable *newer;
 
   rook_mutex_lock (&store->lock);
-  newer = store->live;
-  store->live = g_steal_pointer (&store->frozen);
-  gs_table_merge (store->live, newer);
+  gs_memory_await (store);
+  gs_memory_lay (store, &store->frozen);
   store->log_bytes = store->settings.log_limit / 2; /* not again at once */
-  rook_cond_broadcast (&store->cond);
   rook_mutex_unlock (&store->lock);
-  gs_table_free (newer);
+  gs_memory_settle (store);
 }
 
 static guint64

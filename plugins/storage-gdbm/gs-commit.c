@@ -181,6 +181,7 @@ commit_group (GsStore *store, GQueue *batches, GQueue *moves)
   gs_group_apply (group);
   measure (store, group, start_us, sync_us);
   complete (store, batches, moves, position);
+  gs_memory_settle (store);
   return gs_group_payload (group)->len;
 }
 
@@ -194,12 +195,12 @@ watch_memory (GsStore *store, gsize written)
   gint64 until = g_get_monotonic_time () + SLOW_US * (1 + (gint64) (written / SLOW_BYTES));
 
   rook_mutex_lock (&store->lock);
-  if (gs_table_bytes (store->live) > store->settings.memory_size || store->log_bytes > store->settings.log_limit)
+  if (gs_memory_bytes (store) > store->settings.memory_size || store->log_bytes > store->settings.log_limit)
     {
       store->upkeep_wanted = TRUE;
       rook_cond_broadcast (&store->cond);
     }
-  while (!store->upkeep_stop && gs_table_bytes (store->live) > 2 * store->settings.memory_size
+  while (!store->upkeep_stop && gs_memory_bytes (store) > 2 * store->settings.memory_size
          && rook_cond_wait_until (&store->cond, &store->lock, until))
     continue;
   rook_mutex_unlock (&store->lock);
@@ -213,10 +214,10 @@ gather (GsStore *store, GQueue *out_batches, GQueue *out_moves)
 
   while (!g_queue_is_empty (&store->queue) && out_batches->length < GROUP_BATCHES && bytes < GROUP_BYTES)
     {
-      RookBatch *batch = g_queue_pop_head (&store->queue);
+      GList *link = g_queue_pop_head_link (&store->queue);
 
-      bytes += rook_batch_get_size (batch);
-      g_queue_push_tail (out_batches, batch);
+      bytes += rook_batch_get_size (link->data);
+      g_queue_push_tail_link (out_batches, link);
     }
   while (!g_queue_is_empty (&store->moves))
     g_queue_push_tail (out_moves, g_queue_pop_head (&store->moves));

@@ -22,7 +22,7 @@ typedef struct {
 struct GsGroup {
   GsStore *store;
   GByteArray *payload; /* of the log frame */
-  GsTable *pending;    /* what it changes */
+  GsTable *pending;    /* what it changes; the store's once that is durable */
   GPtrArray *runs;     /* (element-type Run) */
   GPtrArray *kept;     /* (element-type GBytes) what the runs point to */
   GHashTable *live;    /* segment number to gint64: live bytes more or less */
@@ -65,7 +65,7 @@ void
 gs_group_free (GsGroup *group)
 {
   g_byte_array_unref (group->payload);
-  gs_table_free (group->pending);
+  g_clear_pointer (&group->pending, gs_table_free);
   g_ptr_array_unref (group->runs);
   g_ptr_array_unref (group->kept);
   g_hash_table_unref (group->live);
@@ -606,21 +606,14 @@ gs_group_bytes (GsGroup *group)
   return group->bytes;
 }
 
-static void
-forget_one (const GsEntry *entry, gpointer data)
-{
-  gs_cache_forget (data, entry->key, entry->length);
-}
-
 /* All at once: whoever reads must not find a body gone, and what named it still there. */
 static void
-apply_pending (GsGroup *group)
+publish (GsGroup *group)
 {
   GsStore *store = group->store;
   g_autoptr (RookLocker) locker = rook_locker_new (&store->lock);
 
-  gs_table_merge (store->live, group->pending);
-  gs_table_foreach (group->pending, forget_one, store);
+  gs_memory_arrive (store, g_steal_pointer (&group->pending));
   store->position += group->n_batches;
   store->sequence = store->log.sequence - 1;
   store->log_bytes += group->payload->len + GS_LOG_FRAME_SIZE;
@@ -665,7 +658,7 @@ gs_group_apply (GsGroup *group)
 {
   GsStore *store = group->store;
 
-  apply_pending (group);
+  publish (group);
   apply_live (group);
   for (guint i = 0; i < group->adopted->len; i++)
     gs_stage_adopted (store, g_array_index (group->adopted, guint64, i));

@@ -24,25 +24,6 @@ typedef struct {
 
 /* --- tables ----------------------------------------------------------------------------------------------------------- */
 
-/* What the tables in memory say of a key, put together; %NULL: nothing. With the lock. */
-static GsEntry *
-combine (GsStore *store, GsTable *pending, const guint8 *key, guint length)
-{
-  GsTable *tables[3] = { pending, store->live, store->frozen };
-  const GsEntry *found[3] = { NULL, NULL, NULL };
-  GsEntry *combined = NULL;
-  int n = 0;
-
-  for (; n < 3 && (n == 0 || found[n - 1] == NULL || !gs_entry_is_whole (found[n - 1])); n++)
-    found[n] = tables[n] != NULL ? gs_table_lookup (tables[n], key, length) : NULL;
-  for (n--; n >= 0; n--)
-    if (found[n] != NULL && combined == NULL)
-      combined = gs_entry_copy (found[n]);
-    else if (found[n] != NULL)
-      gs_entry_merge (combined, found[n]);
-  return combined;
-}
-
 guint
 gs_pin (GsStore *store)
 {
@@ -65,7 +46,7 @@ gs_lookup_memory (GsStore *store, GsTable *pending, const guint8 *key, guint len
   g_autoptr (GsEntry) entry = NULL;
 
   rook_mutex_lock (&store->lock);
-  entry = combine (store, pending, key, length);
+  entry = gs_memory_find (store, pending, key, length);
   rook_mutex_unlock (&store->lock);
   if (entry == NULL || !gs_entry_is_whole (entry))
     return FALSE;
@@ -141,7 +122,7 @@ gs_lookup (GsStore *store, GsReader *reader, GsTable *pending, const guint8 *key
   guint index;
 
   rook_mutex_lock (&store->lock);
-  entry = combine (store, pending, key, length);
+  entry = gs_memory_find (store, pending, key, length);
   index = gs_pin (store);
   rook_mutex_unlock (&store->lock);
   if (entry == NULL || !gs_entry_is_whole (entry))
@@ -180,15 +161,26 @@ forget (GsStore *store, RookBlobId id)
   cache_slot (store, id)->id = 0;
 }
 
+/* What arrives is news, and forgotten here only as it is moved: see gs-memory.c. */
+static gboolean
+is_news (GsStore *store, RookBlobId id)
+{
+  GsKey key;
+
+  gs_blob_key (&key, id);
+  return store->arriving != NULL && gs_table_lookup (store->arriving, key.bytes, gs_key_length (&key)) != NULL;
+}
+
 static gboolean
 cache_find (GsStore *store, RookBlobId id, GsBlobEntry *out_entry)
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&store->lock);
   GsCacheSlot *slot = cache_slot (store, id);
 
-  if (slot->id == id)
-    *out_entry = slot->entry;
-  return slot->id == id;
+  if (slot->id != id || is_news (store, id))
+    return FALSE;
+  *out_entry = slot->entry;
+  return TRUE;
 }
 
 static gboolean

@@ -75,7 +75,7 @@ static gboolean
 set_aside (GsStore *store, guint bad, GError **error)
 {
   g_autofree GsCurrent *fresh = NULL;
-  g_autoptr (GsTable) lacking = NULL, newer = NULL;
+  g_autoptr (GsTable) lacking = NULL;
   guint good = 1 - bad;
 
   rook_mutex_lock (&store->lock);
@@ -92,18 +92,16 @@ set_aside (GsStore *store, guint bad, GError **error)
   if (!gs_current_write (store, fresh, error))
     return FALSE;
   rook_mutex_lock (&store->lock);
+  gs_memory_await (store);
   if (lacking != NULL)
-    {
-      newer = g_steal_pointer (&store->live);
-      gs_table_merge (lacking, newer);
-      store->live = g_steal_pointer (&lacking);
-    }
-  g_hash_table_remove_all (store->missed);
+    gs_memory_lay (store, &lacking);
   store->current = *fresh;
   __atomic_add_fetch (&store->versions[bad], 1, __ATOMIC_RELEASE);
   store->upkeep_wanted = TRUE;
   rook_cond_broadcast (&store->cond);
   rook_mutex_unlock (&store->lock);
+  gs_memory_settle (store);
+  gs_miss_nothing (store);
   gs_log_notice (store, ROOK_LOG_NOTICE, "store.repaired",
                  "copy %u serves, with the log; copy %u is made anew from it: nothing is lost", good, bad);
   return TRUE;

@@ -10,8 +10,8 @@ typedef struct {
   GsStore *store;
   GsReader reader;
   guint table;
-  guint index;         /* the pinned copy */
-  GHashTable *changed; /* GBytes (keys) that memory knows something of */
+  guint index;      /* the pinned copy */
+  GsTable *changed; /* what memory knew of the table at the beginning, and was not told yet */
   GsScanFunc func, damaged;
   gpointer data;
   GError **error;
@@ -24,58 +24,80 @@ note_changed (const GsEntry *entry, gpointer data)
   Scan *scan = data;
 
   if (gs_key_table (entry->key) == scan->table)
-    g_hash_table_add (scan->changed, g_bytes_new (entry->key, entry->length));
+    gs_table_merge_entry (scan->changed, entry);
 }
 
-static gboolean
-scan_damaged (Scan *scan, const guint8 *key, guint length)
+/* All that memory knows at one moment, and the copy that this lies over. */
+static void
+begin (Scan *scan)
 {
-  g_autoptr (GBytes) value = NULL;
-  g_autoptr (GError) failed = NULL;
+  GsStore *store = scan->store;
+  GsTable *held, *frozen;
 
-  if (gs_lookup_below (scan->store, &scan->reader, scan->index, key, length, &value, &failed))
-    return value == NULL || scan->func (key, length, value, scan->data);
-  if (scan->damaged != NULL)
-    return scan->damaged (key, length, NULL, scan->data);
-  g_propagate_error (scan->error, g_steal_pointer (&failed));
-  scan->ok = FALSE;
-  return FALSE;
+  rook_mutex_lock (&store->lock);
+  gs_memory_hold (store);
+  held = store->held;
+  frozen = store->frozen;
+  scan->index = gs_pin (store);
+  rook_mutex_unlock (&store->lock);
+  if (frozen != NULL)
+    gs_table_foreach (frozen, note_changed, scan);
+  gs_table_foreach (held, note_changed, scan);
+  gs_memory_release (store);
+}
+
+static void
+tell_damaged (Scan *scan, const guint8 *key, guint length, GError *failed)
+{
+  scan->go_on = scan->damaged != NULL && scan->damaged (key, length, NULL, scan->data);
+  scan->ok = scan->damaged != NULL;
+  if (scan->ok)
+    g_error_free (failed);
+  else
+    g_propagate_error (scan->error, failed);
+}
+
+/* @entry: (nullable) what memory knew. @record: (nullable) the copy has none, or it is damaged. */
+static gboolean
+tell (Scan *scan, const guint8 *key, guint length, const GsEntry *entry, GBytes *record)
+{
+  g_autoptr (GBytes) below = record != NULL ? g_bytes_ref (record) : NULL;
+  g_autoptr (GBytes) value = NULL;
+  GError *failed = NULL;
+
+  if (record == NULL && (entry == NULL || !gs_entry_is_whole (entry))
+      && !gs_lookup_below (scan->store, &scan->reader, scan->index, key, length, &below, &failed))
+    {
+      tell_damaged (scan, key, length, failed);
+      return scan->go_on;
+    }
+  value = entry != NULL ? gs_entry_resolve (entry, below) : g_steal_pointer (&below);
+  scan->go_on = value == NULL || scan->func (key, length, value, scan->data);
+  return scan->go_on;
 }
 
 static gboolean
 scan_record (const guint8 *key, guint length, GBytes *value, gpointer data)
 {
   Scan *scan = data;
-  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GsEntry) entry = NULL;
 
   if (gs_key_table (key) != scan->table)
     return TRUE;
-  bytes = g_bytes_new (key, length);
-  if (g_hash_table_contains (scan->changed, bytes))
-    return TRUE;
-  scan->go_on = value != NULL ? scan->func (key, length, value, scan->data) : scan_damaged (scan, key, length);
-  return scan->go_on;
+  entry = gs_table_take_key (scan->changed, key, length);
+  return tell (scan, key, length, entry, value);
 }
 
-static gboolean
+/* What the copy has no record of. */
+static void
 scan_changed (Scan *scan)
 {
-  GHashTableIter iter;
-  gpointer bytes;
-
-  g_hash_table_iter_init (&iter, scan->changed);
-  while (g_hash_table_iter_next (&iter, &bytes, NULL))
+  while (scan->go_on && gs_table_size (scan->changed) > 0)
     {
-      g_autoptr (GBytes) value = NULL;
-      gsize length;
-      const guint8 *key = g_bytes_get_data (bytes, &length);
+      g_autoptr (GsEntry) entry = gs_table_take (scan->changed);
 
-      if (!gs_lookup (scan->store, &scan->reader, NULL, key, (guint) length, &value, scan->error))
-        return FALSE;
-      if (value != NULL && !scan->func (key, (guint) length, value, scan->data))
-        return TRUE;
+      tell (scan, entry->key, entry->length, entry, NULL);
     }
-  return TRUE;
 }
 
 /* Within the pin: a copy that lacks a key does not say so, and what was given can't be taken back. */
@@ -100,8 +122,7 @@ gboolean
 gs_scan (GsStore *store, guint table, gboolean check, GsScanFunc func, GsScanFunc damaged, gpointer data,
          GError **error)
 {
-  g_autoptr (GHashTable) changed =
-      g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
+  g_autoptr (GsTable) changed = gs_table_new ();
   Scan scan = { .store = store,
                 .table = table,
                 .changed = changed,
@@ -113,19 +134,14 @@ gs_scan (GsStore *store, guint table, gboolean check, GsScanFunc func, GsScanFun
                 .go_on = TRUE };
   gboolean ok;
 
-  rook_mutex_lock (&store->lock);
-  gs_table_foreach (store->live, note_changed, &scan);
-  if (store->frozen != NULL)
-    gs_table_foreach (store->frozen, note_changed, &scan);
-  scan.index = gs_pin (store);
-  rook_mutex_unlock (&store->lock);
-  ok = (!check || is_whole (store, scan.index, error)) && gs_copy_foreach (store, scan.index, scan_record, &scan, error)
-       && scan.ok;
+  begin (&scan);
+  ok =
+      (!check || is_whole (store, scan.index, error)) && gs_copy_foreach (store, scan.index, scan_record, &scan, error);
+  if (ok)
+    scan_changed (&scan);
   gs_unpin (store, scan.index);
-  if (ok && scan.go_on)
-    ok = scan_changed (&scan);
   gs_reader_clear (&scan.reader);
-  return ok;
+  return ok && scan.ok;
 }
 
 /* A copy that is damaged is seen to first. Where nothing can be done about it, it is an error. */

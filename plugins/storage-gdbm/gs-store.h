@@ -181,9 +181,11 @@ struct GsStore {
 
   /* What everybody looks at. */
   RookMutex lock;
-  RookCond cond; /* pins, frozen, upkeep_busy, the table's size: changed */
-  GsTable *live;
-  GsTable *frozen;    /* (nullable) a checkpoint is being made */
+  RookCond cond;      /* pins, arriving, held, frozen, upkeep_busy, the tables' size: changed */
+  GsTable *arriving;  /* (nullable) lies over live, and is moved into it: see gs-memory.c */
+  GsTable *live;      /* what is changed */
+  GsTable *held;      /* (nullable) lies below live, and is not changed while somebody reads it without the lock */
+  GsTable *frozen;    /* (nullable) lies below that: a checkpoint is being made of it */
   GHashTable *missed; /* GBytes (keys): what the older copy lacks and the current one has */
   guint64 position;   /* of the last durable batch */
   guint64 sequence;   /* of the last durable frame */
@@ -289,6 +291,26 @@ gboolean gs_segment_write_head (GsStore *store, GsSegment *segment, guint64 firs
 /* Room for @size bytes at the segment's end. */
 gboolean gs_segment_reserve (GsStore *store, GsSegment *segment, guint64 size, GError **error);
 
+/* gs-memory.c */
+GHashTable *gs_keys_new (void); /* (element-type GBytes) a set */
+/* Upkeep: the older copy has what the current one has. */
+void gs_miss_nothing (GsStore *store);
+/* With the lock, what is below but settle and release. */
+/* What the tables say of a key, put together. @pending: (nullable) lies over all. Returns: (nullable): they say nothing */
+GsEntry *gs_memory_find (GsStore *store, GsTable *pending, const guint8 *key, guint length);
+guint64 gs_memory_bytes (GsStore *store);
+/* @table (transfer full) lies over all others from now on, and is to be settled. Gives the lock up before, to wait. */
+void gs_memory_arrive (GsStore *store, GsTable *table);
+/* Moves what arrives into what is live. For whoever let it arrive. */
+void gs_memory_settle (GsStore *store);
+/* Gives the lock up until nothing arrives and nothing is held. Not for who lets arrive, or holds. */
+void gs_memory_await (GsStore *store);
+/* What is live comes to lie over *@lower (which is stolen), and is to be settled. Gives the lock up before, to wait. */
+void gs_memory_lay (GsStore *store, GsTable **lower);
+/* What is live is held: neither it nor what is frozen is changed until it is released. */
+void gs_memory_hold (GsStore *store);
+void gs_memory_release (GsStore *store);
+
 /* gs-read.c */
 /* The value in memory and below. @pending: (nullable) a table above the live one. */
 gboolean gs_lookup (GsStore *store, GsReader *reader, GsTable *pending, const guint8 *key, guint length,
@@ -327,7 +349,7 @@ gboolean gs_group_write_segments (GsGroup *group, GError **error);
 const GByteArray *gs_group_payload (GsGroup *group);
 guint gs_group_n_batches (GsGroup *group);
 guint64 gs_group_bytes (GsGroup *group); /* of bodies, about */
-/* It is durable: everybody may see it. */
+/* It is durable: everybody sees it, all of it. gs_memory_settle() is to follow. */
 void gs_group_apply (GsGroup *group);
 /* It failed: segments that it wrote to are not written to any more: what is in them is uncertain. */
 void gs_group_abandon_segments (GsGroup *group);

@@ -2,6 +2,9 @@
 /*
  * Tables in memory. A patch of a value that is not here is kept as it is, so that a flag change reads nothing; patches that
  * touch are joined, so that their number is bounded by the value and not by how often it changed.
+ *
+ * They are changed under a lock that readers wait for, so nothing here takes long at once: a table grows by linear hashing
+ * (W. Litwin, VLDB 1980), one bucket with each entry, and is merged into another entry by entry, which it gives away.
  */
 #include "storage-gdbm/gs-table.h"
 
@@ -10,6 +13,7 @@
 /* A value up to this size is patched by copying it, a larger one keeps its patches beside it. */
 #define COPY_LIMIT 65536
 #define ENTRY_OVERHEAD 120
+#define SECTION 256 /* buckets that are allocated together; a power of two */
 
 typedef struct {
   guint64 offset;
@@ -17,7 +21,11 @@ typedef struct {
 } Patch;
 
 struct GsTable {
-  GHashTable *entries; /* (element-type GsEntry) owned; keyed by themselves */
+  GPtrArray *sections; /* (element-type GsEntry **) of SECTION buckets each: chains of entries, which are owned */
+  guint n_buckets;
+  guint base; /* the greatest power of two in n_buckets: those from n_buckets - base to it are not split yet */
+  guint n_entries;
+  guint first; /* the buckets before it are empty */
   guint64 bytes;
 };
 
@@ -225,20 +233,6 @@ gs_entry_resolve (const GsEntry *entry, GBytes *below)
 
 /* --- tables --------------------------------------------------------------------------------------------------------- */
 
-static guint
-entry_hash (gconstpointer data)
-{
-  return ((const GsEntry *) data)->hash;
-}
-
-static gboolean
-entry_equal (gconstpointer a, gconstpointer b)
-{
-  const GsEntry *x = a, *y = b;
-
-  return x->length == y->length && memcmp (x->key, y->key, x->length) == 0;
-}
-
 static guint32
 hash_key (const guint8 *key, guint length)
 {
@@ -249,10 +243,18 @@ hash_key (const guint8 *key, guint length)
   return (guint32) (hash ^ hash >> 32);
 }
 
-static void
-free_entry (gpointer data)
+static GsEntry **
+bucket (GsTable *table, guint number)
 {
-  gs_entry_free (data);
+  return (GsEntry **) g_ptr_array_index (table->sections, number / SECTION) + number % SECTION;
+}
+
+static guint
+bucket_number (GsTable *table, guint32 hash)
+{
+  guint number = hash & (2 * table->base - 1);
+
+  return number < table->n_buckets ? number : hash & (table->base - 1);
 }
 
 GsTable *
@@ -260,21 +262,27 @@ gs_table_new (void)
 {
   GsTable *table = g_new0 (GsTable, 1);
 
-  table->entries = g_hash_table_new_full (entry_hash, entry_equal, free_entry, NULL);
+  table->sections = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_add (table->sections, g_new0 (GsEntry *, SECTION));
+  table->n_buckets = table->base = SECTION;
   return table;
 }
 
 void
 gs_table_free (GsTable *table)
 {
-  g_hash_table_unref (table->entries);
+  GsEntry *entry;
+
+  while ((entry = gs_table_take (table)) != NULL)
+    gs_entry_free (entry);
+  g_ptr_array_unref (table->sections);
   g_free (table);
 }
 
 guint
 gs_table_size (GsTable *table)
 {
-  return g_hash_table_size (table->entries);
+  return table->n_entries;
 }
 
 guint64
@@ -283,25 +291,74 @@ gs_table_bytes (GsTable *table)
   return table->bytes;
 }
 
-static GsEntry *
+/* Where the entry is linked, or would be. */
+static GsEntry **
 find (GsTable *table, const guint8 *key, guint length, guint32 hash)
 {
-  union {
-    GsEntry entry;
-    guint8 room[sizeof (GsEntry) + GS_MAX_KEY];
-  } probe;
+  GsEntry **link = bucket (table, bucket_number (table, hash));
 
   g_assert (length <= GS_MAX_KEY);
-  probe.entry.hash = hash;
-  probe.entry.length = (guint16) length;
-  memcpy (probe.room + G_STRUCT_OFFSET (GsEntry, key), key, length);
-  return g_hash_table_lookup (table->entries, &probe.entry);
+  while (*link != NULL
+         && ((*link)->hash != hash || (*link)->length != length || memcmp ((*link)->key, key, length) != 0))
+    link = &(*link)->next;
+  return link;
 }
 
 const GsEntry *
 gs_table_lookup (GsTable *table, const guint8 *key, guint length)
 {
-  return find (table, key, length, hash_key (key, length));
+  return *find (table, key, length, hash_key (key, length));
+}
+
+/* One bucket more: some of the entries of the one that it is split from are its own. */
+static void
+split_one (GsTable *table)
+{
+  guint fresh = table->n_buckets++;
+  GsEntry **link = bucket (table, fresh - table->base), **to;
+
+  if (fresh % SECTION == 0)
+    g_ptr_array_add (table->sections, g_new0 (GsEntry *, SECTION));
+  to = bucket (table, fresh);
+  if (table->n_buckets == 2 * table->base)
+    table->base *= 2;
+  while (*link != NULL)
+    {
+      GsEntry *entry = *link;
+
+      if (bucket_number (table, entry->hash) != fresh)
+        {
+          link = &entry->next;
+          continue;
+        }
+      *link = entry->next;
+      entry->next = NULL;
+      *to = entry;
+      to = &entry->next;
+    }
+}
+
+/* @link: what find() said of it. */
+static void
+link_entry (GsTable *table, GsEntry **link, GsEntry *entry)
+{
+  table->first = MIN (table->first, bucket_number (table, entry->hash));
+  entry->next = NULL;
+  *link = entry;
+  if (++table->n_entries > table->n_buckets)
+    split_one (table);
+}
+
+static GsEntry *
+unlink_entry (GsTable *table, GsEntry **link)
+{
+  GsEntry *entry = *link;
+
+  *link = entry->next;
+  entry->next = NULL;
+  table->n_entries--;
+  table->bytes -= entry_bytes (entry);
+  return entry;
 }
 
 /* The entry to change, made if it is missing. Its size is taken off the table's, to be added again by changed(). */
@@ -309,12 +366,12 @@ static GsEntry *
 change (GsTable *table, const guint8 *key, guint length)
 {
   guint32 hash = hash_key (key, length);
-  GsEntry *entry = find (table, key, length, hash);
+  GsEntry **link = find (table, key, length, hash), *entry = *link;
 
   if (entry == NULL)
     {
       entry = entry_new (key, length, hash);
-      g_hash_table_add (table->entries, entry);
+      link_entry (table, link, entry);
       return entry;
     }
   table->bytes -= entry_bytes (entry);
@@ -363,25 +420,52 @@ gs_table_merge_entry (GsTable *table, const GsEntry *upper)
   changed (table, entry);
 }
 
-static void
-merge_one (const GsEntry *entry, gpointer data)
+GsEntry *
+gs_table_lay (GsTable *table, GsEntry *upper)
 {
-  gs_table_merge_entry (data, entry);
+  GsEntry **link = find (table, upper->key, upper->length, upper->hash), *entry = *link;
+
+  if (entry == NULL)
+    {
+      link_entry (table, link, upper);
+      changed (table, upper);
+      return NULL;
+    }
+  table->bytes -= entry_bytes (entry);
+  if (!gs_entry_is_whole (upper))
+    {
+      gs_entry_merge (entry, upper);
+      changed (table, entry);
+      return upper;
+    }
+  upper->next = g_steal_pointer (&entry->next);
+  *link = upper;
+  changed (table, upper);
+  return entry;
 }
 
-void
-gs_table_merge (GsTable *lower, GsTable *upper)
+GsEntry *
+gs_table_take (GsTable *table)
 {
-  gs_table_foreach (upper, merge_one, lower);
+  if (table->n_entries == 0)
+    return NULL;
+  while (*bucket (table, table->first) == NULL)
+    table->first++;
+  return unlink_entry (table, bucket (table, table->first));
+}
+
+GsEntry *
+gs_table_take_key (GsTable *table, const guint8 *key, guint length)
+{
+  GsEntry **link = find (table, key, length, hash_key (key, length));
+
+  return *link != NULL ? unlink_entry (table, link) : NULL;
 }
 
 void
 gs_table_foreach (GsTable *table, GsEntryFunc func, gpointer data)
 {
-  GHashTableIter iter;
-  gpointer entry;
-
-  g_hash_table_iter_init (&iter, table->entries);
-  while (g_hash_table_iter_next (&iter, &entry, NULL))
-    func (entry, data);
+  for (guint i = table->first; i < table->n_buckets; i++)
+    for (const GsEntry *entry = *bucket (table, i); entry != NULL; entry = entry->next)
+      func (entry, data);
 }

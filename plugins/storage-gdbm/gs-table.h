@@ -39,6 +39,7 @@ typedef enum { GS_BELOW, GS_ABSENT, GS_VALUE } GsBase;
 
 typedef struct GsEntry GsEntry;
 struct GsEntry {
+  GsEntry *next; /* the table's */
   GsBase base;
   GBytes *value;   /* (owned) of VALUE */
   GArray *patches; /* (owned) (nullable) sorted, apart from each other; of BELOW, or of a large VALUE */
@@ -61,10 +62,13 @@ void gs_table_delete (GsTable *table, const guint8 *key, guint length);
 void gs_table_patch (GsTable *table, const guint8 *key, guint length, guint64 offset, gconstpointer data, gsize size);
 /* (nullable) (transfer none) */
 const GsEntry *gs_table_lookup (GsTable *table, const guint8 *key, guint length);
-/* What @upper says, over what @entry's table says. */
+/* What @upper says, over what the table says. */
 void gs_table_merge_entry (GsTable *table, const GsEntry *upper);
-/* All of @upper over @lower. */
-void gs_table_merge (GsTable *lower, GsTable *upper);
+/* The same, but @upper is the table's from now on. Returns: (transfer full) (nullable): what nobody needs any more. */
+GsEntry *gs_table_lay (GsTable *table, GsEntry *upper);
+/* Any entry, or that of a key, which is in the table no longer. Returns: (transfer full) (nullable) */
+GsEntry *gs_table_take (GsTable *table);
+GsEntry *gs_table_take_key (GsTable *table, const guint8 *key, guint length);
 
 typedef void (*GsEntryFunc) (const GsEntry *entry, gpointer data);
 void gs_table_foreach (GsTable *table, GsEntryFunc func, gpointer data);

@@ -113,8 +113,12 @@ check_tables (Tables *tables)
 {
   GHashTableIter iter;
   gpointer key, value;
+  GsEntry *entry, *old;
 
-  gs_table_merge (tables->lower, tables->upper);
+  while ((entry = gs_table_take (tables->upper)) != NULL)
+    if ((old = gs_table_lay (tables->lower, entry)) != NULL)
+      gs_entry_free (old);
+  g_assert (gs_table_size (tables->upper) == 0 && gs_table_bytes (tables->upper) == 0);
   g_assert (gs_table_size (tables->all) == g_hash_table_size (tables->model));
   g_assert (gs_table_size (tables->lower) == g_hash_table_size (tables->model));
   g_hash_table_iter_init (&iter, tables->model);
