@@ -7,7 +7,7 @@
  * order is the order of changes. The store settles batches in that order, and each moves the durable head on. If one
  * fails, all later ones fail too, and the pending head goes back to the durable one when the last has.
  *
- * Pages and uid arrays are shared between heads and views and copied when written: what is durable never changes.
+ * Pages and uids are shared between heads and views and copied when written: what is durable never changes.
  *
  * A page whose records are not in memory is hollow (record.h): the same object in both heads. Whoever needs its records has
  * it filled (pages.c), without the lock, and looks again. It may become hollow once it is the same in both heads again, unless
@@ -28,8 +28,7 @@ G_BEGIN_DECLS
 typedef struct {
   RookHeader header;
   GPtrArray *pages; /* (element-type RookPage) */
-  RookUids *uids;   /* of the messages that are not expunged */
-  guint n_uids;     /* of them: the array may already hold more */
+  RookUids uids;    /* of the messages that are not expunged; its runs are of the pages of the same numbers */
   guint n_keywords; /* of RookMailbox.keywords */
 } RookHead;
 
@@ -128,6 +127,8 @@ gboolean rook_mailbox_empty_pages (RookMailbox *mailbox, guint *at, GArray *need
  * all of them, so that those which are there stay while the others come. (nullable) %NULL: none is hollow. (element-type guint)
  * (transfer full) */
 GArray *rook_mailbox_find_hollow (RookMailbox *mailbox, const guint32 *uids, guint begin, guint end);
+/* The same of the pages in which messages @first to @last lie, which are indices of @uids. */
+GArray *rook_mailbox_find_hollow_range (RookMailbox *mailbox, const RookUids *uids, guint first, guint last);
 /* The same of the page that the next record goes into, for whoever wants to write it: rook_mailbox_find_hold() is asked too. */
 GArray *rook_mailbox_find_hollow_last (RookMailbox *mailbox);
 /* Brings the records of pages @numbers (transfer full) into memory, where they are not. One that is damaged is passed over and
@@ -187,7 +188,7 @@ struct RookCommit {
   guint appended_page, first_appended, n_appended; /* records of a page that the batch has not got yet */
   GArray *page_numbers;                            /* (element-type guint) what it touched; */
   GPtrArray *pages;                                /* the pages as of this commit, set when submitted */
-  RookHead after;                                  /* header, uids, n_uids, n_keywords as of this commit; no pages */
+  RookHead after;                                  /* header, uids, n_keywords as of this commit; no pages */
   GPtrArray *events;                               /* (element-type RookEvent) */
   GPtrArray *seen;                                 /* (element-type RookSeenSet) */
   RookPosition position;                           /* for durable subscribers */
@@ -231,8 +232,7 @@ struct RookView {
   guint64 kept_modseq;   /* scanned_modseq: pages with later changes are to stay */
   guint64 pinned_modseq; /* told_modseq: bodies of what was expunged later are to stay, for a while */
   /* --- */
-  RookUids *uids; /* (owned) */
-  guint n_uids;
+  RookUids uids;
   guint64 told_modseq;    /* what may be told as HIGHESTMODSEQ */
   guint64 scanned_modseq; /* flag changes up to here have been reported */
   guint32 told_recent;

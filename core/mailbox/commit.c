@@ -150,7 +150,7 @@ rook_commit_append (RookCommit *commit, const RookRecord *record)
       commit->appended_page = number;
       commit->first_appended = slot;
     }
-  rook_uids_append (&pending->uids, pending->n_uids++, record->uid);
+  rook_uids_append (&pending->uids, slot, record->uid);
   pending->header.n_records++;
   pending->header.uidnext++;
   pending->header.last_append = commit->now;
@@ -161,11 +161,7 @@ rook_commit_append (RookCommit *commit, const RookRecord *record)
 void
 rook_commit_drop_uids (RookCommit *commit, const guint32 *uids, guint n)
 {
-  RookHead *pending = &commit->mailbox->pending;
-  RookUids *left = rook_uids_without (pending->uids, pending->n_uids, uids, n, &pending->n_uids);
-
-  rook_uids_unref (pending->uids);
-  pending->uids = left;
+  rook_uids_drop (&commit->mailbox->pending.uids, uids, n);
 }
 
 GBytes *
@@ -250,10 +246,9 @@ make_durable (RookCommit *commit)
         }
     }
   durable->header = commit->after.header;
-  durable->n_uids = commit->after.n_uids;
   durable->n_keywords = commit->after.n_keywords;
-  rook_uids_unref (durable->uids);
-  durable->uids = rook_uids_ref (commit->after.uids);
+  rook_uids_clear (&durable->uids);
+  durable->uids = rook_uids_copy (&commit->after.uids);
   for (guint i = 0; i < commit->seen->len; i++)
     rook_seen_table_put (commit->mailbox->seen.durable, g_ptr_array_index (commit->seen, i));
   rook_mailbox_trim (commit->mailbox);
@@ -431,8 +426,7 @@ rook_commit_submit (RookCommit *commit, RookCommitDone done, gpointer data)
       g_ptr_array_add (commit->pages, rook_page_ref (page));
     }
   commit->after = (RookHead){ .header = pending->header,
-                              .uids = rook_uids_ref (pending->uids),
-                              .n_uids = pending->n_uids,
+                              .uids = rook_uids_copy (&pending->uids),
                               .n_keywords = pending->n_keywords };
   mailbox->in_flight++;
   rook_counter_add (mailbox->mail->commits, 1);

@@ -238,7 +238,7 @@ static gboolean
 collect_deleted (ExpungeAll *all, GArray *found, GArray *pages)
 {
   RookView *view = all->view;
-  guint32 last = view->n_uids > 0 ? view->uids->data[view->n_uids - 1] : 0;
+  guint32 last = rook_uids_get_last (&view->uids);
   g_autoptr (RookLocker) locker = rook_locker_new (&view->mailbox->lock);
   const RookHead *head = &view->mailbox->pending;
   gboolean is_all = TRUE;

@@ -8,14 +8,14 @@ void
 rook_head_clear (RookHead *head)
 {
   g_clear_pointer (&head->pages, g_ptr_array_unref);
-  g_clear_pointer (&head->uids, rook_uids_unref);
+  rook_uids_clear (&head->uids);
 }
 
 void
 rook_head_assign (RookHead *head, const RookHead *other)
 {
   GPtrArray *pages = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_page_unref);
-  RookUids *uids = rook_uids_ref (other->uids);
+  RookUids uids = rook_uids_copy (&other->uids);
 
   for (guint i = 0; i < other->pages->len; i++)
     g_ptr_array_add (pages, rook_page_ref (rook_head_page (other, i)));

@@ -77,7 +77,7 @@ rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *e
   rook_mutex_lock (&mailbox->lock);
   if (rook_head_find (&mailbox->durable, uid, &page, &slot))
     rook_head_get (&mailbox->durable, page, slot, &record);
-  else if (rook_uids_contain (mailbox->durable.uids, mailbox->durable.n_uids, uid))
+  else if (rook_uids_contain (&mailbox->durable.uids, uid))
     record.flags = 0; /* its page is hollow, and it lives */
   is_changing = mailbox->in_flight > 0;
   rook_mutex_unlock (&mailbox->lock);
@@ -108,6 +108,16 @@ uid_at (const RookPage *page, guint slot)
   return rook_page_is_hollow (page) ? page->summary.first_uid + slot : rook_page_uid (page, slot);
 }
 
+static void
+add_page (RookUids *uids, const RookPage *page)
+{
+  guint32 all[ROOK_PAGE_RECORDS];
+
+  for (guint s = 0; page->summary.is_sparse && s < page->n; s++)
+    all[s] = uid_at (page, s);
+  rook_uids_add_page (uids, page->summary.first_uid, page->summary.live, page->summary.is_sparse ? all : NULL, page->n);
+}
+
 /* The uids of what is not expunged; checked against the header. */
 static void
 collect_uids (Load *load)
@@ -115,7 +125,6 @@ collect_uids (Load *load)
   RookHead *head = &load->head;
   guint32 last = 0;
 
-  head->uids = rook_uids_new (head->header.exists + 64);
   for (guint p = 0; p < head->pages->len; p++)
     {
       const RookPage *page = rook_head_page (head, p);
@@ -124,14 +133,12 @@ collect_uids (Load *load)
         set_corrupt (load, "pages are not in the order of their uids");
       if (page->summary.max_modseq > head->header.highest_modseq)
         set_corrupt (load, "a page is newer than its mailbox");
-      for (guint s = 0; s < page->n; s++)
-        if ((page->summary.live >> s & 1) != 0)
-          rook_uids_append (&head->uids, head->n_uids++, uid_at (page, s));
+      add_page (&head->uids, page);
       last = uid_at (page, page->n - 1);
     }
   if (last >= head->header.uidnext)
     set_corrupt (load, "a uid above uidnext");
-  if (head->n_uids != head->header.exists)
+  if (head->uids.n != head->header.exists)
     set_corrupt (load, "the header's count is not that of its pages");
 }
 

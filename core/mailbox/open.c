@@ -542,48 +542,69 @@ find_unseen (const RookHead *head)
 
 /* The same for a user with a set of seen uids: its gaps are looked for in the list of uids. *@out_unseen: how many there are. */
 static guint
-find_unseen_by (const RookHead *head, const RookSeenSet *seen, guint *out_unseen)
+find_unseen_by (const RookUids *uids, const RookSeenSet *seen, guint *out_unseen)
 {
   guint first = 0, n_seen = 0, next = 0; /* next: where the first message lies that no range so far has */
 
   for (guint i = 0; i + 1 < seen->ranges->len; i += 2)
     {
-      guint begin = rook_uids_find (head->uids, head->n_uids, g_array_index (seen->ranges, guint32, i));
+      guint begin = rook_uids_find (uids, g_array_index (seen->ranges, guint32, i));
       guint32 last = g_array_index (seen->ranges, guint32, i + 1);
-      guint end = last == G_MAXUINT32 ? head->n_uids : rook_uids_find (head->uids, head->n_uids, last + 1);
+      guint end = last == G_MAXUINT32 ? uids->n : rook_uids_find (uids, last + 1);
 
       if (first == 0 && begin > next)
         first = next + 1;
       n_seen += end - begin;
       next = end;
     }
-  if (first == 0 && next < head->n_uids)
+  if (first == 0 && next < uids->n)
     first = next + 1;
-  *out_unseen = head->n_uids - n_seen;
+  *out_unseen = uids->n - n_seen;
   return first;
 }
 
+/* With the lock held. */
+static void
+fill_status (RookMailbox *mailbox, RookMailboxStatus *out)
+{
+  const RookHead *head = &mailbox->durable;
+
+  *out = (RookMailboxStatus){
+    .uidvalidity = head->header.uidvalidity,
+    .uidnext = head->header.uidnext,
+    .messages = head->header.exists,
+    .recent = head->uids.n - rook_uids_find (&head->uids, mailbox->claimed + 1),
+    .unseen = head->header.unseen,
+    .deleted = head->header.deleted,
+    .highest_modseq = head->header.highest_modseq,
+    .size = head->header.size,
+  };
+}
+
+/* What a user has seen is a long list, perhaps: it is gone through without the lock. */
 void
 rook_mailbox_get_status (RookMailbox *mailbox, RookIdentity *identity, RookMailboxStatus *out_status)
 {
   const char *user = rook_mailbox_seen_user (mailbox, identity);
-  g_autoptr (RookLocker) locker = rook_locker_new (&mailbox->lock);
-  const RookHead *head = &mailbox->durable;
-  const RookSeenSet *seen = user != NULL ? g_hash_table_lookup (mailbox->seen.durable, user) : NULL;
-  guint unseen = head->header.unseen;
-  guint first = seen != NULL ? find_unseen_by (head, seen, &unseen) : find_unseen (head);
+  RookSeenSet *seen;
+  RookUids uids = { 0 };
 
-  *out_status = (RookMailboxStatus){
-    .uidvalidity = head->header.uidvalidity,
-    .uidnext = head->header.uidnext,
-    .messages = head->header.exists,
-    .recent = head->n_uids - rook_uids_find (head->uids, head->n_uids, mailbox->claimed + 1),
-    .unseen = unseen,
-    .deleted = head->header.deleted,
-    .first_unseen = first,
-    .highest_modseq = head->header.highest_modseq,
-    .size = head->header.size,
-  };
+  rook_mutex_lock (&mailbox->lock);
+  fill_status (mailbox, out_status);
+  seen = user != NULL ? g_hash_table_lookup (mailbox->seen.durable, user) : NULL;
+  if (seen != NULL)
+    {
+      rook_seen_set_ref (seen);
+      uids = rook_uids_copy (&mailbox->durable.uids);
+    }
+  else
+    out_status->first_unseen = find_unseen (&mailbox->durable);
+  rook_mutex_unlock (&mailbox->lock);
+  if (seen == NULL)
+    return;
+  out_status->first_unseen = find_unseen_by (&uids, seen, &out_status->unseen);
+  rook_uids_clear (&uids);
+  rook_seen_set_unref (seen);
 }
 
 void

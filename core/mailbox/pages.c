@@ -283,6 +283,31 @@ rook_mailbox_find_hollow (RookMailbox *mailbox, const guint32 *uids, guint begin
   return numbers;
 }
 
+/* Whether one of pages @first to @last is hollow that has messages. */
+static gboolean
+range_has_hollow (const RookHead *head, const RookUids *uids, guint first, guint last)
+{
+  for (guint number = first; number <= last; number++)
+    if (rook_uids_run (uids, number)->live != 0 && rook_page_is_hollow (rook_head_page (head, number)))
+      return TRUE;
+  return FALSE;
+}
+
+GArray *
+rook_mailbox_find_hollow_range (RookMailbox *mailbox, const RookUids *uids, guint first, guint last)
+{
+  guint begin = rook_uids_find_run (uids, first), end = rook_uids_find_run (uids, last);
+  GArray *numbers;
+
+  if (!range_has_hollow (&mailbox->durable, uids, begin, end))
+    return NULL;
+  numbers = g_array_new (FALSE, FALSE, sizeof (guint));
+  for (guint number = begin; number <= end; number++)
+    if (rook_uids_run (uids, number)->live != 0)
+      g_array_append_val (numbers, number);
+  return numbers;
+}
+
 GArray *
 rook_mailbox_find_hollow_last (RookMailbox *mailbox)
 {

@@ -8,8 +8,7 @@
 
 /* What an update starts from, taken under the lock once. */
 typedef struct {
-  RookUids *uids; /* (owned) */
-  guint n_uids;
+  RookUids uids;
   guint64 modseq;
   GPtrArray *pages; /* (element-type RookPage) those with changes this view has not seen: never hollow */
 } Snapshot;
@@ -22,54 +21,12 @@ take_snapshot (RookView *view, Snapshot *out)
 
   view->notified = FALSE;
   view->has_loaded = FALSE;
-  out->uids = rook_uids_ref (head->uids);
-  out->n_uids = head->n_uids;
+  out->uids = rook_uids_copy (&head->uids);
   out->modseq = head->header.highest_modseq;
   out->pages = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_page_unref);
   for (guint i = 0; i < head->pages->len && out->modseq > view->scanned_modseq; i++)
     if (rook_head_page (head, i)->summary.max_modseq > view->scanned_modseq)
       g_ptr_array_add (out->pages, rook_page_ref (rook_head_page (head, i)));
-}
-
-/* The sequence numbers of what the snapshot no longer has, each as it is once those before it are gone. */
-static void
-find_expunged (RookView *view, const Snapshot *now, RookViewChanges *changes)
-{
-  guint j = 0, gone = 0, n = view->n_uids;
-
-  /* Nothing comes in below the last uid: if it has kept its place, so have all. */
-  if (n == 0 || (now->n_uids >= n && now->uids->data[n - 1] == view->uids->data[n - 1]))
-    return;
-  for (guint i = 0; i < n; i++)
-    {
-      guint32 uid = view->uids->data[i], seq = i + 1 - gone;
-
-      while (j < now->n_uids && now->uids->data[j] < uid)
-        j++;
-      if (j < now->n_uids && now->uids->data[j] == uid)
-        continue;
-      g_array_append_val (changes->expunged, seq);
-      g_array_append_val (changes->expunged_uids, uid);
-      gone++;
-    }
-}
-
-/* The view's own messages, with what is new behind them: for when expunges may not be told. */
-static void
-join_new (RookView *view, const Snapshot *now)
-{
-  guint32 last = view->n_uids > 0 ? view->uids->data[view->n_uids - 1] : 0;
-  guint first = rook_uids_find (now->uids, now->n_uids, last + 1);
-  RookUids *joined;
-
-  if (first == now->n_uids)
-    return;
-  joined = rook_uids_new (view->n_uids + now->n_uids - first);
-  memcpy (joined->data, view->uids->data, view->n_uids * sizeof (guint32));
-  memcpy (joined->data + view->n_uids, now->uids->data + first, (now->n_uids - first) * sizeof (guint32));
-  view->n_uids += now->n_uids - first;
-  rook_uids_unref (view->uids);
-  view->uids = joined;
 }
 
 static gboolean
@@ -108,7 +65,7 @@ find_changed (RookView *view, const Snapshot *now, guint32 old_last, RookViewCha
               || (record.flags & ROOK_RECORD_EXPUNGED) != 0 || is_silenced (view, &record))
             continue;
           seq = rook_view_find_uid (view, record.uid);
-          if (seq <= view->n_uids && view->uids->data[seq - 1] == record.uid)
+          if (seq <= view->uids.n && rook_view_get_uid (view, seq) == record.uid)
             g_array_append_val (changes->changed, seq);
         }
     }
@@ -140,19 +97,18 @@ move_on (RookView *view, const Snapshot *now, gboolean allow_expunge, RookViewCh
 {
   gboolean whole = TRUE;
 
-  find_expunged (view, now, changes);
+  rook_uids_compare (&view->uids, &now->uids, changes->expunged_uids, changes->expunged);
   if (changes->expunged->len == 0 || allow_expunge)
     {
-      rook_uids_unref (view->uids);
-      view->uids = rook_uids_ref (now->uids);
-      view->n_uids = now->n_uids;
+      rook_uids_clear (&view->uids);
+      view->uids = rook_uids_copy (&now->uids);
     }
   else
     {
       whole = FALSE;
       g_array_set_size (changes->expunged, 0);
       g_array_set_size (changes->expunged_uids, 0);
-      join_new (view, now);
+      rook_uids_join (&view->uids, &now->uids); /* for when expunges may not be told */
     }
   return whole;
 }
@@ -161,8 +117,8 @@ RookViewChanges *
 rook_view_update (RookView *view, gboolean allow_expunge)
 {
   g_autoptr (RookViewChanges) changes = changes_new ();
-  guint old_count = view->n_uids;
-  guint32 old_last = old_count > 0 ? view->uids->data[old_count - 1] : 0;
+  guint old_count = view->uids.n;
+  guint32 old_last = rook_uids_get_last (&view->uids);
   Snapshot now;
 
   take_snapshot (view, &now);
@@ -171,15 +127,15 @@ rook_view_update (RookView *view, gboolean allow_expunge)
   find_changed (view, &now, old_last, changes);
   view->scanned_modseq = MAX (view->scanned_modseq, now.modseq);
   g_hash_table_foreach_remove (view->silenced, is_told, view);
-  rook_uids_unref (now.uids);
+  rook_uids_clear (&now.uids);
   g_ptr_array_unref (now.pages);
   rook_mutex_lock (&view->mailbox->lock);
   view->kept_modseq = view->scanned_modseq;
   view->pinned_modseq = view->told_modseq;
-  rook_view_claim_recent (view, rook_uids_find (view->uids, view->n_uids, old_last + 1));
+  rook_view_claim_recent (view, rook_uids_find (&view->uids, old_last + 1));
   rook_mutex_unlock (&view->mailbox->lock);
-  changes->exists = view->n_uids;
-  changes->exists_changed = view->n_uids + changes->expunged->len != old_count;
+  changes->exists = view->uids.n;
+  changes->exists_changed = view->uids.n + changes->expunged->len != old_count;
   changes->recent = rook_view_get_recent (view);
   changes->recent_changed = changes->recent != view->told_recent;
   changes->highest_modseq = view->told_modseq;

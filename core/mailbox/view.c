@@ -20,7 +20,7 @@ rook_view_unref (RookView *view)
     return;
   rook_mailbox_unref (view->mailbox);
   g_clear_pointer (&view->identity, rook_identity_unref);
-  rook_uids_unref (view->uids);
+  rook_uids_clear (&view->uids);
   g_array_unref (view->recent);
   g_hash_table_unref (view->silenced);
   g_free (view);
@@ -54,14 +54,17 @@ void
 rook_view_claim_recent (RookView *view, guint from)
 {
   RookMailbox *mailbox = view->mailbox;
-  guint first = MAX (from, rook_uids_find (view->uids, view->n_uids, mailbox->claimed + 1));
+  guint32 begin, end;
+  guint first = MAX (from, rook_uids_find (&view->uids, mailbox->claimed + 1));
 
-  if (first >= view->n_uids)
+  if (first >= view->uids.n)
     return;
-  g_array_append_val (view->recent, view->uids->data[first]);
-  g_array_append_val (view->recent, view->uids->data[view->n_uids - 1]);
+  begin = rook_uids_get (&view->uids, first);
+  end = rook_uids_get_last (&view->uids);
+  g_array_append_val (view->recent, begin);
+  g_array_append_val (view->recent, end);
   if (!view->read_only)
-    mailbox->claimed = MAX (mailbox->claimed, view->uids->data[view->n_uids - 1]);
+    mailbox->claimed = MAX (mailbox->claimed, end);
 }
 
 gboolean
@@ -79,8 +82,8 @@ rook_view_get_recent (RookView *view)
   guint32 n = 0;
 
   for (guint i = 0; i + 1 < view->recent->len; i += 2)
-    n += rook_uids_find (view->uids, view->n_uids, g_array_index (view->recent, guint32, i + 1) + 1)
-         - rook_uids_find (view->uids, view->n_uids, g_array_index (view->recent, guint32, i));
+    n += rook_uids_find (&view->uids, g_array_index (view->recent, guint32, i + 1) + 1)
+         - rook_uids_find (&view->uids, g_array_index (view->recent, guint32, i));
   return n;
 }
 
@@ -108,8 +111,7 @@ rook_view_new (RookMailbox *mailbox, RookIdentity *identity, gboolean read_only,
   view->recent = g_array_new (FALSE, FALSE, sizeof (guint32));
   view->silenced = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   rook_mutex_lock (&mailbox->lock);
-  view->uids = rook_uids_ref (mailbox->durable.uids);
-  view->n_uids = mailbox->durable.n_uids;
+  view->uids = rook_uids_copy (&mailbox->durable.uids);
   view->told_modseq = view->scanned_modseq = view->kept_modseq = view->pinned_modseq =
       mailbox->durable.header.highest_modseq;
   rook_view_claim_recent (view, 0);
@@ -178,20 +180,20 @@ rook_view_find_gone_error (RookView *view)
 guint32
 rook_view_get_count (RookView *view)
 {
-  return view->n_uids;
+  return view->uids.n;
 }
 
 guint32
 rook_view_get_uid (RookView *view, guint32 seq)
 {
-  g_return_val_if_fail (seq >= 1 && seq <= view->n_uids, 0);
-  return view->uids->data[seq - 1];
+  g_return_val_if_fail (seq >= 1 && seq <= view->uids.n, 0);
+  return rook_uids_get (&view->uids, seq - 1);
 }
 
 guint32
 rook_view_find_uid (RookView *view, guint32 uid)
 {
-  return rook_uids_find (view->uids, view->n_uids, uid) + 1;
+  return rook_uids_find (&view->uids, uid) + 1;
 }
 
 /* --- records ---------------------------------------------------------------------------------------------------- */
@@ -203,14 +205,16 @@ get_record (RookView *view, guint32 seq, RookRecord *out, RookPlace **out_place,
   RookMailbox *mailbox = view->mailbox;
   g_autoptr (RookLocker) locker = NULL;
   guint page, slot;
+  guint32 uid;
 
   *out_hollow = NULL;
-  if (seq < 1 || seq > view->n_uids)
+  if (seq < 1 || seq > view->uids.n)
     return FALSE;
+  uid = rook_uids_get (&view->uids, seq - 1);
   locker = rook_locker_new (&mailbox->lock);
-  if (!rook_head_find (&mailbox->durable, view->uids->data[seq - 1], &page, &slot))
+  if (!rook_head_find (&mailbox->durable, uid, &page, &slot))
     {
-      *out_hollow = rook_mailbox_find_hollow (mailbox, view->uids->data, seq - 1, seq);
+      *out_hollow = rook_mailbox_find_hollow (mailbox, &uid, 0, 1);
       return FALSE;
     }
   rook_head_get (&mailbox->durable, page, slot, out);
@@ -303,13 +307,12 @@ view_loaded (const GError *error, gpointer data)
 static GArray *
 hold_pages (RookView *view, guint32 first, guint32 last)
 {
-  RookMailbox *mailbox = view->mailbox;
-  const guint32 *uids = view->uids->data;
-
-  view->has_loaded = first >= 1 && first <= last && last <= view->n_uids
-                     && rook_head_find_page (&mailbox->durable, uids[first - 1], &view->first_loaded)
-                     && rook_head_find_page (&mailbox->durable, uids[last - 1], &view->last_loaded);
-  return view->has_loaded ? rook_mailbox_find_hollow (mailbox, uids, first - 1, last) : NULL;
+  view->has_loaded = first >= 1 && first <= last && last <= view->uids.n;
+  if (!view->has_loaded)
+    return NULL;
+  view->first_loaded = rook_uids_find_run (&view->uids, first - 1);
+  view->last_loaded = rook_uids_find_run (&view->uids, last - 1);
+  return rook_mailbox_find_hollow_range (view->mailbox, &view->uids, first - 1, last - 1);
 }
 
 void

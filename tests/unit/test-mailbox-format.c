@@ -266,28 +266,6 @@ test_seen_against_model (void)
   while (g_get_monotonic_time () < end);
 }
 
-static void
-test_uids (void)
-{
-  RookUids *uids = rook_uids_new (2), *older, *left;
-  guint n = 0;
-
-  for (guint32 uid = 1; uid <= 100; uid++)
-    rook_uids_append (&uids, n++, uid * 2);
-  older = rook_uids_ref (uids);
-  rook_uids_append (&uids, n++, 500);
-  g_assert_cmpuint (older->data[99], ==, 200);
-  g_assert_cmpuint (rook_uids_find (uids, n, 0), ==, 0);
-  g_assert_cmpuint (rook_uids_find (uids, n, 3), ==, 1);
-  g_assert_cmpuint (rook_uids_find (uids, n, 501), ==, n);
-  left = rook_uids_without (uids, n, (guint32[]){ 2, 3, 500 }, 3, &n);
-  g_assert_cmpuint (n, ==, 99);
-  g_assert_cmpuint (left->data[0], ==, 4);
-  rook_uids_unref (uids);
-  rook_uids_unref (older);
-  rook_uids_unref (left);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -301,6 +279,5 @@ main (int argc, char **argv)
   ADD ("crc/vectors", test_crc_vectors);
   ADD ("entry/round-trip", test_entry_round_trip);
   ADD ("seen/against-model", test_seen_against_model);
-  ADD ("uids/shared", test_uids);
   return g_test_run ();
 }

@@ -235,7 +235,7 @@ compare_totals (const GError *error, gpointer data)
   for (guint page = 0; page < mailbox->durable.pages->len; page++)
     count_page (mailbox, page, &counted);
   g_assert_cmpuint (mailbox->durable.header.n_records, ==, g_atomic_int_get (&stage->appended));
-  g_assert_cmpuint (mailbox->durable.n_uids, ==, counted.exists);
+  g_assert_cmpuint (mailbox->durable.uids.n, ==, counted.exists);
   g_assert_cmpuint (mailbox->durable.header.exists, ==, counted.exists);
   g_assert_cmpuint (mailbox->durable.header.unseen, ==, counted.unseen);
   g_assert_cmpuint (mailbox->durable.header.deleted, ==, counted.deleted);
