@@ -5,7 +5,7 @@
  */
 #include "mailbox/box.h"
 
-#define SLICE 256
+#define SLICE 64
 #define SPAN 256 /* pages that are gone through at a time for what is to be expunged */
 
 typedef struct {

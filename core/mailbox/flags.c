@@ -9,7 +9,7 @@
 
 #include "mailbox/box.h"
 
-#define SLICE 256
+#define SLICE 64
 
 typedef struct {
   RookMailbox *mailbox;   /* (owned) */
