@@ -6,6 +6,9 @@
  * errors. A lock's time is what its holder spent with it: waiting for a condition does not count, and a processor that
  * was given to somebody else is told apart, by measuring both the time and the thread's own. At the end a report goes to
  * the file that LOCK_TIMES names: how many were held for how long, and where the longest were let go.
+ *
+ * A virtual machine may lose its processor in a way that no clock of its own tells apart: any short piece of work seems to take
+ * milliseconds then, once in many times. So each place also says how often it took long, and how long on average.
  */
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -22,6 +25,7 @@
 #define N_BUCKETS 24 /* of powers of two, from a microsecond on */
 #define N_PLACES 256 /* where a lock was let go after LONG_NS */
 #define LONG_NS 100000
+#define MS_NS 1000000
 #define MAX_FRAMES 12
 
 typedef struct {
@@ -32,8 +36,10 @@ typedef struct {
 typedef struct {
   int depth;
   void *frames[MAX_FRAMES];
-  char *text;                /* where these are; a module may be unloaded later */
-  uint64_t count, time, own; /* the longest */
+  char *text; /* where these are; a module may be unloaded later */
+  uint64_t count, n_ms,
+      sum;            /* of those longer than LONG_NS; of those longer than MS_NS; own time of the former together */
+  uint64_t time, own; /* the longest */
 } Place;
 
 static int (*real_lock) (pthread_mutex_t *);
@@ -111,6 +117,8 @@ note_place (uint64_t time, uint64_t own)
   if (i < n_places)
     {
       places[i].count++;
+      places[i].n_ms += own >= MS_NS;
+      places[i].sum += own;
       places[i].time = MAX (places[i].time, time);
       places[i].own = MAX (places[i].own, own);
     }
@@ -225,7 +233,8 @@ report (void)
   for (int i = 0; i < N_BUCKETS; i++)
     fprintf (out, "held %llu %llu %llu\n", 1ull << i, (unsigned long long) by_own[i], (unsigned long long) by_time[i]);
   for (int i = 0; i < n_places; i++)
-    fprintf (out, "place %llu %llu %llu%s\n", (unsigned long long) places[i].count, (unsigned long long) places[i].own,
-             (unsigned long long) places[i].time, places[i].text);
+    fprintf (out, "place %llu %llu %llu %llu %llu%s\n", (unsigned long long) places[i].count,
+             (unsigned long long) places[i].n_ms, (unsigned long long) (places[i].sum / places[i].count),
+             (unsigned long long) places[i].own, (unsigned long long) places[i].time, places[i].text);
   fclose (out);
 }
