@@ -43,6 +43,8 @@ typedef struct {
   gpointer data;
 } RookPlace;
 
+typedef struct RookCommit RookCommit;
+
 struct RookMailbox {
   RookMail *mail; /* (unowned) */
   gint ref;       /* atomic; 0 only under RookMail.lock, while idle */
@@ -67,6 +69,7 @@ struct RookMailbox {
   GPtrArray *keywords;            /* (element-type utf8) those of the pending head; only ever appended to */
   guint in_flight;
   gboolean failed;        /* a batch failed: no new ones until the last in flight has */
+  RookCommit *aside;      /* (unowned) (nullable) being built without the lock: until it is submitted no other begins */
   guint32 claimed;        /* the highest uid that was shown as \Recent */
   guint hand;             /* the page that is looked at next when some are to become hollow */
   GPtrArray *fills;       /* (element-type GArray) (unowned) numbers of pages that are to be filled */
@@ -111,8 +114,8 @@ void rook_mailbox_hold (RookMailbox *mailbox, RookFunc quiet, gpointer data);
 void rook_mailbox_release (RookMailbox *mailbox);
 /* With the lock held, by whoever ends a commit or a fill. */
 void rook_mailbox_note_quiet (RookMailbox *mailbox);
-/* With the lock held, by whoever wants to begin a commit: what is to be given to rook_mailbox_fill() first, if it is held. No
- * page is named in it. (nullable) (transfer full) */
+/* With the lock held, by whoever wants to begin a commit: what is to be given to rook_mailbox_fill() first, if it is held, or a
+ * commit is being built aside. No page is named in it. (nullable) (transfer full) */
 GArray *rook_mailbox_find_hold (RookMailbox *mailbox);
 /* While it is held and quiet: it lies in @place from now on, @pages (of numbers @numbers) are there in place of those that are in
  * memory. */
@@ -137,7 +140,7 @@ GArray *rook_mailbox_find_hollow_last (RookMailbox *mailbox);
 void rook_mailbox_fill (RookMailbox *mailbox, GArray *numbers, RookMailCallback callback, gpointer data);
 /* With the lock held: whether page @number has to stay in memory. */
 gboolean rook_mailbox_needs_page (RookMailbox *mailbox, guint number);
-/* With the lock held: fills that were held back begin. */
+/* With the lock held: fills that were held back begin, if nothing holds them back any more. */
 void rook_mailbox_let_fills_go (RookMailbox *mailbox);
 /* With the lock held: makes some pages hollow, if all mailboxes together have more in memory than they should. */
 void rook_mailbox_trim (RookMailbox *mailbox);
@@ -174,15 +177,18 @@ const char *rook_mailbox_seen_user (RookMailbox *mailbox, RookIdentity *identity
 /* With the lock held: wakes every view. */
 void rook_mailbox_notify (RookMailbox *mailbox);
 
-/* --- commits (commit.c): begun, filled and submitted with the lock held throughout ----------------------------------------- */
+/* --- commits (commit.c): begun, filled and submitted with the lock held throughout, but for those built aside --------------- */
 
-typedef struct RookCommit RookCommit;
 /* On the worker that submitted. @error: (nullable) ours. */
 typedef void (*RookCommitDone) (RookCommit *commit, const GError *error, gpointer data);
 
 struct RookCommit {
   RookMailbox *mailbox; /* (owned) a reference */
   RookBatch *batch;
+  RookHead *head;                                  /* what it builds on: the mailbox's pending one, or */
+  RookHead own;                                    /* aside, only of those pages that it may touch, */
+  GPtrArray *own_keywords;                         /* (nullable) and with names of its own */
+  gboolean is_stale;                               /* what it was built on has failed meanwhile */
   guint64 modseq;                                  /* of what it changes */
   gint64 now;                                      /* seconds since 1970 */
   guint appended_page, first_appended, n_appended; /* records of a page that the batch has not got yet */
@@ -211,6 +217,17 @@ void rook_commit_drop_uids (RookCommit *commit, const guint32 *uids, guint n);
 gboolean rook_commit_keyword (RookCommit *commit, const char *name, guint *out_index);
 /* An event with the next sequence number, if anybody would hear it; else %NULL. The caller fills in the rest. */
 RookEvent *rook_commit_event (RookCommit *commit, RookEventType type, RookIdentity *identity, const char *session);
+/* One that appends so much that the lock should not be held over it: it is built aside, in slices, from this call with the lock
+ * held until rook_commit_submit_aside() or rook_commit_abandon(). Other writers wait meanwhile (rook_mailbox_find_hold());
+ * readers see nothing of it. The last page has to be in memory; keywords and \Seen are looked up under the lock.
+ * Its batch is the caller's to reserve, before it is submitted. */
+RookCommit *rook_commit_begin_aside (RookMailbox *mailbox, GError **error);
+/* Without the lock: nothing more is appended. */
+void rook_commit_seal (RookCommit *commit);
+/* With the lock held. %FALSE, with TEMPORARY, NOT_FOUND: nothing has changed, it is to be abandoned. */
+gboolean rook_commit_submit_aside (RookCommit *commit, RookCommitDone done, gpointer data, GError **error);
+/* Takes the lock. */
+void rook_commit_abandon (RookCommit *commit);
 /* Hands it to the store. @done (nullable) */
 void rook_commit_submit (RookCommit *commit, RookCommitDone done, gpointer data);
 

@@ -6,7 +6,8 @@
 #include "mailbox/copy.h"
 
 #define MAX_COPIES 50000 /* messages at once: what a batch holds */
-#define SLICE 1000       /* records collected under one lock */
+#define BODIES 16        /* read in one go, if they are in memory */
+#define SLICE 250        /* records collected under one lock */
 
 void
 rook_copy_finish (RookCopy *copy, const GError *error)
@@ -26,7 +27,7 @@ rook_copy_finish (RookCopy *copy, const GError *error)
   g_strfreev (copy->keywords);
   g_clear_pointer (&copy->bodies, g_ptr_array_unref);
   g_clear_pointer (&copy->caches, g_ptr_array_unref);
-  g_array_unref (copy->prepared);
+  g_clear_pointer (&copy->dest_entry, rook_entry_unref);
   g_array_unref (copy->seen);
   g_array_unref (copy->source_uids);
   g_array_unref (copy->dest_uids);
@@ -47,35 +48,110 @@ refuse (RookCopy *copy, RookMailError code, const char *text)
 
 /* --- bodies from another store ---------------------------------------------------------------------------------- */
 
-static void read_next_body (RookCopy *copy);
+static void read_bodies (gpointer data);
+
+static const RookRecord *
+next_record (RookCopy *copy)
+{
+  return rook_copy_record_at (copy, copy->caches->len);
+}
 
 static void
 body_read (GBytes *bytes, const GError *error, gpointer data)
 {
   RookCopy *copy = data;
   g_autoptr (GError) ours = NULL;
-  g_autoptr (RookMime) mime = NULL;
 
   if (error != NULL)
     {
-      ours = rook_mailbox_make_read_error (copy->source, rook_copy_record_at (copy, copy->bodies->len)->uid, error);
+      ours = rook_mailbox_make_read_error (copy->source, next_record (copy)->uid, error);
       rook_copy_finish (copy, ours);
       return;
     }
-  mime = rook_mime_parse (bytes);
   g_ptr_array_add (copy->bodies, g_bytes_ref (bytes));
-  g_ptr_array_add (copy->caches, rook_mime_to_cache (mime));
-  read_next_body (copy);
+  read_bodies (copy);
 }
 
 static void
+parse_body (gpointer data)
+{
+  RookCopy *copy = data;
+  g_autoptr (RookMime) mime = rook_mime_parse (g_ptr_array_index (copy->bodies, copy->caches->len));
+
+  g_ptr_array_add (copy->caches, rook_mime_to_cache (mime));
+}
+
+static void
+body_parsed (RookPoolOutcome outcome, gpointer data)
+{
+  if (outcome == ROOK_POOL_RAN)
+    read_bodies (data);
+  else
+    refuse (data, ROOK_MAIL_ERROR_UNAVAILABLE, "the server is closing");
+}
+
+/* Its structure may be gone after a crash, and is made again. */
+static void
+cache_read (GBytes *bytes, const GError *error G_GNUC_UNUSED, gpointer data)
+{
+  RookCopy *copy = data;
+
+  if (bytes != NULL)
+    {
+      g_ptr_array_add (copy->caches, g_bytes_ref (bytes));
+      read_bodies (copy);
+    }
+  else if (!rook_pool_run (rook_server_get_pool (copy->source->mail->server), 0, parse_body, body_parsed, copy))
+    refuse (copy, ROOK_MAIL_ERROR_TEMPORARY, "too busy, try again later");
+}
+
+/* The next body, and what is known of its structure. %FALSE: it comes later. */
+static gboolean
 read_next_body (RookCopy *copy)
 {
-  if (copy->bodies->len == copy->records->len)
+  RookStore *store = copy->place->store;
+  const RookRecord *record = next_record (copy);
+  GBytes *bytes;
+
+  if (copy->bodies->len == copy->caches->len)
+    {
+      bytes = rook_store_try_read (store, record->blob, 0, G_MAXSIZE);
+      if (bytes == NULL)
+        {
+          rook_store_read (store, record->blob, 0, G_MAXSIZE, body_read, copy);
+          return FALSE;
+        }
+      g_ptr_array_add (copy->bodies, bytes);
+    }
+  bytes = rook_store_try_read (store, record->cache, 0, G_MAXSIZE);
+  if (bytes == NULL)
+    {
+      rook_store_read (store, record->cache, 0, G_MAXSIZE, cache_read, copy);
+      return FALSE;
+    }
+  g_ptr_array_add (copy->caches, bytes);
+  return TRUE;
+}
+
+/* What is in memory already is taken at once, but not all in one go: the worker has others to serve. */
+static void
+read_bodies (gpointer data)
+{
+  RookCopy *copy = data;
+  guint end = MIN (copy->caches->len + BODIES, copy->records->len);
+
+  if (rook_mail_is_closing (copy->source->mail))
+    {
+      refuse (copy, ROOK_MAIL_ERROR_UNAVAILABLE, "the server is closing");
+      return;
+    }
+  while (copy->caches->len < end)
+    if (!read_next_body (copy))
+      return;
+  if (end == copy->records->len)
     rook_copy_write (copy);
   else
-    rook_store_read (copy->place->store, rook_copy_record_at (copy, copy->bodies->len)->blob, 0, G_MAXSIZE, body_read,
-                     copy);
+    rook_worker_invoke (rook_worker_current (), read_bodies, copy, NULL);
 }
 
 /* Bodies are shared in one store; to another they go through memory. */
@@ -91,7 +167,7 @@ rook_copy_reach_dest (RookCopy *copy)
     }
   copy->bodies = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
   copy->caches = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
-  read_next_body (copy);
+  read_bodies (copy);
 }
 
 static void
@@ -131,6 +207,9 @@ collect_record (RookCopy *copy, guint32 uid, const RookSeenSet *seen)
         record.flags |= ROOK_FLAG_SEEN;
     }
   g_array_append_val (copy->records, record);
+  copy->size += record.size;
+  for (guint k = 0; k < G_N_ELEMENTS (copy->used); k++)
+    copy->used[k] |= record.keywords[k];
 }
 
 /* With the lock held: what was collected before the source was moved names bodies that are not there any more. */
@@ -143,6 +222,7 @@ check_place (RookCopy *copy)
   copy->place = rook_place_ref (copy->source->place);
   copy->next = 0;
   g_array_set_size (copy->records, 0);
+  copy->size = 0;
 }
 
 /* With the lock held. (nullable) numbers of pages that have to be filled first. */
@@ -221,7 +301,6 @@ rook_view_copy (RookView *view, const guint32 *uids, guint n_uids, const char *d
                       .identity = view->identity != NULL ? rook_identity_ref (view->identity) : NULL,
                       .move = move,
                       .records = g_array_new (FALSE, FALSE, sizeof (RookRecord)),
-                      .prepared = g_array_new (FALSE, FALSE, sizeof (RookRecord)),
                       .seen = g_array_new (FALSE, FALSE, sizeof (guint32)),
                       .source_uids = g_array_new (FALSE, FALSE, sizeof (guint32)),
                       .dest_uids = g_array_new (FALSE, FALSE, sizeof (guint32)),

@@ -23,8 +23,16 @@ struct RookCopy {
   GStrv keywords;    /* names of the source's bits */
   GPtrArray *bodies; /* (nullable) (element-type GBytes) read so far, if the stores differ */
   GPtrArray *caches; /* (nullable) the same, of their structure */
-  GArray *prepared;  /* (element-type RookRecord) as they are to be at the destination, but for keywords and modseqs */
-  GArray *seen;      /* (element-type guint32) of these, what \Seen is kept of beside the records */
+  guint64 size;      /* of all */
+  guint64 used[ROOK_MAX_KEYWORDS / 64]; /* bits of keywords that some of them have */
+  /* --- while it is written: */
+  RookCommit *commit;    /* (unowned) (nullable) aside */
+  RookEntry *dest_entry; /* (owned) (nullable) */
+  RookRights rights;     /* at the destination */
+  const char *dest_user; /* (nullable) the asker's name, if \Seen is kept apart there */
+  gint keyword_map[ROOK_MAX_KEYWORDS];
+  guint written;
+  GArray *seen; /* (element-type guint32) of these, what \Seen is kept of beside the records */
   GArray *source_uids, *dest_uids;
   guint32 uidvalidity;
   RookCopyCallback callback;

@@ -227,6 +227,13 @@ let_go (Fill *fill)
   rook_worker_invoke (fill->worker, begin_fill, fill, NULL);
 }
 
+/* With the lock held: pages come while a commit is being built aside, but no other begins. */
+static gboolean
+is_held_back (const Fill *fill)
+{
+  return fill->mailbox->held || (fill->mailbox->aside != NULL && fill->numbers->len == 0);
+}
+
 void
 rook_mailbox_fill (RookMailbox *mailbox, GArray *numbers, RookMailCallback callback, gpointer data)
 {
@@ -238,7 +245,7 @@ rook_mailbox_fill (RookMailbox *mailbox, GArray *numbers, RookMailCallback callb
                   .numbers = numbers,
                   .callback = callback,
                   .data = data };
-  if (mailbox->held)
+  if (is_held_back (fill))
     g_ptr_array_add (mailbox->held_back, fill);
   else
     let_go (fill);
@@ -247,9 +254,18 @@ rook_mailbox_fill (RookMailbox *mailbox, GArray *numbers, RookMailCallback callb
 void
 rook_mailbox_let_fills_go (RookMailbox *mailbox)
 {
-  for (guint i = 0; i < mailbox->held_back->len; i++)
-    let_go (g_ptr_array_index (mailbox->held_back, i));
-  g_ptr_array_set_size (mailbox->held_back, 0);
+  g_autoptr (GPtrArray) fills = g_steal_pointer (&mailbox->held_back);
+
+  mailbox->held_back = g_ptr_array_new ();
+  for (guint i = 0; i < fills->len; i++)
+    {
+      Fill *fill = g_ptr_array_index (fills, i);
+
+      if (is_held_back (fill))
+        g_ptr_array_add (mailbox->held_back, fill);
+      else
+        let_go (fill);
+    }
 }
 
 static gboolean
@@ -337,6 +353,8 @@ rook_mailbox_needs_page (RookMailbox *mailbox, guint number)
 {
   const RookPage *page = rook_head_page (&mailbox->durable, number);
 
+  if (mailbox->aside != NULL && number + 1 == mailbox->pending.pages->len)
+    return TRUE; /* it is being written behind */
   for (guint i = 0; i < mailbox->fills->len; i++)
     {
       const GArray *numbers = g_ptr_array_index (mailbox->fills, i);

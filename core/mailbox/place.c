@@ -62,7 +62,7 @@ rook_mailbox_hold (RookMailbox *mailbox, RookFunc quiet, gpointer data)
 void
 rook_mailbox_note_quiet (RookMailbox *mailbox)
 {
-  if (mailbox->hold_worker == NULL || mailbox->in_flight > 0 || mailbox->fills->len > 0)
+  if (mailbox->hold_worker == NULL || mailbox->in_flight > 0 || mailbox->fills->len > 0 || mailbox->aside != NULL)
     return;
   rook_worker_invoke (mailbox->hold_worker, mailbox->hold_quiet, mailbox->hold_data, NULL);
   mailbox->hold_worker = NULL;
@@ -81,7 +81,7 @@ rook_mailbox_release (RookMailbox *mailbox)
 GArray *
 rook_mailbox_find_hold (RookMailbox *mailbox)
 {
-  return mailbox->held ? g_array_new (FALSE, FALSE, sizeof (guint)) : NULL;
+  return mailbox->held || mailbox->aside != NULL ? g_array_new (FALSE, FALSE, sizeof (guint)) : NULL;
 }
 
 /* --- another place ---------------------------------------------------------------------------------------------- */

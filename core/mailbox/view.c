@@ -129,7 +129,8 @@ save_recent (RookMailbox *mailbox)
 {
   RookCommit *commit;
 
-  if (mailbox->gone || mailbox->failed || mailbox->held || mailbox->claimed <= mailbox->pending.header.recent_uid)
+  if (mailbox->gone || mailbox->failed || mailbox->held || mailbox->aside != NULL
+      || mailbox->claimed <= mailbox->pending.header.recent_uid)
     return;
   commit = rook_commit_begin (mailbox, NULL, NULL);
   if (commit != NULL)

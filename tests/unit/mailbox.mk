@@ -23,6 +23,9 @@ tests_unit_test_mailbox_verify_SOURCES = %D%/test-mailbox-verify.c %D%/mail-fixt
 check_PROGRAMS += %D%/test-mailbox-pages
 tests_unit_test_mailbox_pages_SOURCES = %D%/test-mailbox-pages.c %D%/mail-fixture.c %D%/mail-fixture.h
 
+check_PROGRAMS += %D%/test-mailbox-aside
+tests_unit_test_mailbox_aside_SOURCES = %D%/test-mailbox-aside.c %D%/mail-fixture.c %D%/mail-fixture.h
+
 check_PROGRAMS += %D%/test-mailbox-uids
 tests_unit_test_mailbox_uids_SOURCES = %D%/test-mailbox-uids.c
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Many sessions on several workers with one mailbox: numbers never wrong, totals never wrong, everything answered; anew for
+ * Many sessions on several workers with one mailbox: numbers never wrong, totals never wrong, copies there as a whole or not at
+ * all, everything answered; anew for
  * ROOKERY_TEST_SECONDS. Under the thread sanitizer this also shows that locks are where they must be.
  */
 #include "../lib/test-budget.h"
@@ -8,6 +9,7 @@
 
 #define N_ACTORS 6
 #define N_STEPS 150
+#define MAX_COPIES 250 /* messages at once: more than are written in one go */
 
 typedef struct Actor Actor;
 
@@ -35,6 +37,8 @@ struct Actor {
   guint left;
   GHashTable *known; /* uid -> uid: what this session believes to be there */
   GArray *changed;   /* (nullable) sequence numbers of messages that are being loaded */
+  GArray *uidnext;   /* (element-type guint32) what the mailbox said, now and then */
+  GArray *copies;    /* (element-type guint32) pairs: the first and last uid of each copy */
 };
 
 static void next_step (Actor *actor);
@@ -144,6 +148,38 @@ step_append (Actor *actor)
 }
 
 static void
+copy_done (guint32 uidvalidity, GArray *source, GArray *dest, const GError *error, gpointer data)
+{
+  Actor *actor = data;
+
+  g_assert_no_error (error);
+  if (dest != NULL)
+    {
+      guint32 first = g_array_index (dest, guint32, 0), last = g_array_index (dest, guint32, dest->len - 1);
+
+      g_assert_cmpuint (uidvalidity, >, 0);
+      g_assert_cmpuint (source->len, ==, dest->len);
+      g_assert_cmpuint (last - first + 1, ==, dest->len);
+      g_array_append_val (actor->copies, first);
+      g_array_append_val (actor->copies, last);
+      g_atomic_int_add (&actor->stage->appended, (gint) dest->len);
+    }
+  next_step (actor);
+}
+
+static void
+step_copy (Actor *actor)
+{
+  guint wanted = (guint) g_rand_int_range (actor->rand, 1, MAX_COPIES);
+  guint n = MIN (rook_view_get_count (actor->view), wanted);
+  g_autofree guint32 *uids = g_new (guint32, n);
+
+  for (guint i = 0; i < n; i++)
+    uids[i] = rook_view_get_uid (actor->view, i + 1);
+  rook_view_copy (actor->view, uids, n, "user/alice", FALSE, copy_done, actor);
+}
+
+static void
 step_store (Actor *actor)
 {
   static const RookFlags flags[] = { ROOK_FLAG_SEEN, ROOK_FLAG_DELETED, ROOK_FLAG_FLAGGED, ROOK_FLAG_ANSWERED };
@@ -166,6 +202,10 @@ step_store (Actor *actor)
 static void
 next_step (Actor *actor)
 {
+  RookMailboxStatus status;
+
+  rook_mailbox_get_status (actor->stage->mailbox, NULL, &status);
+  g_array_append_val (actor->uidnext, status.uidnext);
   apply_changes (actor, rook_view_get_count (actor->view));
   if (actor->changed != NULL)
     rook_view_load (actor->view, 1, rook_view_get_count (actor->view), changes_loaded, actor);
@@ -180,6 +220,8 @@ take_step (Actor *actor)
     actor_ends (actor);
   else if (rook_view_get_count (actor->view) == 0 || g_rand_int_range (actor->rand, 0, 3) == 0)
     step_append (actor);
+  else if (g_rand_int_range (actor->rand, 0, 20) == 0)
+    step_copy (actor);
   else if (g_rand_int_range (actor->rand, 0, 12) == 0)
     rook_view_expunge (actor->view, NULL, 0, mail_done, actor);
   else if (g_rand_boolean (actor->rand))
@@ -197,6 +239,8 @@ actor_begins (gpointer data)
   actor->known = g_hash_table_new (NULL, NULL);
   for (guint seq = 1; seq <= rook_view_get_count (actor->view); seq++)
     g_hash_table_add (actor->known, GUINT_TO_POINTER (rook_view_get_uid (actor->view, seq)));
+  actor->uidnext = g_array_new (FALSE, FALSE, sizeof (guint32));
+  actor->copies = g_array_new (FALSE, FALSE, sizeof (guint32));
   actor->left = N_STEPS;
   next_step (actor);
 }
@@ -288,6 +332,28 @@ move_once (gpointer data)
                     stage);
 }
 
+/* Nobody has ever seen a part of a copy: what the mailbox said was before it or behind it. */
+static void
+check_copies (const Actor *actor, const Actor *other)
+{
+  for (guint i = 0; i + 1 < actor->copies->len; i += 2)
+    for (guint k = 0; k < other->uidnext->len; k++)
+      g_assert_true (g_array_index (other->uidnext, guint32, k) <= g_array_index (actor->copies, guint32, i)
+                     || g_array_index (other->uidnext, guint32, k) > g_array_index (actor->copies, guint32, i + 1));
+}
+
+static void
+check_all_copies (Actor *actors)
+{
+  for (guint i = 0; i < N_ACTORS * N_ACTORS; i++)
+    check_copies (&actors[i / N_ACTORS], &actors[i % N_ACTORS]);
+  for (guint i = 0; i < N_ACTORS; i++)
+    {
+      g_array_unref (actors[i].uidnext);
+      g_array_unref (actors[i].copies);
+    }
+}
+
 static void
 run_stage (Stage *stage)
 {
@@ -307,6 +373,7 @@ run_stage (Stage *stage)
   while (g_atomic_int_get (&stage->running) > 0)
     rook_loop_run (loop);
   g_assert_cmpint (stage->n_moves > 0, ==, stage->play->moves);
+  check_all_copies (actors);
 }
 
 static void
