@@ -4,6 +4,7 @@
  *
  *   store speed DIR [SECONDS [ROUNDS]]
  *   store compact DIR [MEGABYTES [SECONDS [LIMIT]]]
+ *   store restart DIR [SECONDS [ROUNDS]]
  *
  * speed: deliveries of 4 KiB and flag patches by 1, 8, 20 and 100 clients, each of which waits for its batch before it begins
  * the next. The limit is a bare group commit: what clients bring while a sync goes on is appended to one file by one write and
@@ -14,6 +15,10 @@
  * compact: fills a store with MEGABYTES (400) of bodies, measures deliveries by 8 clients for SECONDS (20), releases nine of ten
  * bodies, and measures on while compaction gives the dead bytes back. Prints both rates, how long commits took, and how long it
  * was until the store took less than 1.5 times of what is alive, or that it did not within LIMIT (600) seconds.
+ *
+ * restart: a process of its own has 10 clients deliver and 10 patch flags, as fast as they can, for SECONDS (30), and is killed
+ * (SIGKILL) when there is as much of the log as there ever was. Prints how much that is, and how long it then is until the first read
+ * is answered, by the clock and of the processor's time; in each of ROUNDS (5), on one store, which grows.
  */
 #include "rookery/storage.h"
 #include "rookery/thread.h"
@@ -23,12 +28,14 @@
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define BODY 4096
@@ -500,6 +507,119 @@ run_compact (const char *folder, guint64 megabytes, double seconds, double limit
   remove_store (path);
 }
 
+/* --- restart ---------------------------------------------------------------------------------------------------------------- */
+
+#define N_WORKING 10 /* of each kind */
+#define POLL_US 10000
+
+/* Until it is killed. */
+G_GNUC_NORETURN static void
+run_load (const char *path)
+{
+  RookStore *store = open_store (path);
+  Client clients[2 * N_WORKING];
+  gint stop = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    {
+      clients[i] = (Client){ .work = i % 2 == 0 ? DELIVERY : FLAGS, .store = store, .number = i, .stop = &stop };
+      g_thread_unref (g_thread_new ("client", run_client, &clients[i]));
+    }
+  while (TRUE)
+    pause ();
+}
+
+static guint
+count_logs (const char *path)
+{
+  g_autoptr (GDir) folder = g_dir_open (path, 0, NULL);
+  const char *name;
+  guint n = 0;
+
+  while (folder != NULL && (name = g_dir_read_name (folder)) != NULL)
+    n += g_str_has_prefix (name, "log.0");
+  return n;
+}
+
+/* Kills it when there are as many files of the log as there ever were; or after twice the time, if they do not get so many
+ * again. Returns: how many there are. */
+static guint
+kill_when_full (pid_t child, const char *path, double seconds)
+{
+  double begun = (double) g_get_monotonic_time () / 1e6, now;
+  guint n, most = 0;
+
+  do
+    {
+      g_usleep (POLL_US);
+      now = (double) g_get_monotonic_time () / 1e6 - begun;
+      n = count_logs (path);
+      most = MAX (most, n);
+    }
+  while (now < seconds || (n < most && now < 2 * seconds));
+  if (kill (child, SIGKILL) != 0 || waitpid (child, NULL, 0) != child)
+    fail ("cannot kill", g_strerror (errno));
+  return n;
+}
+
+static void
+read_something (RookStore *store)
+{
+  const Client client = { .number = 0 };
+  g_autoptr (GBytes) key = client_key (&client, "header", 0), value = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (!rook_store_get_wait (store, 2, key, &value, &error))
+    fail ("cannot read", error->message);
+}
+
+typedef struct {
+  double clock, processor; /* milliseconds */
+} Restart;
+
+static Restart
+restart_once (const char *path, double seconds)
+{
+  pid_t child = fork ();
+  double begun, processor;
+  RookStore *store;
+  Restart result;
+  guint n;
+
+  if (child == 0)
+    execl ("/proc/self/exe", "store", "load", path, NULL);
+  n = kill_when_full (child, path, seconds);
+  begun = (double) g_get_monotonic_time ();
+  processor = processor_seconds ();
+  store = open_store (path);
+  read_something (store);
+  result = (Restart){ ((double) g_get_monotonic_time () - begun) / 1e3, (processor_seconds () - processor) * 1e3 };
+  printf ("%3u files of the log: read after %.0f ms, %.0f ms of the processor\n", n, result.clock, result.processor);
+  fflush (stdout);
+  if (!rook_store_checkpoint (store, NULL) || !rook_store_checkpoint (store, NULL))
+    fail ("no checkpoint", path);
+  rook_store_close (store);
+  return result;
+}
+
+static void
+run_restart (const char *folder, double seconds, guint rounds)
+{
+  g_autofree char *path = g_build_filename (folder, "store", NULL);
+  double times[MAX_ROUNDS], costs[MAX_ROUNDS];
+
+  for (guint i = 0; i < rounds; i++)
+    {
+      Restart result = restart_once (path, seconds);
+
+      times[i] = result.clock;
+      costs[i] = result.processor;
+    }
+  printf ("medians: %.0f ms, %.0f ms of the processor", median (times, rounds), median (costs, rounds));
+  printf ("; the longest: %.0f ms, %.0f ms\n", times[rounds - 1], costs[rounds - 1]);
+  remove_store (path);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -509,7 +629,13 @@ main (int argc, char **argv)
   else if (argc >= 3 && strcmp (argv[1], "compact") == 0)
     run_compact (argv[2], argc > 3 ? g_ascii_strtoull (argv[3], NULL, 10) : 400,
                  argc > 4 ? g_ascii_strtod (argv[4], NULL) : 20, argc > 5 ? g_ascii_strtod (argv[5], NULL) : 600);
+  else if (argc >= 3 && strcmp (argv[1], "restart") == 0)
+    run_restart (argv[2], argc > 3 ? g_ascii_strtod (argv[3], NULL) : 30,
+                 argc > 4 ? (guint) CLAMP (atoi (argv[4]), 1, MAX_ROUNDS) : 5);
+  else if (argc == 3 && strcmp (argv[1], "load") == 0) /* restart's own */
+    run_load (argv[2]);
   else
-    fail ("usage", "store speed DIR [SECONDS [ROUNDS]] | store compact DIR [MEGABYTES [SECONDS [LIMIT]]]");
+    fail ("usage", "store speed DIR [SECONDS [ROUNDS]] | store compact DIR [MEGABYTES [SECONDS [LIMIT]]]"
+                   " | store restart DIR [SECONDS [ROUNDS]]");
   return 0;
 }

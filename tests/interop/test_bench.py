@@ -174,6 +174,8 @@ def test_store_measures_the_bare_store(tmp_path):
     for line in (r"before +\d+ deliveries/s; a commit took: median [\d.]+ ms, .*", r"compacting +\d+ deliveries/s; .*",
                  r"the longest that commits were held up by a slice of compaction: [\d.]+ ms"):
         assert re.search(f"^{line}$", compacted, re.M), compacted
+    restarted = run_quietly(program, "restart", str(tmp_path), "0.2", "1", timeout=120 * SLOW).decode()
+    assert re.search(r"^medians: \d+ ms, \d+ ms of the processor; the longest: \d+ ms, \d+ ms$", restarted, re.M), restarted
     assert not list(tmp_path.iterdir())
 
 

@@ -585,10 +585,12 @@ blob_reader_thread (void *data)
   return NULL;
 }
 
+/* What is not in memory goes through the cache of places. */
 static void
 commit_blobs (Fixture *f)
 {
   RookBatch *batch = rook_batch_new (f->store);
+  g_autoptr (GError) error = NULL;
 
   g_array_set_size (f->blobs, 0);
   for (guint i = 0; i < N_BLOBS; i++)
@@ -600,6 +602,8 @@ commit_blobs (Fixture *f)
       rook_batch_put (batch, 2, key, body);
     }
   commit (f->store, batch);
+  rook_store_checkpoint (f->store, &error);
+  g_assert_no_error (error);
   for (guint i = 0; i < N_BLOBS; i++)
     g_assert_true (is_there (f, g_array_index (f->blobs, RookBlobId, i)));
 }
@@ -642,6 +646,60 @@ test_blobs_go_with_their_names (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   while (g_get_monotonic_time () < end);
 }
 
+/* --- in the middle of a move ------------------------------------------------------------------------------------------------ */
+
+/* A group that is visible, and of which most is not moved yet: it is large, and nobody goes on with it. */
+static void
+let_arrive (GsStore *store, GsTable *table)
+{
+  for (guint i = 0; i < ARRIVING / 2; i++)
+    table_put (table, i, i);
+  rook_mutex_lock (&store->lock);
+  gs_memory_arrive (store, table);
+  g_assert_nonnull (store->arriving);
+  g_assert_cmpuint (gs_table_size (store->arriving), >, ARRIVING / 4);
+  rook_mutex_unlock (&store->lock);
+}
+
+/* It is in a checkpoint as a whole: else it would lack there, and the log would be thrown away. */
+static void
+test_checkpoint_in_the_middle (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  GsStore *store = f->store->self;
+  g_autoptr (GError) error = NULL;
+  pthread_t thread;
+
+  let_arrive (store, gs_table_new ());
+  g_assert_cmpint (pthread_create (&thread, NULL, settle_thread, store), ==, 0);
+  rook_store_checkpoint (f->store, &error);
+  g_assert_no_error (error);
+  pthread_join (thread, NULL);
+  g_assert_cmpuint (gs_table_size (store->live), ==, 0);
+  g_assert_cmpuint (store->current.copies[store->current.current].counts[1], ==, ARRIVING / 2);
+}
+
+/* What the cache knows of places is no answer any more, though most of it is not forgotten yet. */
+static void
+test_cache_in_the_middle (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  GsTable *table = gs_table_new ();
+
+  commit_blobs (f);
+  for (guint i = 0; i < N_BLOBS; i++)
+    {
+      GsKey key;
+
+      gs_blob_key (&key, g_array_index (f->blobs, RookBlobId, i));
+      gs_table_delete (table, key.bytes, gs_key_length (&key));
+    }
+  let_arrive (f->store->self, table);
+  for (guint i = 0; i < N_BLOBS; i++)
+    g_assert_false (is_there (f, g_array_index (f->blobs, RookBlobId, i)));
+  gs_memory_settle (f->store->self);
+  for (guint i = 0; i < N_BLOBS; i++)
+    g_assert_false (is_there (f, g_array_index (f->blobs, RookBlobId, i)));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -656,6 +714,8 @@ main (int argc, char **argv)
   ADD ("whole-while-checkpoints-fail", test_seen_while_checkpoints_fail);
   ADD ("whole-for-scans-while-checkpoints-fail", test_scans_while_checkpoints_fail);
   ADD ("blobs-go-with-their-names", test_blobs_go_with_their_names);
+  ADD ("checkpoint-in-the-middle", test_checkpoint_in_the_middle);
+  ADD ("cache-in-the-middle", test_cache_in_the_middle);
 #undef ADD
   return g_test_run ();
 }
