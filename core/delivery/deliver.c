@@ -31,7 +31,8 @@ typedef struct {
   RookContent *content;   /* (owned) */
   guint next;             /* target */
   gboolean fell_back;     /* the present target is the INBOX instead */
-  gboolean stored;        /* somewhere already */
+  GPtrArray *stored;      /* (owned) (element-type utf8) mailboxes that have it already */
+  char *reason;           /* (owned) (nullable) why it is not where it was to go, for the log */
 } Way;
 
 static void next_target (Way *way);
@@ -56,20 +57,44 @@ user_of (const Request *request)
   return request->identity != NULL ? rook_identity_get_user (request->identity) : NULL;
 }
 
-static void
-log_answer (Way *way, RookDeliveryStatus status, const char *text)
+static RookTarget *
+target_of (Way *way)
 {
-  RookDelivery *delivery = way->request->delivery;
-  const RookRecipient *recipient = way->item->recipient;
+  return g_ptr_array_index (way->item->targets, way->next);
+}
 
-  rook_counter_add (delivery->results[status], 1);
-  rook_histogram_add (delivery->time, (guint64) (g_get_monotonic_time () - way->request->started_us));
-  rook_log_event (rook_server_get_log (delivery->server),
-                  status == ROOK_DELIVERY_TEMPORARY ? ROOK_LOG_WARNING : ROOK_LOG_INFO, "delivery.done", "conn",
-                  way->request->session, "protocol", way->request->protocol, "user", user_of (way->request), "result",
-                  rook_delivery_status_get_name (status), "recipient", recipient->address, "mailbox",
-                  recipient->mailbox, "sender", way->item->sender, "message-id",
-                  way->content != NULL ? way->content->message_id : NULL, "reply", text, NULL);
+/* Where it is, or was to go; %NULL: nowhere. (transfer full) */
+static char *
+where (Way *way, RookDeliveryStatus status)
+{
+  if (way->stored->len > 0)
+    {
+      g_ptr_array_add (way->stored, NULL);
+      return g_strjoinv (", ", (char **) way->stored->pdata);
+    }
+  if (way->next < way->item->targets->len)
+    return g_strdup (target_of (way)->mailbox);
+  return status != ROOK_DELIVERY_OK ? g_strdup (way->item->recipient->mailbox) : NULL;
+}
+
+static void
+note_answer (Way *way, RookDeliveryStatus status, const char *text)
+{
+  Request *request = way->request;
+  g_autofree char *mailbox = where (way, status);
+
+  rook_histogram_add (request->delivery->time, (guint64) (g_get_monotonic_time () - request->started_us));
+  rook_delivery_note_answer (request->delivery,
+                             &(RookAnswer){ .status = status,
+                                            .session = request->session,
+                                            .protocol = request->protocol,
+                                            .user = user_of (request),
+                                            .recipient = way->item->recipient->address,
+                                            .mailbox = mailbox,
+                                            .reason = way->reason,
+                                            .sender = way->item->sender,
+                                            .message_id = way->content != NULL ? way->content->message_id : NULL,
+                                            .reply = text });
 }
 
 static void
@@ -77,21 +102,17 @@ answer (Way *way, RookDeliveryStatus status, const char *text)
 {
   Request *request = way->request;
 
-  log_answer (way, status, text);
+  note_answer (way, status, text);
   request->callback (way->index, status, text, request->data);
   rook_delivery_item_free (way->item);
   g_clear_pointer (&way->content, rook_content_unref);
+  g_ptr_array_unref (way->stored);
+  g_free (way->reason);
   g_free (way);
   request_unref (request);
 }
 
 /* --- into one mailbox ------------------------------------------------------------------------------------------- */
-
-static RookTarget *
-target_of (Way *way)
-{
-  return g_ptr_array_index (way->item->targets, way->next);
-}
 
 static char *
 inbox_of (Way *way)
@@ -108,6 +129,14 @@ next_after (Way *way)
   next_target (way);
 }
 
+static void
+note_reason (Way *way, const char *mailbox, const char *why)
+{
+  g_autofree char *before = g_steal_pointer (&way->reason);
+
+  way->reason = g_strdup_printf ("%s%s%s: %s", before != NULL ? before : "", before != NULL ? "; " : "", mailbox, why);
+}
+
 static gboolean
 is_target (Way *way, const char *mailbox)
 {
@@ -119,12 +148,13 @@ is_target (Way *way, const char *mailbox)
 
 /* The target can't be had: its copy goes to the INBOX, which never needs a right. One that goes there anyway will do. */
 static gboolean
-fall_back (Way *way)
+fall_back (Way *way, const char *why)
 {
   g_autofree char *inbox = inbox_of (way);
 
   if (way->fell_back || inbox == NULL || g_str_equal (inbox, target_of (way)->mailbox))
     return FALSE;
+  note_reason (way, target_of (way)->mailbox, why);
   if (is_target (way, inbox))
     {
       next_after (way);
@@ -155,7 +185,7 @@ must_be_last (Way *way, RookDeliveryStatus status)
 {
   g_autofree char *key = duplicate_key (way);
 
-  return way->stored && (key == NULL || status != ROOK_DELIVERY_TEMPORARY);
+  return way->stored->len > 0 && (key == NULL || status != ROOK_DELIVERY_TEMPORARY);
 }
 
 static void
@@ -176,7 +206,7 @@ target_failed (Way *way, const GError *error)
                      || error->code == ROOK_MAIL_ERROR_NOT_ALLOWED;
   gboolean last = must_be_last (way, status);
 
-  if ((missing || last) && fall_back (way))
+  if ((missing || last) && fall_back (way, error->message))
     return;
   if (!last)
     {
@@ -199,7 +229,7 @@ appended (guint32 uidvalidity, guint32 uid, const GError *error, gpointer data)
       target_failed (way, error);
       return;
     }
-  way->stored = TRUE;
+  g_ptr_array_add (way->stored, g_strdup (target_of (way)->mailbox));
   next_after (way);
 }
 
@@ -267,12 +297,15 @@ next_target (Way *way)
 static void
 file_by_address (Way *way)
 {
+  const RookRecipient *recipient = way->item->recipient;
   g_autofree char *inbox = inbox_of (way);
-  const char *mailbox = way->item->recipient->mailbox;
+  const char *mailbox = recipient->mailbox;
 
   if (inbox != NULL && !g_str_equal (inbox, mailbox)
       && !rook_mail_sender_has_right (way->request->mail, way->request->identity, mailbox, 'p'))
     mailbox = inbox;
+  if (inbox != NULL && g_str_equal (inbox, mailbox))
+    way->reason = g_strdup (rook_delivery_why_not_folder (way->request->mail, way->request->identity, recipient));
   rook_delivery_item_file_into (way->item, mailbox, NULL);
 }
 
@@ -314,6 +347,7 @@ filtered (RookDeliveryItem *item, RookFilterVerdict verdict, const char *text, g
   switch (verdict)
     {
     case ROOK_FILTER_DISCARD:
+      way->reason = g_strdup ("discarded by a filter");
       answer (way, ROOK_DELIVERY_OK, NULL);
       break;
     case ROOK_FILTER_REJECT:
@@ -381,6 +415,7 @@ rook_delivery_deliver (RookDelivery *delivery, const RookDeliveryRequest *reques
 
       way->request = self;
       way->index = i;
+      way->stored = g_ptr_array_new_with_free_func (g_free);
       way->item = rook_delivery_item_new (delivery, request->recipients[i], request->sender, request->message);
       g_ptr_array_add (self->ways, way);
     }

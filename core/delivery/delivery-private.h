@@ -67,11 +67,26 @@ void rook_address_clear (RookAddress *address);
 
 RookRecipient *rook_recipient_copy (const RookRecipient *recipient);
 
+/* Why mail for @recipient, who has a detail and lands in the INBOX, is not in the folder of that name (resolve.c). %NULL: it
+ * could be. Constant. */
+const char *rook_delivery_why_not_folder (RookMail *mail, RookIdentity *sender, const RookRecipient *recipient);
+
 /* --- errors (status.c) ----------------------------------------------------------------------------------------------- */
 
 /* What an error of the mailbox service means for a delivery. */
 RookDeliveryStatus rook_delivery_status_from_error (const GError *error);
 const char *rook_delivery_status_get_name (RookDeliveryStatus status); /* "ok", "unknown-user" ... */
+
+/* --- answers (answer.c) ---------------------------------------------------------------------------------------------- */
+
+/* One recipient's. Everything but the status is (unowned) (nullable). */
+typedef struct {
+  RookDeliveryStatus status;
+  const char *session, *protocol, *user; /* whose connection it is */
+  const char *recipient, *mailbox, *reason, *sender, *message_id, *reply;
+} RookAnswer;
+/* Counts it, and logs it as delivery.done. Any thread. */
+void rook_delivery_note_answer (RookDelivery *delivery, const RookAnswer *answer);
 
 /* --- items (item.c) -------------------------------------------------------------------------------------------------- */
 

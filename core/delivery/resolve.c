@@ -15,16 +15,34 @@ typedef struct {
   gpointer data;
   guint64 size;
   gboolean ignore_quota;
-  RookRecipient *recipient; /* (owned) (nullable) */
+  char *from, *session, *protocol; /* (owned) (nullable) for the log */
+  RookRecipient *recipient;        /* (owned) (nullable) */
   RookDeliveryStatus status;
   const char *text; /* (nullable) constant */
 } Resolving;
+
+/* Nobody is heard of it again. An unknown user has no mailbox. */
+static void
+note_refusal (const Resolving *r)
+{
+  rook_delivery_note_answer (
+      r->delivery, &(RookAnswer){ .status = r->status,
+                                  .session = r->session,
+                                  .protocol = r->protocol,
+                                  .user = r->sender != NULL ? rook_identity_get_user (r->sender) : NULL,
+                                  .recipient = r->recipient->address,
+                                  .mailbox = r->status != ROOK_DELIVERY_UNKNOWN_USER ? r->recipient->mailbox : NULL,
+                                  .sender = r->from,
+                                  .reply = r->text });
+}
 
 static void
 answer (gpointer data)
 {
   Resolving *r = data;
 
+  if (r->status != ROOK_DELIVERY_OK)
+    note_refusal (r);
   r->callback (r->status, r->text, r->status == ROOK_DELIVERY_OK ? g_steal_pointer (&r->recipient) : NULL, r->data);
 }
 
@@ -35,6 +53,9 @@ resolving_free (gpointer data)
 
   g_clear_pointer (&r->sender, rook_identity_unref);
   g_clear_pointer (&r->recipient, rook_recipient_free);
+  g_free (r->from);
+  g_free (r->session);
+  g_free (r->protocol);
   g_free (r);
 }
 
@@ -94,6 +115,26 @@ detail_folder (RookMail *mail, const char *user, const char *detail)
   return rook_namespace_to_internal (ns, full, NULL);
 }
 
+/* @folder: (nullable) */
+static const char *
+why_not (RookMail *mail, RookIdentity *sender, const char *folder)
+{
+  if (folder == NULL || !rook_mail_exists (mail, folder))
+    return "there is no such folder";
+  return rook_mail_sender_has_right (mail, sender, folder, 'p') ? NULL : "the sender may not post there (right p)";
+}
+
+const char *
+rook_delivery_why_not_folder (RookMail *mail, RookIdentity *sender, const RookRecipient *recipient)
+{
+  g_autofree char *folder = NULL;
+
+  if (recipient->user == NULL || recipient->detail == NULL)
+    return NULL;
+  folder = detail_folder (mail, recipient->user, recipient->detail);
+  return why_not (mail, sender, folder);
+}
+
 static void
 check_user (Resolving *r)
 {
@@ -105,8 +146,7 @@ check_user (Resolving *r)
       return;
     }
   folder = detail_folder (r->mail, r->recipient->user, r->recipient->detail);
-  if (folder != NULL && rook_mail_exists (r->mail, folder)
-      && rook_mail_sender_has_right (r->mail, r->sender, folder, 'p'))
+  if (why_not (r->mail, r->sender, folder) == NULL)
     {
       g_free (r->recipient->mailbox);
       r->recipient->mailbox = g_steal_pointer (&folder);
@@ -249,6 +289,12 @@ rook_delivery_resolve (RookDelivery *delivery, const RookResolveRequest *request
   r->sender = request->sender != NULL ? rook_identity_ref (request->sender) : NULL;
   r->size = request->size;
   r->ignore_quota = request->ignore_quota;
+  if (ROOK_STRUCT_HAS (request, RookResolveRequest, protocol))
+    {
+      r->from = g_strdup (request->from);
+      r->session = g_strdup (request->session);
+      r->protocol = g_strdup (request->protocol);
+    }
   r->callback = callback;
   r->data = data;
   r->recipient = g_new0 (RookRecipient, 1);

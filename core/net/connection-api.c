@@ -221,6 +221,12 @@ rook_connection_start_sasl_layer (RookConnection *self, RookAuthExchange *exchan
 
 /* --- the end -------------------------------------------------------------------------------------------------------------- */
 
+const char *
+rook_connection_get_farewell (RookConnection *self)
+{
+  return self->farewell;
+}
+
 void
 rook_connection_close (RookConnection *self)
 {

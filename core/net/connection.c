@@ -377,6 +377,14 @@ handshake (RookConnection *self)
     self->handler->ready (self, self->session);
 }
 
+void
+rook_connection_drain (RookConnection *self, const char *farewell)
+{
+  if (self->farewell == NULL)
+    self->farewell = farewell;
+  rook_connection_schedule (self);
+}
+
 static void
 tell_drain (RookConnection *self)
 {
@@ -384,7 +392,7 @@ tell_drain (RookConnection *self)
     return; /* whoever called out may need it to finish */
   if (self->phase < ROOK_PHASE_OPEN)
     {
-      rook_connection_fail_with (self, ROOK_NET_ERROR_SHUTDOWN, "the server is going down");
+      rook_connection_fail_with (self, ROOK_NET_ERROR_SHUTDOWN, self->farewell);
       return;
     }
   if (self->phase != ROOK_PHASE_OPEN || self->drain_told)
@@ -428,7 +436,7 @@ step (RookConnection *self)
     default:
       break;
     }
-  if (self->error == NULL && self->drain_wanted)
+  if (self->error == NULL && self->farewell != NULL)
     tell_drain (self);
   if (self->error == NULL && self->phase == ROOK_PHASE_OPEN)
     rook_connection_pump_input (self);

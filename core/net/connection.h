@@ -61,7 +61,7 @@ struct RookConnection {
   guint eof : 1;
   guint tls_wanted : 1; /* TLS begins once the mark is reached: no input until then */
   guint want_drained : 1;
-  guint drain_wanted : 1, drain_told : 1;
+  guint drain_told : 1;
   guint counted_address : 1;
   guint counted_listener : 1;
   guint more : 1;                 /* the run stopped for others' sake: run again */
@@ -70,7 +70,7 @@ struct RookConnection {
   guint reading : 1;              /* the watch asks for input */
 
   RookTimer timer; /* for the nearest of these, in ms of the worker's clock; 0: none */
-  gint64 login_due, write_due, linger_due, delay_due, connect_due;
+  gint64 login_due, write_due, linger_due, delay_due, connect_due, drain_due;
   gint64 armed_ms; /* when the timer, if it runs, fires */
   gsize linger_left;
   guint idle_ms;
@@ -81,6 +81,7 @@ struct RookConnection {
   guint64 told_in, told_out; /* of the socket's bytes: what metrics know */
   RookIdentity *identity;    /* (owned) (nullable) */
   const char *activity;      /* (nullable) constant */
+  const char *farewell;      /* (nullable) constant: it is to drain, and why */
   RookAddress peer, local;
 };
 
@@ -95,6 +96,8 @@ void rook_connection_discard (RookConnection *connection);
 /* Turns away one that has no session yet, and counts it. */
 void rook_connection_refuse (RookConnection *connection, RookRefusal reason, RookCounter *counter);
 
+/* It is to say good-bye and end, and may be told @farewell as the reason. The first one counts. */
+void rook_connection_drain (RookConnection *connection, const char *farewell);
 /* Runs it soon, from the loop. */
 void rook_connection_schedule (RookConnection *connection);
 void rook_connection_run (RookConnection *connection);

@@ -67,6 +67,8 @@ rook_deadline_check (RookConnection *self)
   passed (&self->delay_due, now);
   if (passed (&self->connect_due, now))
     rook_connection_fail_with (self, ROOK_NET_ERROR_TIMEOUT, "could not connect in time");
+  else if (passed (&self->drain_due, now))
+    rook_connection_fail_with (self, ROOK_NET_ERROR_SHUTDOWN, self->farewell);
   else if (passed (&self->write_due, now))
     rook_deadline_expire (self, ROOK_DEADLINE_WRITE, ROOK_NET_ERROR_TIMEOUT, "the peer does not read");
   else if (passed (&self->login_due, now))
@@ -99,6 +101,7 @@ rook_deadline_update (RookConnection *self)
       nearer (&next, self->write_due);
       nearer (&next, self->delay_due);
       nearer (&next, self->connect_due);
+      nearer (&next, self->drain_due);
       nearer (&next, idles (self) ? self->active_ms + self->idle_ms : 0);
     }
   if (next == 0 || (self->armed_ms != 0 && self->armed_ms <= next))

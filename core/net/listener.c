@@ -421,21 +421,21 @@ rook_listeners_describe (RookListeners *self)
     {
       RookListenSocket *socket = g_ptr_array_index (self->sockets, i);
       guint now = rook_tally_get (self->net->by_listener, socket->listener->name);
-      GVariantDict row;
+      GVariantBuilder row;
 
-      g_variant_dict_init (&row, NULL);
-      g_variant_dict_insert (&row, "listener", "s", socket->listener->name);
-      g_variant_dict_insert (&row, "protocol", "s", socket->listener->protocol);
-      g_variant_dict_insert (&row, "address", "s", socket->key);
-      g_variant_dict_insert (&row, "port", "u", (guint) rook_listen_socket_get_port (socket));
-      g_variant_dict_insert (&row, "tls", "s", modes[socket->listener->tls]);
-      g_variant_dict_insert (&row, "state", "s",
-                             socket->listening ? "listening"
-                             : socket->failing ? "failed"
-                             : socket->fd >= 0 ? "bound"
-                                               : "not bound");
-      g_variant_dict_insert (&row, "connections", "u", now);
-      g_variant_builder_add_value (&list, g_variant_dict_end (&row));
+      g_variant_builder_init (&row, G_VARIANT_TYPE_VARDICT);
+      g_variant_builder_add_parsed (&row, "{'listener', <%s>}", socket->listener->name);
+      g_variant_builder_add_parsed (&row, "{'protocol', <%s>}", socket->listener->protocol);
+      g_variant_builder_add_parsed (&row, "{'address', <%s>}", socket->key);
+      g_variant_builder_add_parsed (&row, "{'port', <%u>}", (guint) rook_listen_socket_get_port (socket));
+      g_variant_builder_add_parsed (&row, "{'tls', <%s>}", modes[socket->listener->tls]);
+      g_variant_builder_add_parsed (&row, "{'state', <%s>}",
+                                    socket->listening ? "listening"
+                                    : socket->failing ? "failed"
+                                    : socket->fd >= 0 ? "bound"
+                                                      : "not bound");
+      g_variant_builder_add_parsed (&row, "{'connections', <%u>}", now);
+      g_variant_builder_add_value (&list, g_variant_builder_end (&row));
     }
   return g_variant_builder_end (&list);
 }

@@ -36,12 +36,16 @@ rook_net_find_protocol (RookNet *net, const char *name)
 }
 
 static void
-drain_one (RookConnection *connection, gpointer data)
+drain_one (RookConnection *connection, gpointer data G_GNUC_UNUSED)
 {
-  if (data != NULL && connection->protocol != data)
-    return;
-  connection->drain_wanted = TRUE;
-  rook_connection_schedule (connection);
+  rook_connection_drain (connection, "Server is going down");
+}
+
+static void
+drain_one_of (RookConnection *connection, gpointer protocol)
+{
+  if (connection->protocol == protocol)
+    rook_connection_drain (connection, "This service is being switched off");
 }
 
 static void
@@ -64,7 +68,7 @@ protocol_drain (gpointer data)
 
   g_atomic_int_set (&protocol->draining, TRUE);
   rook_listeners_update (protocol->net->listeners);
-  rook_net_each_connection (protocol->net, drain_one, rook_net_protocol_ref (protocol), unref_protocol);
+  rook_net_each_connection (protocol->net, drain_one_of, rook_net_protocol_ref (protocol), unref_protocol);
 }
 
 static void

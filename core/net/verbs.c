@@ -6,6 +6,8 @@
 #include "net/listener.h"
 #include "rookery/control.h"
 
+#define CLOSE_MS 5000 /* for the good-bye of one that is closed */
+
 typedef struct {
   RookControlCall *call;
   RookMutex lock;  /* guards the rows */
@@ -42,22 +44,26 @@ describe_one (RookConnection *connection, gpointer data)
   Request *request = data;
   const char *phase = phases[connection->phase];
   const char *tls = rook_connection_get_tls_version (connection);
-  GVariantDict row;
+  GVariantBuilder row;
   GVariant *variant;
 
-  g_variant_dict_init (&row, NULL);
-  g_variant_dict_insert (&row, "id", "s", connection->id);
-  g_variant_dict_insert (&row, "protocol", "s", connection->protocol != NULL ? connection->protocol->name : "outbound");
-  g_variant_dict_insert (&row, "listener", "s", connection->listener != NULL ? connection->listener->name : "");
-  g_variant_dict_insert (&row, "user", "s",
-                         connection->identity != NULL ? rook_identity_get_user (connection->identity) : "");
-  g_variant_dict_insert (&row, "address", "s", connection->peer.text);
-  g_variant_dict_insert (&row, "tls", "s", tls != NULL ? tls : "");
-  g_variant_dict_insert (&row, "activity", "s", phase != NULL ? phase : connection->activity);
-  g_variant_dict_insert (&row, "seconds", "t",
-                         (guint64) (rook_connection_now (connection) - connection->since_ms) / 1000);
-  g_variant_dict_insert (&row, "pending", "t", (guint64) connection->output.pending);
-  variant = g_variant_ref_sink (g_variant_dict_end (&row));
+  if (connection->phase >= ROOK_PHASE_LINGERING)
+    return;
+  g_variant_builder_init (&row, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add_parsed (&row, "{'id', <%s>}", connection->id);
+  g_variant_builder_add_parsed (&row, "{'protocol', <%s>}",
+                                connection->protocol != NULL ? connection->protocol->name : "outbound");
+  g_variant_builder_add_parsed (&row, "{'listener', <%s>}",
+                                connection->listener != NULL ? connection->listener->name : "");
+  g_variant_builder_add_parsed (&row, "{'user', <%s>}",
+                                connection->identity != NULL ? rook_identity_get_user (connection->identity) : "");
+  g_variant_builder_add_parsed (&row, "{'address', <%s>}", connection->peer.text);
+  g_variant_builder_add_parsed (&row, "{'tls', <%s>}", tls != NULL ? tls : "");
+  g_variant_builder_add_parsed (&row, "{'activity', <%s>}", phase != NULL ? phase : connection->activity);
+  g_variant_builder_add_parsed (&row, "{'seconds', <%t>}",
+                                (guint64) (rook_connection_now (connection) - connection->since_ms) / 1000);
+  g_variant_builder_add_parsed (&row, "{'pending', <%t>}", (guint64) connection->output.pending);
+  variant = g_variant_ref_sink (g_variant_builder_end (&row));
   rook_mutex_lock (&request->lock);
   g_ptr_array_add (request->rows, variant);
   rook_mutex_unlock (&request->lock);
@@ -88,7 +94,15 @@ close_one (RookConnection *connection, gpointer data)
   if (!g_str_equal (connection->id, request->id) || connection->phase >= ROOK_PHASE_LINGERING)
     return;
   g_atomic_int_set (&request->found, TRUE);
-  rook_connection_fail_with (connection, ROOK_NET_ERROR_SHUTDOWN, "closed by the administrator");
+  if (connection->protocol == NULL) /* whoever called out has no good-bye to say */
+    {
+      rook_connection_fail_with (connection, ROOK_NET_ERROR_SHUTDOWN, "closed by the administrator");
+      return;
+    }
+  if (connection->reason == NULL)
+    connection->reason = g_error_new_literal (ROOK_NET_ERROR, ROOK_NET_ERROR_SHUTDOWN, "closed by the administrator");
+  connection->drain_due = rook_connection_now (connection) + CLOSE_MS;
+  rook_connection_drain (connection, "Closed by the administrator");
 }
 
 static void

@@ -47,7 +47,7 @@ end_call (ImapSession *self)
   if (self->bad_commands > self->limits.bad_commands)
     imap_session_bye (self, NULL, "Too many bad commands");
   else if (self->draining)
-    imap_session_bye (self, "UNAVAILABLE", "Server is going down");
+    imap_session_bye (self, "UNAVAILABLE", rook_connection_get_farewell (self->connection));
   else
     rook_connection_resume (self->connection);
 }

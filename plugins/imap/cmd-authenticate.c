@@ -22,7 +22,7 @@ send_challenge (ImapSession *session, GBytes *challenge, ImapLineFunc next)
 
   if (session->draining) /* whoever answers it would come too late */
     {
-      imap_session_bye (session, "UNAVAILABLE", "Server is going down");
+      imap_session_bye (session, "UNAVAILABLE", rook_connection_get_farewell (session->connection));
       return;
     }
   session->line = next;

@@ -280,7 +280,7 @@ on_drain (RookConnection *connection G_GNUC_UNUSED, gpointer session)
 
   self->draining = TRUE;
   if (self->call.tag == NULL || self->line != NULL) /* else when the command in hand has ended */
-    imap_session_bye (self, "UNAVAILABLE", "Server is going down");
+    imap_session_bye (self, "UNAVAILABLE", rook_connection_get_farewell (self->connection));
 }
 
 static void

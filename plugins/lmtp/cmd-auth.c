@@ -61,7 +61,7 @@ send_challenge (LmtpSession *session, GBytes *challenge)
 
   if (session->draining)
     {
-      lmtp_session_close (session, LMTP_GOING_DOWN);
+      lmtp_session_leave (session);
       return;
     }
   rook_connection_printf (session->connection, "334 %s\r\n", encoded);

@@ -60,13 +60,25 @@ on_delivered (guint index, RookDeliveryStatus status, const char *text, gpointer
   write_replies (session);
 }
 
+static RookDeliveryRequest
+make_request (LmtpSession *session, RookRecipient *const *recipients, guint n_recipients)
+{
+  return (RookDeliveryRequest){ .struct_size = sizeof (RookDeliveryRequest),
+                                .sender = session->mail.address,
+                                .recipients = recipients,
+                                .n_recipients = n_recipients,
+                                .identity = session->sender,
+                                .session = rook_connection_get_id (session->connection),
+                                .protocol = rook_connection_get_protocol (session->connection)->name };
+}
+
 static void
 deliver_group (LmtpSession *session, GBytes *message, gboolean ignore_quota)
 {
   guint n = session->recipients->len;
   Group *group = g_malloc (sizeof (Group) + n * sizeof (guint));
   g_autofree RookRecipient **recipients = g_new0 (RookRecipient *, n + 1);
-  RookDeliveryRequest request = { .struct_size = sizeof request };
+  RookDeliveryRequest request;
 
   group->n = 0;
   for (guint i = 0; i < n; i++)
@@ -85,14 +97,9 @@ deliver_group (LmtpSession *session, GBytes *message, gboolean ignore_quota)
     }
   group->left = group->n;
   group->session = lmtp_session_ref (session);
-  request.sender = session->mail.address;
+  request = make_request (session, recipients, group->n);
   request.message = message;
-  request.recipients = recipients;
-  request.n_recipients = group->n;
-  request.identity = session->sender;
   request.ignore_quota = ignore_quota;
-  request.session = rook_connection_get_id (session->connection);
-  request.protocol = rook_connection_get_protocol (session->connection)->name;
   rook_delivery_deliver (rook_server_get_delivery (session->server), &request, on_delivered, group);
 }
 
@@ -102,8 +109,22 @@ deliver_group (LmtpSession *session, GBytes *message, gboolean ignore_quota)
 static void
 set_faults (LmtpSession *session)
 {
+  const char *reply = lmtp_reply_for_fault (session->message.fault);
+  g_autoptr (GPtrArray) recipients = g_ptr_array_new ();
+  RookDeliveryRequest request;
+
   for (guint i = 0; i < session->recipients->len; i++)
-    ((LmtpRecipient *) session->recipients->pdata[i])->reply = g_strdup (lmtp_reply_for_fault (session->message.fault));
+    {
+      LmtpRecipient *recipient = session->recipients->pdata[i];
+
+      recipient->reply = g_strdup (reply);
+      g_ptr_array_add (recipients, recipient->recipient);
+    }
+  request = make_request (session, (RookRecipient *const *) recipients->pdata, recipients->len);
+  rook_delivery_refuse (rook_server_get_delivery (session->server), &request,
+                        session->message.fault == LMTP_MESSAGE_TOO_BIG ? ROOK_DELIVERY_TOO_BIG
+                                                                       : ROOK_DELIVERY_BAD_MESSAGE,
+                        reply + LMTP_CODES_LENGTH);
 }
 
 /* The client doesn't come to an end by itself. */

@@ -46,6 +46,9 @@ lmtp_cmd_rcpt (LmtpSession *session, char *arguments)
       request.sender = session->sender;
       request.size = session->mail.size;
       request.ignore_quota = envelope.ignore_quota;
+      request.from = session->mail.address;
+      request.session = rook_connection_get_id (session->connection);
+      request.protocol = rook_connection_get_protocol (session->connection)->name;
       rook_delivery_resolve (rook_server_get_delivery (session->server), &request, on_resolved,
                              lmtp_session_ref (session));
     }

@@ -103,6 +103,14 @@ lmtp_session_may_send (LmtpSession *self)
 /* --- answers ------------------------------------------------------------------------------------------------------ */
 
 void
+lmtp_session_leave (LmtpSession *self)
+{
+  g_autofree char *reply = g_strconcat ("421 4.3.2 ", rook_connection_get_farewell (self->connection), NULL);
+
+  lmtp_session_close (self, reply);
+}
+
+void
 lmtp_session_done (LmtpSession *self)
 {
   if (self->command >= 0)
@@ -114,7 +122,7 @@ lmtp_session_done (LmtpSession *self)
   if (self->bad_commands > self->limits.bad_commands)
     lmtp_session_close (self, "421 4.7.0 Too many bad commands");
   else if (self->draining)
-    lmtp_session_close (self, LMTP_GOING_DOWN);
+    lmtp_session_leave (self);
   else
     rook_connection_resume (self->connection);
 }
@@ -252,7 +260,7 @@ on_drain (RookConnection *connection G_GNUC_UNUSED, gpointer session)
 
   self->draining = TRUE;
   if (self->command < 0 || self->line != NULL) /* else when the command or the message in hand is done */
-    lmtp_session_close (self, LMTP_GOING_DOWN);
+    lmtp_session_leave (self);
 }
 
 static void
@@ -274,7 +282,7 @@ refusal (RookRefusal reason)
   switch (reason)
     {
     case ROOK_REFUSAL_SHUTDOWN:
-      return LMTP_GOING_DOWN "\r\n";
+      return "421 4.3.2 Server is going down\r\n";
     case ROOK_REFUSAL_BAD_PROXY:
       return "421 4.7.0 PROXY header expected\r\n";
     default:

@@ -14,8 +14,6 @@
 #include "lmtp/lmtp.h"
 #include "lmtp/message.h"
 
-#define LMTP_GOING_DOWN "421 4.3.2 Server is going down"
-
 typedef struct LmtpSession LmtpSession;
 
 typedef struct {
@@ -73,6 +71,8 @@ void lmtp_session_bad (LmtpSession *self, const char *reply);
 void lmtp_session_done (LmtpSession *self);
 /* Says this and closes. */
 void lmtp_session_close (LmtpSession *self, const char *reply);
+/* The same when the connection is drained. */
+void lmtp_session_leave (LmtpSession *self);
 /* Forgets the transaction. */
 void lmtp_session_reset (LmtpSession *self);
 /* Whether the client may send mail. */

@@ -893,6 +893,7 @@ test_verbs (void)
   g_assert_nonnull (strstr (listeners, "'listening'"));
   closed = ask (fixture, "connection close c1\n");
   g_assert_true (g_str_has_prefix (closed, "ok"));
+  client_expect (client, "DRAIN");
   client_expect_eof (client);
   after = ask (fixture, "connection list\n");
   g_assert_null (strstr (after, "'c1'"));

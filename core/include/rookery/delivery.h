@@ -66,9 +66,12 @@ typedef struct {
   RookIdentity *sender; /* (nullable) who the message is from by MAIL AUTH= or login; NULL: anonymous */
   guint64 size;         /* announced, or 0 */
   gboolean ignore_quota;
+  /* Since ABI 1.2: (nullable) for the log: envelope sender, connection id, name of the protocol */
+  const char *from, *session, *protocol;
 } RookResolveRequest;
 /* May the address receive (RCPT TO)? Creates nothing. A user exists who has an INBOX, or may get one (mailbox/autocreate).
- * OVER_QUOTA: neither the mailbox nor the INBOX would take it now, wherever filters would put it. On a worker. */
+ * OVER_QUOTA: neither the mailbox nor the INBOX would take it now, wherever filters would put it. On a worker.
+ * Whatever is not OK is counted and logged as a recipient's answer, for nothing will be delivered. */
 ROOK_EXPORT void rook_delivery_resolve (RookDelivery *delivery, const RookResolveRequest *request,
                                         RookResolveCallback callback, gpointer data);
 
@@ -91,6 +94,10 @@ typedef void (*RookDeliveryCallback) (guint index, RookDeliveryStatus status, co
 /* @request's contents are copied or referenced. */
 ROOK_EXPORT void rook_delivery_deliver (RookDelivery *delivery, const RookDeliveryRequest *request,
                                         RookDeliveryCallback callback, gpointer data);
+/* Since ABI 1.2: counts and logs that all recipients were refused for the sake of the message itself, which the protocol found
+ * to be none: @request's message is not looked at. */
+ROOK_EXPORT void rook_delivery_refuse (RookDelivery *delivery, const RookDeliveryRequest *request,
+                                       RookDeliveryStatus status, const char *text);
 
 /* --- filters ----------------------------------------------------------------------------------------------------- */
 

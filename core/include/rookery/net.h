@@ -80,8 +80,8 @@ typedef struct {
   /* (nullable) A deadline passed: say good-bye and close. If it is NULL, or does not close, the core aborts. Not called for
    * ROOK_DEADLINE_WRITE: such a peer does not read. */
   void (*expired) (RookConnection *connection, gpointer session, RookDeadline deadline);
-  /* (nullable) The plugin or server goes: finish the command in hand, say good-bye, close. After the drain deadline the
-   * core aborts. NULL: closed at once; outbound: left to whoever called out. */
+  /* (nullable) The plugin or server goes, or the administrator wants the connection closed: finish the command in hand, say
+   * good-bye, close. rook_connection_get_farewell() says which. After the drain deadline the core aborts. NULL: closed at once; outbound: left to whoever called out. */
   void (*drain) (RookConnection *connection, gpointer session);
   /* The end; free the session. @reason: (nullable) NULL after rook_connection_close(). */
   void (*closed) (RookConnection *connection, gpointer session, const GError *reason);
@@ -149,6 +149,8 @@ ROOK_EXPORT const char *rook_connection_get_tls_peer_name (RookConnection *conne
  * %ROOK_NET_ERROR_LIMIT if the user has too many connections already. %NULL takes it back (UNAUTHENTICATE). */
 ROOK_EXPORT gboolean rook_connection_set_identity (RookConnection *connection, RookIdentity *identity, GError **error);
 ROOK_EXPORT RookIdentity *rook_connection_get_identity (RookConnection *connection); /* (nullable) (unowned) */
+/* Since ABI 1.2: once `drain` was called, why, in words for the client: "Server is going down". (nullable) Constant. */
+ROOK_EXPORT const char *rook_connection_get_farewell (RookConnection *connection);
 /* What it is doing, for `rookctl status`: a constant string. */
 ROOK_EXPORT void rook_connection_set_activity (RookConnection *connection, const char *activity);
 
