@@ -189,6 +189,9 @@ typedef enum { ROOK_SASLDB_ADD, ROOK_SASLDB_PASSWORD, ROOK_SASLDB_DELETE } RookS
 gboolean rook_sasldb_change (const RookAuthSettings *settings, RookSasldbChange what, const char *name,
                              const char *password, GError **error);
 
+/* Whether the file in force has the user @user, spelled like that. Blocks. */
+gboolean rook_sasldb_has (const RookAuthSettings *settings, const char *user);
+
 /* --- sasldb-list.c ------------------------------------------------------------------------------------------------ */
 
 /* The users of the file @path, as they are spelled, sorted; none if there is no file. Errors: UNAVAILABLE. Blocks, but not for

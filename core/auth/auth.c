@@ -59,14 +59,14 @@ describe (gpointer data)
 {
   RookAuth *auth = data;
   g_autoptr (RookAuthSettings) settings = rook_auth_get_settings (auth);
-  GVariantDict dict;
+  GVariantBuilder dict;
 
-  g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "backend", "s", settings->backend_name);
-  g_variant_dict_insert (&dict, "checks-running", "u", rook_pool_get_running (auth->pool));
-  g_variant_dict_insert (&dict, "checks-waiting", "u", rook_pool_get_queued (auth->pool));
-  g_variant_dict_insert (&dict, "failures-remembered", "u", rook_throttle_get_size (auth->throttle));
-  return g_variant_dict_end (&dict);
+  g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add_parsed (&dict, "{'backend', <%s>}", settings->backend_name);
+  g_variant_builder_add_parsed (&dict, "{'checks-running', <%u>}", rook_pool_get_running (auth->pool));
+  g_variant_builder_add_parsed (&dict, "{'checks-waiting', <%u>}", rook_pool_get_queued (auth->pool));
+  g_variant_builder_add_parsed (&dict, "{'failures-remembered', <%u>}", rook_throttle_get_size (auth->throttle));
+  return g_variant_builder_end (&dict);
 }
 
 RookAuth *

@@ -5,8 +5,8 @@
  * rename: readers see the old file or the new, also after a power cut. Changes of ours come one at a time (a pool of one
  * thread); one that saslpasswd2 makes in that very moment is lost.
  *
- * A change is a person's, not a spelling's: whoever may log in as alice, be it as Alice, is one person with one password.
- * saslpasswd2 knows nothing of that and may have left several spellings.
+ * A change is a person's, not a spelling's: whoever may log in as alice, be it as Alice, is one person with one password, which
+ * is kept under the canonical name. saslpasswd2 knows nothing of that and may have left several spellings.
  */
 #include "auth/auth-internal.h"
 
@@ -164,14 +164,27 @@ set_password (sasl_conn_t *sasl, const char *user, const char *password, GError 
                     sasl_errstring (result, NULL, NULL));
 }
 
+gboolean
+rook_sasldb_has (const RookAuthSettings *settings, const char *user)
+{
+  Change lookup = { .settings = settings, .file = settings->sasldb_path };
+  sasl_conn_t *sasl = open_sasl (&lookup, NULL);
+  gboolean found = sasl != NULL && sasl_user_exists (sasl, NULL, NULL, user) == SASL_OK;
+
+  if (sasl != NULL)
+    sasl_dispose (&sasl);
+  return found;
+}
+
 static gboolean
 apply (Change *change, const char *user, const char *password, RookSasldbChange what, GError **error)
 {
   g_auto (GStrv) spellings = find_spellings (change, user, error);
+  g_autofree char *person = NULL;
   sasl_conn_t *sasl;
   gboolean ok = TRUE;
 
-  if (spellings == NULL)
+  if (spellings == NULL || !rook_auth_canonical (change->settings, user, -1, &person, error))
     return FALSE;
   if (what == ROOK_SASLDB_ADD && spellings[0] != NULL)
     return is_there_already (user, spellings, error);
@@ -180,8 +193,8 @@ apply (Change *change, const char *user, const char *password, RookSasldbChange 
   sasl = open_sasl (change, error);
   if (sasl == NULL)
     return FALSE;
-  if (what == ROOK_SASLDB_ADD)
-    ok = set_password (sasl, user, password, error);
+  if (what != ROOK_SASLDB_DELETE) /* whoever spells it in no way that is there is looked for under this one */
+    ok = set_password (sasl, person, password, error);
   for (char **name = spellings; ok && *name != NULL; name++)
     ok = set_password (sasl, *name, what == ROOK_SASLDB_DELETE ? NULL : password, error);
   sasl_dispose (&sasl);

@@ -38,8 +38,10 @@ static const RookConfigKey auth_keys[] = {
   { .name = "lower-case",
     .type = ROOK_CONFIG_BOOLEAN,
     .default_value = "true",
-    .help = "Whether Alice and alice are one person, whose mailboxes are alice's: at login and for mail that comes in. "
-            "Passwords are looked up under the name as the client spells it." },
+    .help =
+        "Whether Alice and alice are one person, whose mailboxes are alice's: at login and for mail that comes in. "
+        "sasldb has one password for both then. saslauthd and password checkers are asked for the name as the client "
+        "spells it, for to them, as to the system, they may be two." },
   { .name = "admins",
     .type = ROOK_CONFIG_LIST,
     .default_value = "",

@@ -58,6 +58,23 @@ remember_attempted (RookAuthExchange *self, const char *name, gsize length)
 
 /* --- what libsasl2 asks back -------------------------------------------------------------------------------------- */
 
+/* Under which name the password is looked up. saslauthd and checkers are asked for the name as it is spelled, for to them alice
+ * and Alice may be two. sasldb is ours: there it is the canonical one, unless the file has the spelling itself, which another
+ * program has written. (transfer full) (nullable) */
+static char *
+lookup_name (RookAuthExchange *self, const char *in, gsize length)
+{
+  const RookAuthSettings *settings = self->settings;
+  g_autofree char *spelled = NULL, *user = NULL;
+
+  if (!rook_auth_spelled (settings, in, (gssize) length, &spelled, NULL))
+    return NULL;
+  if (settings->backend != ROOK_AUTH_SASLDB || !rook_auth_canonical (settings, in, (gssize) length, &user, NULL)
+      || g_str_equal (user, spelled) || rook_sasldb_has (settings, spelled))
+    return g_steal_pointer (&spelled);
+  return g_steal_pointer (&user);
+}
+
 static int
 canon_user (G_GNUC_UNUSED sasl_conn_t *conn, void *context, const char *in, unsigned length, unsigned flags,
             G_GNUC_UNUSED const char *realm, char *out, unsigned out_max, unsigned *out_length)
@@ -69,8 +86,12 @@ canon_user (G_GNUC_UNUSED sasl_conn_t *conn, void *context, const char *in, unsi
     length = (unsigned) strlen (in);
   if ((flags & SASL_CU_AUTHID) != 0)
     remember_attempted (self, in, length);
-  /* As it is spelled: the password is looked up under it. proxy_policy() makes it canonical. */
-  if (!rook_auth_spelled (self->settings, in, length, &user, NULL) || strlen (user) >= out_max)
+  /* proxy_policy() makes it canonical. */
+  if ((flags & SASL_CU_AUTHID) != 0)
+    user = lookup_name (self, in, length);
+  else
+    rook_auth_spelled (self->settings, in, length, &user, NULL);
+  if (user == NULL || strlen (user) >= out_max)
     return (flags & SASL_CU_AUTHID) != 0 ? SASL_BADAUTH : SASL_NOAUTHZ;
   strcpy (out, user);
   *out_length = (unsigned) strlen (user);

@@ -2,6 +2,8 @@
 """Who may log in, as clients and administrators meet it: IMAP over real sockets, users by the real rookctl."""
 
 import base64
+import hashlib
+import hmac
 import os
 import re
 import shutil
@@ -12,7 +14,7 @@ import time
 
 import pytest
 
-from rookery_harness import SLOW, Server, make_certificate, merge
+from rookery_harness import REALM, SLOW, Server, make_certificate, merge
 from rookery_wire import ImapWire, Scram
 
 QUIET = {"failure-delay": "0"}
@@ -359,19 +361,76 @@ def test_login_is_refused_where_no_password_is_taken(server, mechanisms):
 
 
 def test_mail_and_login_agree_on_capital_letters():
-    """A password is looked up as it is spelled; whose mail it is has one spelling."""
+    """Whose mail it is has one spelling. The file may have two, and then each its password."""
     with Server(users=("Dora", "dora", "alice")) as server:
         server.deliver("Subject: to Dora\n\nx\n", "Dora")
         for user in ("Dora", "dora"):
             with ImapWire(server.port("imap")) as wire:
                 wire.login(user)
                 assert b"* 1 EXISTS" in wire.ok("SELECT INBOX"), user
-        with ImapWire(server.port("imap")) as wire:
-            assert wire.command("LOGIN ALICE pass")[1].startswith(b"NO [AUTHENTICATIONFAILED]")
         for mechanism, digest in (("SCRAM-SHA-1", "sha1"), ("SCRAM-SHA-256", "sha256")):
             with ImapWire(server.port("imap")) as wire:
                 assert Scram("Dora", "pass", digest).run(wire, mechanism).startswith(b"OK")
                 assert b"* 1 EXISTS" in wire.ok("SELECT INBOX")
+
+
+@pytest.mark.parametrize("name", ["Dora", "DORA", f"Dora@{REALM}", "Eve", "eVE"])
+def test_capital_letters_make_no_difference_to_sasldb(name):
+    """As phones type them, by whatever mechanism; whoever added the user in capitals, too."""
+    mechanisms = ["PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "DIGEST-MD5", "CRAM-MD5"]
+    with auth_server(**QUIET, mechanisms=mechanisms) as server:
+        for user in ("dora", "EVE"):
+            server.ctl("user", "add", user, stdin="pass\n")
+        assert "dora" in server.ctl("user", "list") and "eve" in server.ctl("user", "list")
+        with ImapWire(server.port("imap")) as wire:
+            offered = auth_words(wire)
+            assert {"AUTH=SCRAM-SHA-1", "AUTH=SCRAM-SHA-256", "AUTH=CRAM-MD5"} <= offered
+            assert wire.command(f"LOGIN {name} wrong")[1].startswith(b"NO [AUTHENTICATIONFAILED]")
+            wire.ok(f"LOGIN {name} pass")
+            assert b"* 0 EXISTS" in wire.ok("SELECT INBOX")
+        for run in (lambda wire: attempt(wire, name, "pass"), lambda wire: login_mechanism(wire, name, "pass"),
+                    lambda wire: cram_md5(wire, name, "pass"), lambda wire: digest_md5(wire, name, "pass"),
+                    lambda wire: Scram(name, "pass", "sha1").run(wire, "SCRAM-SHA-1"),
+                    lambda wire: Scram(name, "pass", "sha256").run(wire, "SCRAM-SHA-256")):
+            with ImapWire(server.port("imap")) as wire:
+                assert run(wire).startswith(b"OK")
+                assert b"* 0 EXISTS" in wire.ok("SELECT INBOX")
+        with ImapWire(server.port("imap")) as wire:
+            assert Scram(name, "wrong", "sha256").run(wire, "SCRAM-SHA-256").startswith(b"NO [AUTHENTICATIONFAILED]")
+        for line in ("LOGIN Nobody pass", "LOGIN NOBODY wrong"):
+            with ImapWire(server.port("imap")) as wire:
+                assert wire.command(line)[1].startswith(b"NO [AUTHENTICATIONFAILED]")
+
+
+def cram_md5(wire, user, password):
+    tag = wire.begin("AUTHENTICATE CRAM-MD5")
+    challenge = base64.b64decode(wire.expect(r"\+ (\S+)").group(1))
+    wire.send(base64.b64encode(f"{user} {hmac.new(password.encode(), challenge, 'md5').hexdigest()}".encode()).decode())
+    return wire.finish(tag)[1]
+
+
+def digest_md5(wire, user, password):
+    def md5(*parts):
+        return hashlib.md5(b":".join(part if isinstance(part, bytes) else part.encode() for part in parts))
+
+    tag = wire.begin("AUTHENTICATE DIGEST-MD5")
+    challenge = base64.b64decode(wire.expect(r"\+ (\S+)").group(1)).decode()
+    realm, nonce = (re.search(rf'{name}="([^"]*)"', challenge).group(1) for name in ("realm", "nonce"))
+    secret = md5(md5(user, realm, password).digest(), nonce, "cnonce").hexdigest()
+    proof = md5(secret, nonce, "00000001", "cnonce", "auth", md5("AUTHENTICATE", "imap/localhost").hexdigest()).hexdigest()
+    wire.send(base64.b64encode((f'charset=utf-8,username="{user}",realm="{realm}",nonce="{nonce}",nc=00000001,cnonce="cnonce",'
+                                f'digest-uri="imap/localhost",response={proof},qop=auth').encode()).decode())
+    wire.expect(r"\+ .*")
+    wire.send("")
+    return wire.finish(tag)[1]
+
+
+def login_mechanism(wire, user, password):
+    tag = wire.begin("AUTHENTICATE LOGIN")
+    for word in (user, password):
+        wire.expect(r"\+ .*")
+        wire.send(base64.b64encode(word.encode()).decode())
+    return wire.finish(tag)[1]
 
 
 def test_capital_letters_may_be_told_apart():
