@@ -63,6 +63,8 @@ void rook_change_run (RookChangeOp *op);
 void rook_change_add (RookChangeOp *op, RookEntry *before, RookEntry *after);
 /* Checks that @identity may make @name and that it is not there, and adds the missing parents below a user's INBOX.
  * @out_partition, @out_acl: (out) (transfer full): what a new mailbox there gets. */
+/* Whether there is one of that name that can be used. */
+gboolean rook_change_check_partition (RookChangeOp *op, const char *name, GError **error);
 gboolean rook_change_plan_place (RookChangeOp *op, const char *name, char **out_partition, char **out_acl,
                                  GError **error);
 

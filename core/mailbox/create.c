@@ -82,6 +82,18 @@ add_parents (RookChangeOp *op, const char *name, const char *partition, const ch
 }
 
 gboolean
+rook_change_check_partition (RookChangeOp *op, const char *name, GError **error)
+{
+  g_autofree char *shown = NULL;
+
+  if (rook_mail_find_partition (op->mail, name) != NULL)
+    return rook_mail_get_store (op->mail, name, error) != NULL;
+  shown = g_strescape (name, NULL);
+  g_set_error (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_ALLOWED, "There is no partition %.64s", shown);
+  return FALSE;
+}
+
+gboolean
 rook_change_plan_place (RookChangeOp *op, const char *name, char **out_partition, char **out_acl, GError **error)
 {
   g_autoptr (RookEntry) parent = NULL;
@@ -101,9 +113,7 @@ rook_change_plan_place (RookChangeOp *op, const char *name, char **out_partition
   if (!may_create_below (op, parent, name, error))
     return FALSE;
   partition = choose_partition (op, parent);
-  if (rook_mail_find_partition (op->mail, partition) == NULL)
-    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "no such partition");
-  if (rook_mail_get_store (op->mail, partition, error) == NULL)
+  if (!rook_change_check_partition (op, partition, error))
     return FALSE;
   acl = choose_acl (op, parent, name);
   add_parents (op, name, partition, acl);
@@ -135,7 +145,7 @@ plan_create (RookChangeOp *op, GError **error)
   if (op->partition != NULL && !is_admin (op->identity))
     return fail (error, ROOK_MAIL_ERROR_NO_PERMISSION, "only administrators choose partitions");
   if (op->special_use != NULL && !is_special_use (op->special_use))
-    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "no such special use");
+    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "There is no such special use");
   if (!rook_change_plan_place (op, op->name, &partition, &acl, error))
     return FALSE;
   entry = rook_change_new_entry (op, op->name, partition, acl);

@@ -25,13 +25,13 @@ plan_delete (RookChangeOp *op, GError **error)
     return FALSE;
   if (rook_name_is_inbox (op->name) && op->identity != NULL && !rook_identity_is_admin (op->identity))
     {
-      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_ALLOWED, "an INBOX can't be deleted");
+      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_ALLOWED, "An INBOX can't be deleted");
       return FALSE;
     }
   if (!may_lift_quota (op, entry))
     {
       g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_ALLOWED,
-                           "only administrators delete a quota root with mailboxes below");
+                           "Only administrators delete a quota root with mailboxes below");
       return FALSE;
     }
   if (rook_name_is_inbox (op->name))

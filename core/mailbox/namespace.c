@@ -159,7 +159,10 @@ rook_namespace_to_internal (RookNamespace *ns, const char *name, GError **error)
     internal = ns->alternative ? alternative_to_internal (ns, slashed) : plain_to_internal (ns, slashed);
   if (internal == NULL || !rook_name_is_valid (internal))
     {
-      g_set_error (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_NAME, "Not a mailbox name");
+      gboolean below_inbox = internal == NULL && slashed != NULL && behind_inbox (slashed) != NULL;
+
+      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_NAME,
+                           below_inbox ? "Folders lie beside INBOX here, not below it" : "Not a mailbox name");
       return NULL;
     }
   return g_steal_pointer (&internal);

@@ -93,7 +93,7 @@ rook_mail_get_quota (RookMail *mail, RookIdentity *identity, const char *root, R
   GError *error = NULL;
   g_autoptr (RookEntry) entry = rook_mail_check_entry (mail, identity, root, ROOK_RIGHT_LOOKUP, &error);
 
-  if (entry != NULL && !is_admin (identity))
+  if (entry != NULL && !is_admin (identity) && g_strcmp0 (entry->owner, rook_identity_get_user (identity)) != 0)
     error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied");
   ask (mail, root, TRUE, error, callback, data);
 }

@@ -104,9 +104,7 @@ may_choose_partition (RookChangeOp *op, gboolean admin, GError **error)
     return TRUE;
   if (!admin)
     return fail (error, ROOK_MAIL_ERROR_NO_PERMISSION, "only administrators choose partitions");
-  if (rook_mail_find_partition (op->mail, op->partition) == NULL)
-    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "no such partition");
-  return rook_mail_get_store (op->mail, op->partition, error) != NULL;
+  return rook_change_check_partition (op, op->partition, error);
 }
 
 static gboolean
@@ -126,9 +124,9 @@ plan_rename (RookChangeOp *op, GError **error)
   if (move)
     return plan_move (op);
   if (rook_name_is_inbox (op->new_name) && (!inbox || !admin))
-    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "only administrators rename users");
+    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "Only administrators rename users");
   if (!inbox && rook_name_is_below (op->new_name, op->name))
-    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "a mailbox can't go below itself");
+    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "A mailbox can't go below itself");
   if (!rook_change_plan_place (op, op->new_name, &new_partition, &acl, error))
     return FALSE;
   if (inbox && !rook_name_is_inbox (op->new_name))
@@ -192,7 +190,7 @@ plan_acl (RookChangeOp *op, GError **error)
     return FALSE;
   acl = rook_acl_change (entry->acl, op->identifier, op->rights);
   if (acl == NULL)
-    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "not an identifier, or not rights");
+    return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "Not an identifier, or not rights");
   after = rook_entry_new (entry);
   rook_entry_set (&after->acl, acl);
   after->changed = g_get_real_time () / G_USEC_PER_SEC;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * GETQUOTA, GETQUOTAROOT and SETQUOTA (RFC 9208). A quota root is named as the mailbox that it is. Storage is in units of 1024 bytes
- * on the wire, usage rounded down, as with Cyrus; and as there only administrators ask by the root's name.
+ * on the wire, usage rounded down, as with Cyrus. By the root's name it is asked by administrators, and by those whose mailboxes it limits.
  */
 #include "imap/commands.h"
 

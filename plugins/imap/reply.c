@@ -24,7 +24,7 @@ static const Row mail_rows[] = {
   { ROOK_MAIL_ERROR_QUOTA, { FALSE, "OVERQUOTA", "Over quota", FALSE } },
   { ROOK_MAIL_ERROR_TOO_BIG, { FALSE, "TOOBIG", "Message too large", FALSE } },
   { ROOK_MAIL_ERROR_BAD_MESSAGE, { FALSE, "CANNOT", NULL, FALSE } },
-  { ROOK_MAIL_ERROR_NOT_ALLOWED, { FALSE, "CANNOT", "Operation is not supported on mailbox", FALSE } },
+  { ROOK_MAIL_ERROR_NOT_ALLOWED, { FALSE, "CANNOT", NULL, FALSE } },
   { ROOK_MAIL_ERROR_READ_ONLY, { FALSE, "READ-ONLY", "Mailbox is read-only", FALSE } },
   { ROOK_MAIL_ERROR_LIMIT, { FALSE, "LIMIT", "Limit reached", FALSE } },
   { ROOK_MAIL_ERROR_EXPUNGED, { FALSE, "EXPUNGEISSUED", "Some messages are expunged", FALSE } },

@@ -63,7 +63,10 @@ def test_who_may_ask(admin, user, imap):
     assert admin.command(f"GETQUOTA {mine}")[1] == b"NO [NONEXISTENT] Quota root does not exist"
     admin.ok(f"SETQUOTA {mine} (STORAGE 1)")
     assert user.command("SETQUOTA INBOX (STORAGE 1000)")[1].startswith(b"NO [NOPERM]")
-    assert user.command("GETQUOTA INBOX")[1].startswith(b"NO [NOPERM]")
+    assert user.ok("GETQUOTA INBOX") == user.ok("GETQUOTAROOT INBOX")[1:] == [b"* QUOTA INBOX (STORAGE 0 1)"]
+    admin.ok(f"CREATE shared-{user.name}")
+    admin.ok(f"SETQUOTA shared-{user.name} (STORAGE 1)")
+    assert user.command(f'GETQUOTA "Shared Folders/shared-{user.name}"')[1].startswith(b"NO [NOPERM]")
     bob = imap("bob")
     assert bob.command(f'GETQUOTAROOT "Other Users/{user.name}"')[1].startswith(b"NO [NONEXISTENT]")
     assert bob.command(f'GETQUOTA "Other Users/{user.name}"')[1].startswith(b"NO [NONEXISTENT]")

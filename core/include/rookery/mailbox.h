@@ -190,7 +190,7 @@ typedef void (*RookQuotaRootFunc) (const char *root, const gint64 *limits, gpoin
  * quota root any more. They hold for what is there at once; nothing is taken away for being above them. */
 ROOK_EXPORT void rook_mail_set_quota (RookMail *mail, RookIdentity *identity, const char *name, const gint64 *limits,
                                       RookMailCallback callback, gpointer data);
-/* For administrators. NOT_FOUND: no such mailbox, or it is no quota root. UNAVAILABLE, TEMPORARY, CORRUPT: what part of its mailboxes
+/* For administrators, and for the owner of the mailbox. NOT_FOUND: no such mailbox, or it is no quota root. UNAVAILABLE, TEMPORARY, CORRUPT: what part of its mailboxes
  * hold can't be told now; as long as that is so mail is let in by what the others hold. */
 ROOK_EXPORT void rook_mail_get_quota (RookMail *mail, RookIdentity *identity, const char *root,
                                       RookQuotaCallback callback, gpointer data);
