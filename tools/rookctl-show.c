@@ -273,9 +273,10 @@ append_dictionary (GString *out, GVariant *dictionary, guint indent)
       append_clean (out, shown, FALSE);
       if (is_simple (value))
         {
+          gboolean is_list = g_variant_is_of_type (value, G_VARIANT_TYPE_STRING_ARRAY);
           g_autofree char *cell = show_cell (key, value);
 
-          g_string_append_printf (out, ": %s\n", cell);
+          g_string_append_printf (out, ": %s\n", is_list && g_variant_n_children (value) == 0 ? "none" : cell);
         }
       else
         {

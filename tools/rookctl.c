@@ -197,22 +197,28 @@ print_description (const Options *options)
 }
 
 static gboolean
-is_describe (const Options *options)
+is_verb (const Options *options, const char *first, const char *second)
 {
   const char *const *words = (const char *const *) options->words->pdata;
 
-  return strcmp (words[0], "config") == 0 && g_strcmp0 (words[1], "describe") == 0;
+  return strcmp (words[0], first) == 0 && g_strcmp0 (words[1], second) == 0;
 }
 
-/* As JSON it is data, not a text in quotation marks; unless a format was asked for. */
+static gboolean
+is_describe (const Options *options)
+{
+  return is_verb (options, "config", "describe");
+}
+
+/* For programs: data, not a text in quotation marks, and all of it; unless something else was asked for. */
 static void
 ask_for_data (Options *options)
 {
-  const char *first = options->words->pdata[2];
+  const char *option = is_describe (options) ? "--data" : is_verb (options, "store", "list") ? "--long" : NULL;
 
-  if (options->n_options > 2 && g_str_has_prefix (first, "--"))
+  if (option == NULL || (options->n_options > 2 && g_str_has_prefix (options->words->pdata[2], "--")))
     return;
-  g_ptr_array_insert (options->words, 2, g_strdup ("--data"));
+  g_ptr_array_insert (options->words, 2, g_strdup (option));
   options->n_options = MAX (options->n_options, 2) + 1;
 }
 
@@ -268,10 +274,15 @@ run (Options *options)
   g_autofree char *message = NULL;
   int status;
 
-  if (options->json && is_describe (options))
+  if (options->json)
     ask_for_data (options);
   if (options->local && is_describe (options))
     return print_description (options);
+  if (options->local || options->modules != NULL)
+    {
+      g_printerr ("rookctl: --local and --modules are for config describe: whatever else asks the server\n");
+      return ROOKCTL_USAGE;
+    }
   if (has_password (options))
     {
       g_printerr ("rookctl: a password is asked for or read from standard input, never given as an argument\n");

@@ -93,7 +93,7 @@ succeed (RookReload *reload, GPtrArray *changes)
   GVariantBuilder result;
 
   g_ptr_array_add (changes, NULL);
-  text = g_strjoinv (", ", (char **) changes->pdata);
+  text = changes->len > 1 ? g_strjoinv (", ", (char **) changes->pdata) : g_strdup ("none");
   rook_log_event (rook_server_get_log (reload->server), ROOK_LOG_NOTICE, "server.reloaded", "changes", text, NULL);
   if (reload->current->call != NULL)
     {
@@ -132,6 +132,7 @@ on_changed (GPtrArray *changes, const GError *error, gpointer data)
     {
       g_clear_pointer (&reload->force, g_ptr_array_unref);
       reload->force = g_steal_pointer (&reload->asked);
+      rook_services_describe_opened (reload->server, reload->changes);
       rook_services_reconfigure (reload->server, reload->config);
       rook_daemon_log_warnings (reload->server, reload->warnings);
       g_ptr_array_extend_and_steal (changes, g_steal_pointer (&reload->changes));

@@ -104,6 +104,8 @@ void rook_services_abandon (RookServer *server);
 /* The last step before rook_services_reconfigure(), which takes time: stores that plugins have come for. Calls @answer on the
  * main worker, perhaps at once. */
 void rook_services_settle (RookServer *server, RookPluginsAnswer answer, gpointer data);
+/* Adds, for people, what that step has opened. */
+void rook_services_describe_opened (RookServer *server, GPtrArray *changes);
 /* Adds, for people, what becomes of listeners. */
 void rook_net_describe_changes (RookConfig *before, RookConfig *after, GPtrArray *changes);
 /* Adds the certificates that rook_net_prepare() read anew since their files have changed. */

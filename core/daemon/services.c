@@ -293,6 +293,13 @@ rook_services_settle (RookServer *server, RookPluginsAnswer answer, gpointer dat
 }
 
 void
+rook_services_describe_opened (RookServer *server, GPtrArray *changes)
+{
+  if (server->mail != NULL)
+    rook_mail_describe_opened (server->mail, changes);
+}
+
+void
 rook_services_drain (RookServer *server)
 {
   if (server->schedule != NULL)

@@ -237,6 +237,7 @@ rook_mail_free (RookMail *mail)
   g_ptr_array_unref (mail->sweeps);
   g_ptr_array_unref (mail->partitions);
   rook_mail_settings_unref (mail->settings);
+  g_free (mail->reason);
   rook_cond_clear (&mail->unblocked);
   rook_mutex_clear (&mail->lock);
   g_free (mail);
@@ -316,6 +317,25 @@ rook_mail_get_store (RookMail *mail, const char *partition, GError **error)
   if (store == NULL)
     g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_UNAVAILABLE, "the partition is not available");
   return store;
+}
+
+void
+rook_mail_note_reason (RookMail *mail, RookPartition *partition, const char *reason)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+
+  rook_entry_set (partition != NULL ? &partition->reason : &mail->reason, reason);
+}
+
+char *
+rook_mail_dup_reason (RookMail *mail, RookPartition *partition)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+  const char *reason = partition != NULL ? partition->reason : mail->reason;
+
+  if (reason == NULL)
+    reason = partition != NULL && rook_mail_get_state (mail) == NULL ? "there is no state store" : "it was not opened";
+  return g_strdup (reason);
 }
 
 RookPosition

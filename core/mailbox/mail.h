@@ -49,6 +49,7 @@ typedef struct {
   char *name, *path, *backend;
   RookStore *store;    /* (owned) (nullable) NULL: unavailable; atomic, see rook_partition_get_store() */
   gboolean has_failed; /* of whoever opens: it was tried, and could not be opened */
+  char *reason;        /* (owned) (nullable) why not, the last time; RookMail.lock */
   guint64 noted;       /* atomic: the position that the state store knows, at least */
 } RookPartition;
 
@@ -78,6 +79,7 @@ struct RookMail {
   GQueue idle;          /* of RookMailbox: open, used by nobody, the coldest first */
   guint trim_hand;      /* which of the open ones gives up pages next, if none is idle */
   gboolean closing;
+  char *reason;       /* (owned) (nullable) why the state store could not be opened the last time */
   guint n_blocking;   /* threads that are reading a store at length */
   RookCond unblocked; /* none are */
   /* --- */
@@ -100,6 +102,10 @@ RookStore *rook_partition_get_store (RookPartition *partition);
 RookPartition *rook_mail_find_partition (RookMail *mail, const char *name); /* (nullable) */
 /* The partition's store, or an error that says why not. */
 RookStore *rook_mail_get_store (RookMail *mail, const char *partition, GError **error);
+
+/* Why a store is not open that isn't: @partition's, or, %NULL, the state store. Any thread. */
+void rook_mail_note_reason (RookMail *mail, RookPartition *partition, const char *reason);
+char *rook_mail_dup_reason (RookMail *mail, RookPartition *partition); /* (transfer full) */
 
 /* Whether marks of deliveries that were made before a mailbox was moved still count. @now: seconds since 1970 */
 gboolean rook_mail_marks_count (RookMail *mail, const RookEntry *entry, gint64 now);

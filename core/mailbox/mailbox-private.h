@@ -42,6 +42,8 @@ typedef void (*RookMailPrepared) (const GError *error, gpointer data);
  * call if there is nothing to open.
  */
 void rook_mail_prepare (RookMail *mail, RookMailPrepared callback, gpointer data);
+/* Adds, for people, what it has opened: "opened partition archive". */
+void rook_mail_describe_opened (RookMail *mail, GPtrArray *changes);
 /* Ends what can be ended and closes the stores; everything asked for later is UNAVAILABLE. Blocks. */
 void rook_mail_close_stores (RookMail *mail);
 guint64 rook_mail_get_max_message_size (RookMail *mail);

@@ -168,6 +168,7 @@ partition_free (gpointer data)
   g_free (partition->name);
   g_free (partition->path);
   g_free (partition->backend);
+  g_free (partition->reason);
   g_free (partition);
 }
 
@@ -257,6 +258,8 @@ try_partition (RookOpening *opening, guint index, RookStore *state, GError **err
 
   opening->stores[index] = open_partition (opening, state, partition, &reason);
   no_plugin = g_error_matches (reason, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNSUPPORTED);
+  if (reason != NULL)
+    rook_mail_note_reason (opening->mail, partition, reason->message);
   if (reason == NULL || (opening->serving && no_plugin))
     return TRUE;
   if (opening->serving && !had_failed)
@@ -438,9 +441,21 @@ rook_opening_free (RookOpening *opening)
 }
 
 static gboolean
+open_names (RookOpening *opening, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+
+  if (open_state (opening, &reason) && read_names (opening, &reason))
+    return TRUE;
+  rook_mail_note_reason (opening->mail, NULL, reason->message);
+  g_propagate_error (error, g_steal_pointer (&reason));
+  return FALSE;
+}
+
+static gboolean
 open_all (RookOpening *opening, GError **error)
 {
-  if (rook_mail_get_state (opening->mail) == NULL && !(open_state (opening, error) && read_names (opening, error)))
+  if (rook_mail_get_state (opening->mail) == NULL && !open_names (opening, error))
     return FALSE;
   if (!open_partitions (opening, error))
     return FALSE;
@@ -555,4 +570,17 @@ rook_mail_prepare (RookMail *mail, RookMailPrepared callback, gpointer data)
     }
   rook_opening_free (opening);
   callback (error, data);
+}
+
+void
+rook_mail_describe_opened (RookMail *mail, GPtrArray *changes)
+{
+  if (mail->opening == NULL)
+    return;
+  if (mail->opening->state != NULL)
+    g_ptr_array_add (changes, g_strdup ("opened the state store"));
+  for (guint i = 0; i < mail->partitions->len; i++)
+    if (mail->opening->stores[i] != NULL)
+      g_ptr_array_add (changes, g_strconcat ("opened partition ",
+                                             ((RookPartition *) g_ptr_array_index (mail->partitions, i))->name, NULL));
 }

@@ -3,9 +3,9 @@
  * Upkeep of the stores by hand (rookctl store ...) and by the schedule: checkpoint, compact, verify. Stores look after
  * themselves; this is for quiet hours, before a backup, and for whoever wants to know.
  */
+#include "control/control-private.h"
 #include "loop/loop-private.h"
 #include "mailbox/box.h"
-#include "rookery/control.h"
 #include "rookery/schedule.h"
 
 #define STATE "state"
@@ -118,6 +118,16 @@ note_progress (double percent, const char *text, gpointer data)
   return !is_cancelled (data);
 }
 
+/* What is not there can not be whole. */
+static void
+note_closed (Upkeep *upkeep, const char *name)
+{
+  g_autofree char *reason = rook_mail_dup_reason (upkeep->mail, rook_mail_find_partition (upkeep->mail, name));
+
+  upkeep->n_faults++;
+  g_string_append_printf (upkeep->faults, "\n%s: is not available, and was not looked at: %s", name, reason);
+}
+
 static gboolean
 verify (Upkeep *upkeep, RookStore *store, GError **error)
 {
@@ -137,6 +147,11 @@ go_to (Upkeep *upkeep, const char *name, RookStore *store, GError **error)
 {
   if (!is_meant (upkeep, name) || is_cancelled (upkeep))
     return TRUE;
+  if (store == NULL && upkeep->func == verify)
+    {
+      note_closed (upkeep, name);
+      return TRUE;
+    }
   if (store == NULL)
     {
       if (upkeep->only == NULL)
@@ -171,6 +186,16 @@ go_round (Upkeep *upkeep, GError **error)
   return TRUE;
 }
 
+/* "no faults in 3 stores"; (nullable) of what has nothing to tell. */
+static GVariant *
+sum_up (const Upkeep *upkeep)
+{
+  if (upkeep->func != verify)
+    return NULL;
+  return g_variant_new_take_string (
+      g_strdup_printf ("no faults in %u store%s", upkeep->n_done, upkeep->n_done == 1 ? "" : "s"));
+}
+
 static void
 answer_call (Upkeep *upkeep, const GError *error)
 {
@@ -180,7 +205,7 @@ answer_call (Upkeep *upkeep, const GError *error)
     rook_control_call_fail (upkeep->call, "%u fault%s%s%s", upkeep->n_faults, upkeep->n_faults == 1 ? "" : "s",
                             upkeep->n_faults > MAX_FAULTS_TOLD ? "; the first of them:" : ":", upkeep->faults->str);
   else
-    rook_control_call_done (upkeep->call, NULL);
+    rook_control_call_done (upkeep->call, sum_up (upkeep));
 }
 
 static void
@@ -242,6 +267,13 @@ run_verb (RookMail *mail, RookControlCall *call, const char *name, UpkeepFunc fu
       rook_control_call_fail (call, "there is no store %s: `rookctl store list` shows those there are", name);
       return;
     }
+  if (rook_mail_get_state (mail) == NULL)
+    {
+      g_autofree char *reason = rook_mail_dup_reason (mail, NULL);
+
+      rook_control_call_fail (call, "no store is open: %s", reason);
+      return;
+    }
   upkeep = g_new0 (Upkeep, 1);
   *upkeep = (Upkeep){ .mail = mail, .func = func, .only = g_strdup (name), .call = call };
   if (!start (upkeep, &error))
@@ -266,33 +298,109 @@ run_verify_verb (gpointer data, RookControlCall *call, const char *const *argume
   run_verb (data, call, arguments[0], verify);
 }
 
-static void
-add_row (GVariantBuilder *rows, const char *name, RookStore *store)
-{
-  g_autoptr (GVariant) stats = store != NULL ? g_variant_ref_sink (rook_store_stats (store)) : NULL;
-  GVariantDict row;
+/* What whoever looks after a server wants to know; the rest is for whoever looks for a fault. */
+static const char *const columns[] = { "damaged", "room-bytes", "segment-bytes-live", "segment-bytes-sealed", NULL };
 
-  g_variant_dict_init (&row, stats);
-  g_variant_dict_insert (&row, "name", "s", name);
-  g_variant_dict_insert (&row, "open", "b", store != NULL);
-  g_variant_builder_add_value (rows, g_variant_dict_end (&row));
+static void
+add_stats (GVariantBuilder *row, GVariant *stats, gboolean all)
+{
+  g_auto (GVariantDict) left = G_VARIANT_DICT_INIT (stats);
+  g_autoptr (GVariant) rest = NULL;
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
+
+  g_variant_dict_remove (&left, "path");
+  for (const char *const *column = columns; *column != NULL; column++)
+    {
+      g_autoptr (GVariant) found = g_variant_dict_lookup_value (&left, *column, NULL);
+
+      if (found != NULL)
+        g_variant_builder_add (row, "{sv}", *column, found);
+      g_variant_dict_remove (&left, *column);
+    }
+  rest = g_variant_ref_sink (g_variant_dict_end (&left));
+  g_variant_iter_init (&iter, rest);
+  while (all && g_variant_iter_loop (&iter, "{&sv}", &key, &value))
+    g_variant_builder_add (row, "{sv}", key, value);
 }
 
 static void
-run_list (gpointer data, RookControlCall *call, const char *const *arguments G_GNUC_UNUSED)
+add_row (GVariantBuilder *rows, const char *name, const char *path, RookStore *store, const char *reason, gboolean all)
+{
+  g_autoptr (GVariant) stats = store != NULL ? g_variant_ref_sink (rook_store_stats (store)) : NULL;
+  GVariantBuilder row;
+
+  g_variant_builder_init (&row, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add_parsed (&row, "{'name', <%s>}", name);
+  g_variant_builder_add_parsed (&row, "{'open', <%b>}", store != NULL);
+  g_variant_builder_add_parsed (&row, "{'path', <%s>}", path);
+  g_variant_builder_add_parsed (&row, "{'reason', <%s>}", store != NULL ? "" : reason);
+  if (stats != NULL)
+    add_stats (&row, stats, all);
+  g_variant_builder_add_value (rows, g_variant_builder_end (&row));
+}
+
+static void
+run_list (gpointer data, RookControlCall *call, const char *const *arguments)
 {
   RookMail *mail = data;
+  gboolean all = g_strcmp0 (arguments[0], "--long") == 0;
+  g_autoptr (RookConfig) config = rook_server_get_config (mail->server);
+  g_autofree char *path = rook_mail_make_state_path (config);
+  g_autofree char *reason = rook_mail_dup_reason (mail, NULL);
   GVariantBuilder rows;
 
+  if (arguments[0] != NULL && !all)
+    {
+      rook_control_call_fail (call, "usage: store list [--long]");
+      return;
+    }
   g_variant_builder_init (&rows, G_VARIANT_TYPE ("aa{sv}"));
-  add_row (&rows, STATE, rook_mail_get_state (mail));
+  add_row (&rows, STATE, path, rook_mail_get_state (mail), reason, all);
   for (guint i = 0; i < mail->partitions->len; i++)
     {
       RookPartition *partition = g_ptr_array_index (mail->partitions, i);
+      g_autofree char *why = rook_mail_dup_reason (mail, partition);
 
-      add_row (&rows, partition->name, rook_partition_get_store (partition));
+      add_row (&rows, partition->name, partition->path, rook_partition_get_store (partition), why, all);
     }
   rook_control_call_done (call, g_variant_builder_end (&rows));
+}
+
+/* --- rookctl status ------------------------------------------------------------------------------------------------- */
+
+static GVariant *
+describe_store (RookStore *store, const char *reason)
+{
+  return store != NULL ? g_variant_new_string ("open")
+                       : g_variant_new_take_string (g_strdup_printf ("unavailable: %s", reason));
+}
+
+static GVariant *
+describe_state (gpointer data)
+{
+  g_autofree char *reason = rook_mail_dup_reason (data, NULL);
+
+  return describe_store (rook_mail_get_state (data), reason);
+}
+
+static GVariant *
+describe_partitions (gpointer data)
+{
+  RookMail *mail = data;
+  GVariantBuilder partitions;
+
+  g_variant_builder_init (&partitions, G_VARIANT_TYPE_VARDICT);
+  for (guint i = 0; i < mail->partitions->len; i++)
+    {
+      RookPartition *partition = g_ptr_array_index (mail->partitions, i);
+      g_autofree char *reason = rook_mail_dup_reason (mail, partition);
+
+      g_variant_builder_add (&partitions, "{sv}", partition->name,
+                             describe_store (rook_partition_get_store (partition), reason));
+    }
+  return g_variant_builder_end (&partitions);
 }
 
 #define VERB(name_, arguments_, max_, help_, run_)                                                  \
@@ -302,8 +410,8 @@ run_list (gpointer data, RookControlCall *call, const char *const *arguments G_G
   }
 
 static const RookControlVerb verbs[] = {
-  VERB ("store list", "", 0, "Lists the stores, the server's own (state) and one a partition, and what is in them.",
-        run_list),
+  VERB ("store list", "[--long]", 1,
+        "Lists the stores, the server's own (state) and one a partition, and what is in them.", run_list),
   VERB ("store verify", "[NAME]", 1, "Reads everything in one store, or in all, and tells each fault.",
         run_verify_verb),
   VERB ("store checkpoint", "[NAME]", 1, "Brings the tables of one store, or of all, up to date with its log.",
@@ -357,6 +465,11 @@ rook_mail_add_upkeep (RookMail *mail)
 
   for (guint i = 0; control != NULL && i < G_N_ELEMENTS (verbs); i++)
     rook_control_add (control, &verbs[i], mail);
+  if (control != NULL)
+    {
+      rook_control_add_status (control, "state-store", describe_state, mail);
+      rook_control_add_status (control, "partitions", describe_partitions, mail);
+    }
   for (guint i = 0; schedule != NULL && i < G_N_ELEMENTS (jobs); i++)
     rook_schedule_add (schedule, &jobs[i], mail);
 }

@@ -9,13 +9,13 @@ static void
 add_to_list (const RookMailboxInfo *info, gpointer data)
 {
   GVariantBuilder *rows = data;
-  GVariantDict row;
+  GVariantBuilder row;
 
-  g_variant_dict_init (&row, NULL);
-  g_variant_dict_insert (&row, "name", "s", info->name);
-  g_variant_dict_insert (&row, "id", "s", info->id);
-  g_variant_dict_insert (&row, "partition", "s", info->partition);
-  g_variant_builder_add_value (rows, g_variant_dict_end (&row));
+  g_variant_builder_init (&row, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add_parsed (&row, "{'name', <%s>}", info->name);
+  g_variant_builder_add_parsed (&row, "{'id', <%s>}", info->id);
+  g_variant_builder_add_parsed (&row, "{'partition', <%s>}", info->partition);
+  g_variant_builder_add_value (rows, g_variant_builder_end (&row));
 }
 
 static void
@@ -42,7 +42,7 @@ status_opened (RookMailbox *mailbox, const GError *error, gpointer data)
   RookControlCall *call = data;
   RookMailboxStatus status;
   g_autofree char *name = NULL;
-  GVariantDict out;
+  GVariantBuilder out;
 
   if (error != NULL)
     {
@@ -51,18 +51,18 @@ status_opened (RookMailbox *mailbox, const GError *error, gpointer data)
     }
   rook_mailbox_get_status (mailbox, NULL, &status);
   name = rook_mailbox_dup_name (mailbox);
-  g_variant_dict_init (&out, NULL);
-  g_variant_dict_insert (&out, "name", "s", name);
-  g_variant_dict_insert (&out, "id", "s", rook_mailbox_get_id (mailbox));
-  g_variant_dict_insert (&out, "uidvalidity", "u", status.uidvalidity);
-  g_variant_dict_insert (&out, "uidnext", "u", status.uidnext);
-  g_variant_dict_insert (&out, "messages", "u", status.messages);
-  g_variant_dict_insert (&out, "recent", "u", status.recent);
-  g_variant_dict_insert (&out, "unseen", "u", status.unseen);
-  g_variant_dict_insert (&out, "deleted", "u", status.deleted);
-  g_variant_dict_insert (&out, "highest-modseq", "t", status.highest_modseq);
-  g_variant_dict_insert (&out, "size", "t", status.size);
-  rook_control_call_done (call, g_variant_dict_end (&out));
+  g_variant_builder_init (&out, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add_parsed (&out, "{'name', <%s>}", name);
+  g_variant_builder_add_parsed (&out, "{'id', <%s>}", rook_mailbox_get_id (mailbox));
+  g_variant_builder_add_parsed (&out, "{'uidvalidity', <%u>}", status.uidvalidity);
+  g_variant_builder_add_parsed (&out, "{'uidnext', <%u>}", status.uidnext);
+  g_variant_builder_add_parsed (&out, "{'messages', <%u>}", status.messages);
+  g_variant_builder_add_parsed (&out, "{'recent', <%u>}", status.recent);
+  g_variant_builder_add_parsed (&out, "{'unseen', <%u>}", status.unseen);
+  g_variant_builder_add_parsed (&out, "{'deleted', <%u>}", status.deleted);
+  g_variant_builder_add_parsed (&out, "{'highest-modseq', <%t>}", status.highest_modseq);
+  g_variant_builder_add_parsed (&out, "{'size', <%t>}", status.size);
+  rook_control_call_done (call, g_variant_builder_end (&out));
   rook_mailbox_unref (mailbox);
 }
 

@@ -436,7 +436,7 @@ def test_everything_acknowledged_is_there_after_kill_in_the_midst_of_changes(mak
         for _ in range(min(MAX_ROUNDS_OF_A_SERVER, rounds_wanted() - kills)):
             changes += kill_once(server, rng, trees, limits)
             kills += 1
-        assert server.ctl("store", "verify") == ""
+        server.ctl("store", "verify")
         assert server.ctl("mailbox", "verify", "--full").startswith("no faults in ")
         server.stop()
     print(f"{kills} kills, {changes} changes")

@@ -57,7 +57,7 @@ def lose(directory, *patterns):
 
 
 def check_whole(server):
-    assert server.ctl("store", "verify") == ""
+    server.ctl("store", "verify")
     server.ctl("mailbox", "verify", "--full")  # its status says whether there are faults
 
 

@@ -2,6 +2,7 @@
 """RENAME with a partition, as cyradm's renm sends it: an administrator moves mailboxes to another partition while they are used."""
 
 import re
+import shutil
 
 import pytest
 
@@ -112,3 +113,32 @@ def test_only_administrators_choose_partitions(two):
         assert admin.command("RENAME user/alice/a user/alice/a")[1].startswith(b"NO [ALREADYEXISTS]")
         admin.ok("RENAME user/alice/a user/alice/b second")
         wire.ok("SELECT b")
+
+
+def test_partition_that_is_not_there_is_named(two):
+    with connect(two, "alice") as wire, connect(two, "admin") as admin:
+        for line in ("RENAME user/alice user/alice nowhere", "RENAME user/alice user/al nowhere", "CREATE team nowhere"):
+            assert admin.command(line)[1] == b"NO [CANNOT] There is no partition nowhere"
+        assert admin.command('CREATE team "a\x07b"')[1] == b"NO [CANNOT] There is no partition a\\007b"
+        assert wire.command("CREATE folder second")[1].startswith(b"NO [NOPERM]")
+
+
+def test_mailbox_is_made_on_the_partition_that_is_named(two):
+    with connect(two, "admin") as admin:
+        admin.ok("CREATE team second")
+        admin.ok('CREATE "team/sub"')
+        admin.ok("CREATE team/back default")
+        assert admin.command("CREATE other second more")[1].startswith(b"BAD ")
+    rows = {row["name"]: row["partition"] for row in two.ctl("mailbox", "list", as_json=True)}
+    assert (rows["team"], rows["team/sub"], rows["team/back"]) == ("second", "second", "default")
+
+
+def test_partition_that_is_back_is_told_by_the_reload(two):
+    second = two.directory / "second"
+    two.stop()
+    second.rename(two.directory / "away")
+    two.start()
+    shutil.rmtree(second, ignore_errors=True)
+    (two.directory / "away").rename(second)
+    assert two.ctl("reload") == "changes: opened partition second\n"
+    assert two.ctl("reload") == "changes: none\n"

@@ -69,7 +69,7 @@ def test_sighup_while_the_server_starts_reloads_it_then(make_server):
 
 def test_what_a_reload_changed_is_told(make_server):
     server = make_server()
-    assert server.reload() == "changes: \n"
+    assert server.reload() == "changes: none\n"
     changes = {"limits": {"connections": 77}, "log": {"level": "debug"}, "auth": {"failure-delay": "2s"},
                "tls other": {"min-version": "TLSv1.3"}}
     said = server.reload(changes)
