@@ -2,8 +2,9 @@
 /*
  * Names as clients see them: separator, and the alternative namespace (personal mailboxes without a prefix).
  *
- * A bijection. With "." as separator three characters change places: "/" (internal separator) is ".", "." is "^", "^" is
- * "/"; so every name has exactly one form and comes back byte for byte whatever the configuration was meanwhile.
+ * A bijection. What of one's own would look like a prefix of the alternative namespace is shown as in the plain one, below
+ * INBOX, where nothing else is. With "." as separator three characters change places: "/" (internal separator) is ".", "." is
+ * "^", "^" is "/"; so every name has exactly one form and comes back byte for byte whatever the configuration was meanwhile.
  */
 #include <string.h>
 
@@ -122,20 +123,41 @@ behind_inbox (const char *name)
   return name + 5;
 }
 
+/* @name, with slashes: whether it is @prefix without its separator, or lies behind it. */
+static gboolean
+is_at_prefix (RookNamespace *ns, const char *name, const char *prefix)
+{
+  g_autofree char *slashed = to_slashes (ns, prefix);
+  gsize length = strlen (slashed) - 1;
+
+  return strncmp (name, slashed, length) == 0 && (name[length] == '\0' || name[length] == '/');
+}
+
+/* Whether one's own mailbox @name (with slashes, behind one's INBOX) can't be called so in the alternative form. */
+static gboolean
+looks_like_prefix (RookNamespace *ns, const char *name)
+{
+  return is_at_prefix (ns, name, ns->other_prefix) || is_at_prefix (ns, name, ns->shared_prefix);
+}
+
 /* @name has slashes as separators already. */
 static char *
 alternative_to_internal (RookNamespace *ns, const char *name)
 {
   const char *rest = behind_inbox (name);
 
+  if (rest != NULL && *rest != '\0' && !looks_like_prefix (ns, rest + 1))
+    return NULL;
   if (rest != NULL)
-    return *rest == '\0' ? rook_name_of_user (ns->user) : NULL;
+    return g_strdup_printf ("user/%s%s", ns->user, rest);
   rest = behind (ns, name, ns->other_prefix);
   if (rest != NULL)
     return rook_name_of_user (rest);
   rest = behind (ns, name, ns->shared_prefix);
   if (rest != NULL)
     return g_str_has_prefix (rest, "user/") ? NULL : g_strdup (rest);
+  if (looks_like_prefix (ns, name))
+    return NULL;
   return g_strdup_printf ("user/%s/%s", ns->user, name);
 }
 
@@ -168,7 +190,7 @@ rook_namespace_to_internal (RookNamespace *ns, const char *name, GError **error)
   return g_steal_pointer (&internal);
 }
 
-/* @rest: "" or "/..." behind the user's INBOX. In the alternative form a personal name must not look like a prefix. */
+/* @rest: "" or "/..." behind the user's INBOX. */
 static char *
 own_to_external (RookNamespace *ns, const char *rest)
 {
@@ -176,13 +198,11 @@ own_to_external (RookNamespace *ns, const char *rest)
 
   if (*rest == '\0')
     return g_strdup ("INBOX");
-  if (!ns->alternative)
+  if (!ns->alternative || looks_like_prefix (ns, rest + 1))
     {
       name = g_strconcat ("INBOX", rest, NULL);
       return from_slashes (ns, name);
     }
-  if (behind (ns, rest + 1, ns->other_prefix) != NULL || behind (ns, rest + 1, ns->shared_prefix) != NULL)
-    return NULL;
   return from_slashes (ns, rest + 1);
 }
 

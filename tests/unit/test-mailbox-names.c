@@ -60,22 +60,30 @@ check_name (RookNamespace *ns, const char *external, const char *internal)
 static void
 test_namespace_forms (void)
 {
-  static const char *const cases[][4][2] = {
+  static const char *const cases[][6][2] = {
     { { "INBOX", "user/alice" },
       { "INBOX/a.b^c", "user/alice/a.b^c" },
       { "user/bob/x", "user/bob/x" },
+      { "INBOX/Other Users/x", "user/alice/Other Users/x" },
+      { "INBOX/Shared Folders", "user/alice/Shared Folders" },
       { "x/y", "x/y" } },
     { { "INBOX", "user/alice" },
       { "INBOX.a^b/c", "user/alice/a.b^c" },
       { "user.bob.x", "user/bob/x" },
+      { "INBOX.Other Users.x", "user/alice/Other Users/x" },
+      { "INBOX.Shared Folders", "user/alice/Shared Folders" },
       { "x.y", "x/y" } },
     { { "INBOX", "user/alice" },
       { "a.b^c", "user/alice/a.b^c" },
       { "Other Users/bob/x", "user/bob/x" },
+      { "INBOX/Other Users/x", "user/alice/Other Users/x" },
+      { "INBOX/Shared Folders", "user/alice/Shared Folders" },
       { "Shared Folders/x/y", "x/y" } },
     { { "INBOX", "user/alice" },
       { "a^b/c", "user/alice/a.b^c" },
       { "Other Users.bob.x", "user/bob/x" },
+      { "INBOX.Other Users.x", "user/alice/Other Users/x" },
+      { "INBOX.Shared Folders", "user/alice/Shared Folders" },
       { "Shared Folders.x.y", "x/y" } },
   };
 
@@ -85,7 +93,7 @@ test_namespace_forms (void)
       g_autoptr (RookNamespace) ns = rook_mail_get_namespace (f->mail, f->alice);
       g_autofree char *alias = rook_namespace_to_internal (ns, "inbox", NULL);
 
-      for (guint c = 0; c < 4; c++)
+      for (guint c = 0; c < G_N_ELEMENTS (cases[i]); c++)
         check_name (ns, cases[i][c][0], cases[i][c][1]);
       g_assert_cmpstr (alias, ==, "user/alice");
       g_assert_true (rook_namespace_is_inbox (ns, "user/alice"));
@@ -128,18 +136,36 @@ test_namespace_bijection (void)
           for (gint k = g_test_rand_int_range (1, 7); k > 0; k--)
             g_string_append (name, parts[g_test_rand_int_range (0, G_N_ELEMENTS (parts))]);
           external = rook_namespace_to_external (ns, name->str);
+          g_assert_cmpint (external != NULL, ==, rook_name_is_valid (name->str)); /* none is without a form */
           back = external != NULL ? rook_namespace_to_internal (ns, external, NULL) : NULL;
           if (external != NULL)
             g_assert_cmpstr (back, ==, name->str);
           internal = rook_namespace_to_internal (ns, name->str, NULL);
           again = internal != NULL ? rook_namespace_to_external (ns, internal) : NULL;
-          if (internal != NULL && again != NULL && !g_str_equal (again, name->str))
+          if (internal != NULL && !g_str_equal (again, name->str))
             g_assert_true (g_ascii_strncasecmp (name->str, "inbox", 5) == 0 || strstr (name->str, "user") != NULL
                            || strstr (name->str, "Other Users") != NULL);
           n_round_trips += external != NULL;
         }
     }
   g_assert_cmpuint (n_round_trips, >, 1000);
+}
+
+/* What is not the form in use is no name: each has one. */
+static void
+test_namespace_other_forms (void)
+{
+  static const char *const none[] = { "INBOX/x", "Other Users", "Shared Folders", "INBOX/Other Usersx", "INBOX/" };
+  g_autoptr (Fixture) f = fixture_new (namespaces[2]);
+  g_autoptr (RookNamespace) ns = rook_mail_get_namespace (f->mail, f->alice);
+
+  for (guint i = 0; i < G_N_ELEMENTS (none); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (rook_namespace_to_internal (ns, none[i], &error));
+      g_assert_error (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_BAD_NAME);
+    }
 }
 
 static void
@@ -631,6 +657,7 @@ main (int argc, char **argv)
   ADD ("name/owner", test_owner);
   ADD ("namespace/forms", test_namespace_forms);
   ADD ("namespace/bijection", test_namespace_bijection);
+  ADD ("namespace/other-forms", test_namespace_other_forms);
   ADD ("namespace/prefixes", test_namespace_prefixes);
   ADD ("acl/rights", test_rights);
   ADD ("acl/change", test_acl_change);
