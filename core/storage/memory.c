@@ -25,7 +25,7 @@ struct RookMemoryDisk {
   guint64 position;
   guint64 size; /* 0: it is not said */
   gboolean open;
-  gboolean hold;
+  gboolean hold, step;
   gboolean stop;
   gboolean unknown; /* the outcome of a batch is unknown: nothing more until reopened */
   guint calls;
@@ -97,6 +97,23 @@ rook_memory_disk_hold (RookMemoryDisk *disk, gboolean hold)
 
   disk->hold = hold;
   rook_cond_broadcast (&disk->cond);
+}
+
+void
+rook_memory_disk_step (RookMemoryDisk *disk)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
+
+  disk->step = TRUE;
+  rook_cond_broadcast (&disk->cond);
+}
+
+gboolean
+rook_memory_disk_has_stepped (RookMemoryDisk *disk)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&disk->lock);
+
+  return !disk->step;
 }
 
 void
@@ -344,8 +361,11 @@ committer (void *data)
   rook_mutex_lock (&disk->lock);
   while (TRUE)
     {
-      if (!g_queue_is_empty (&disk->queue) && !disk->hold)
-        commit_one (disk, g_queue_pop_head (&disk->queue));
+      if (!g_queue_is_empty (&disk->queue) && (!disk->hold || disk->step))
+        {
+          commit_one (disk, g_queue_pop_head (&disk->queue));
+          disk->step = FALSE;
+        }
       else if (disk->stop)
         break;
       else

@@ -23,6 +23,9 @@ RookStore *rook_memory_open (RookMemoryDisk *disk);
 
 /* While held, batches queue up and are not committed. */
 void rook_memory_disk_hold (RookMemoryDisk *disk, gboolean hold);
+/* One batch, the next, is committed although it is held; and whether that has been done. */
+void rook_memory_disk_step (RookMemoryDisk *disk);
+gboolean rook_memory_disk_has_stepped (RookMemoryDisk *disk);
 /* While set, verify has no end of its own. Any thread. */
 void rook_memory_disk_set_endless (RookMemoryDisk *disk, gboolean endless);
 /* Says that there is room for so many bytes of mail, what is there already included; 0: says nothing. It is not insisted on. */

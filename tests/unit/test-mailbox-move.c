@@ -561,8 +561,17 @@ test_changes_while_copying (void)
 {
   Moving m;
   g_autofree char *before = NULL, *after = NULL;
+  guint n_blobs;
 
   moving_begin (&m, 70);
+  n_blobs = count_blobs (m.f, B);
+  while (count_blobs (m.f, B) == n_blobs) /* the first page is there, the second not yet */
+    {
+      rook_memory_disk_step (fixture_disk (m.f, B));
+      while (!rook_memory_disk_has_stepped (fixture_disk (m.f, B)))
+        fixture_settle (m.f);
+    }
+  g_assert_cmpuint (count_blobs (m.f, B), ==, n_blobs + 2 * ROOK_PAGE_RECORDS);
   must_store (m.f, m.view, 1, ROOK_STORE_ADD, ROOK_FLAG_FLAGGED, "new");
   must_store (m.f, m.view, 2, ROOK_STORE_ADD, ROOK_FLAG_DELETED, NULL);
   must_expunge (m.f, m.view);
