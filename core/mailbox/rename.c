@@ -69,6 +69,8 @@ plan_tree (RookChangeOp *op, GError **error)
       RookEntry *entry = g_ptr_array_index (tree, i);
       g_autofree char *name = g_strconcat (op->new_name, entry->name + strlen (op->name), NULL);
 
+      if ((rook_entry_get_rights (entry, op->identity) & ROOK_RIGHT_DELETE_BOX) == 0)
+        return fail (error, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied");
       if (!rook_name_is_valid (name))
         return fail (error, ROOK_MAIL_ERROR_BAD_NAME, "Mailbox names below it would be too long");
       if (rook_mail_exists (op->mail, name))
@@ -107,6 +109,15 @@ may_choose_partition (RookChangeOp *op, gboolean admin, GError **error)
   return rook_change_check_partition (op, op->partition, error);
 }
 
+/* Owners have rights that no list gives: whose a mailbox is, and that it is nobody's, is not for its users to say. */
+static gboolean
+keeps_owner (RookChangeOp *op)
+{
+  g_autofree char *owner = rook_name_dup_owner (op->name), *new_owner = rook_name_dup_owner (op->new_name);
+
+  return g_strcmp0 (owner, new_owner) == 0;
+}
+
 static gboolean
 plan_rename (RookChangeOp *op, GError **error)
 {
@@ -125,6 +136,8 @@ plan_rename (RookChangeOp *op, GError **error)
     return plan_move (op);
   if (rook_name_is_inbox (op->new_name) && (!inbox || !admin))
     return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "Only administrators rename users");
+  if (!admin && !keeps_owner (op))
+    return fail (error, ROOK_MAIL_ERROR_NO_PERMISSION, "only administrators give mailboxes to others");
   if (!inbox && rook_name_is_below (op->new_name, op->name))
     return fail (error, ROOK_MAIL_ERROR_NOT_ALLOWED, "A mailbox can't go below itself");
   if (!rook_change_plan_place (op, op->new_name, &new_partition, &acl, error))

@@ -432,6 +432,48 @@ test_rename (void)
   g_assert_cmpuint (status_of (f, "user/alice/p/q/b").uidvalidity, ==, before);
 }
 
+/* Whose a mailbox is only administrators change: an owner has rights that no list gives. */
+static void
+test_rename_keeps_owner (void)
+{
+  g_autoptr (Fixture) f = fixture_new ("[mailbox]\ndefault-acl=anyone lrkx\n");
+  g_autofree char *acl = NULL;
+
+  must_create (f, f->alice, "user/alice/a/secret");
+  must_create (f, f->admin, "shared/a");
+  must_create (f, f->admin, "shared/b");
+  must_set_acl (f, "user/alice/a", "bob", "lx");
+  g_assert_cmpint (try_rename (f, f->bob, "user/alice/a", "user/bob/a", NULL), ==, ROOK_MAIL_ERROR_NO_PERMISSION);
+  g_assert_cmpint (try_rename (f, f->bob, "user/alice/a", "user/bob", NULL), ==, ROOK_MAIL_ERROR_NOT_ALLOWED);
+  g_assert_cmpint (try_rename (f, f->bob, "user/alice/a", "shared/c", NULL), ==, ROOK_MAIL_ERROR_NO_PERMISSION);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "shared/c", NULL), ==, ROOK_MAIL_ERROR_NO_PERMISSION);
+  g_assert_cmpint (try_rename (f, f->bob, "shared/a", "user/bob/a", NULL), ==, ROOK_MAIL_ERROR_NO_PERMISSION);
+  g_assert_cmpint (try_rename (f, f->bob, "shared/a", "shared/b/a", NULL), ==, -1);
+  g_assert_cmpint (try_rename (f, f->admin, "user/alice/a", "user/bob/a", NULL), ==, -1);
+  acl = rook_mail_get_acl (f->mail, NULL, "user/bob/a/secret", NULL);
+  g_assert_cmpstr (acl, ==, "bob\tlrswipkxtecdan\t");
+}
+
+/* What goes along has to be let go too, and gives nobody a right. */
+static void
+test_rename_asks_children (void)
+{
+  g_autoptr (Fixture) f = fixture_new (NULL);
+  g_autofree char *rights = NULL;
+
+  must_create (f, f->alice, "user/alice/a/b/c");
+  must_set_acl (f, "user/alice", "bob", "lk");
+  must_set_acl (f, "user/alice/a", "bob", "lx");
+  must_set_acl (f, "user/alice/a/b", "bob", "lx");
+  g_assert_cmpint (try_rename (f, f->bob, "user/alice/a", "user/alice/z", NULL), ==, ROOK_MAIL_ERROR_NO_PERMISSION);
+  assert_list (f, f->alice, "user/alice+ user/alice/a+ user/alice/a/b+ user/alice/a/b/c");
+  must_set_acl (f, "user/alice/a/b/c", "bob", "x");
+  g_assert_cmpint (try_rename (f, f->bob, "user/alice/a", "user/alice/z", NULL), ==, -1);
+  assert_list (f, f->alice, "user/alice+ user/alice/z+ user/alice/z/b+ user/alice/z/b/c");
+  rights = rook_mail_get_rights (f->mail, f->bob, "user/alice/z/b");
+  g_assert_cmpstr (rights, ==, "lxc");
+}
+
 static void
 test_rename_inbox (void)
 {
@@ -671,6 +713,8 @@ main (int argc, char **argv)
   ADD ("rename/tree", test_rename);
   ADD ("rename/inbox", test_rename_inbox);
   ADD ("rename/user", test_rename_user);
+  ADD ("rename/keeps-owner", test_rename_keeps_owner);
+  ADD ("rename/asks-children", test_rename_asks_children);
   ADD ("subscribe/list", test_subscribe);
   ADD ("list/goes-on", test_list_goes_on);
   ADD ("list/prefix-and-rights", test_list_prefix_and_rights);

@@ -311,27 +311,26 @@ test_rename (void)
 {
   g_autoptr (Fixture) f = fixture_new (NULL);
 
-  must_set_acl (f, "user/bob", "alice", "lrswipkxte");
+  must_create (f, NULL, "user/alice/q");
   must_create (f, NULL, "user/alice/a");
   must_create (f, NULL, "user/alice/a/x");
-  must_set_quota (f, "user/bob", 999, -1, -1);
+  must_set_quota (f, "user/alice/q", 999, -1, -1);
   g_assert_cmpint (try_append (f, "user/alice/a", 500), ==, -1);
   g_assert_cmpint (try_append (f, "user/alice/a/x", 500), ==, -1);
-  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/bob/a", NULL), ==, ROOK_MAIL_ERROR_QUOTA);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/alice/q/a", NULL), ==, ROOK_MAIL_ERROR_QUOTA);
   g_assert_true (rook_mail_exists (f->mail, "user/alice/a"));
-  assert_quota (f, "user/bob", "0/999 0/- 1/- 0/-");
-  must_set_quota (f, "user/bob", 999, -1, 2);
-  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/bob/a", NULL), ==, ROOK_MAIL_ERROR_QUOTA);
-  must_set_quota (f, "user/bob", 1000, 2, 3);
-  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/bob/a", NULL), ==, -1);
-  assert_quota (f, "user/bob", "1000/1000 2/2 3/3 0/-");
+  assert_quota (f, "user/alice/q", "0/999 0/- 1/- 0/-");
+  must_set_quota (f, "user/alice/q", 999, -1, 2);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/alice/q/a", NULL), ==, ROOK_MAIL_ERROR_QUOTA);
+  must_set_quota (f, "user/alice/q", 1000, 2, 3);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/a", "user/alice/q/a", NULL), ==, -1);
+  assert_quota (f, "user/alice/q", "1000/1000 2/2 3/3 0/-");
   /* Below one root it brings nothing. */
-  g_assert_cmpint (try_rename (f, NULL, "user/bob/a", "user/bob/b", NULL), ==, -1);
-  must_set_acl (f, "user/bob/b", "bob", "lrswipkxte");
-  g_assert_cmpint (try_rename (f, f->bob, "user/bob/b", "user/bob/c", NULL), ==, -1);
-  assert_quota (f, "user/bob", "1000/1000 2/2 3/3 0/-");
-  g_assert_cmpint (try_rename (f, f->admin, "user/bob/c", "user/alice/c", NULL), ==, -1);
-  assert_quota (f, "user/bob", "0/1000 0/2 1/3 0/-");
+  g_assert_cmpint (try_rename (f, NULL, "user/alice/q/a", "user/alice/q/b", NULL), ==, -1);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/q/b", "user/alice/q/c", NULL), ==, -1);
+  assert_quota (f, "user/alice/q", "1000/1000 2/2 3/3 0/-");
+  g_assert_cmpint (try_rename (f, f->admin, "user/alice/q/c", "user/alice/c", NULL), ==, -1);
+  assert_quota (f, "user/alice/q", "0/1000 0/2 1/3 0/-");
 }
 
 /* An administrator brings more than fits. */
