@@ -57,6 +57,7 @@ struct RookMailbox {
   /* --- guarded by lock: */
   RookMutex lock;
   RookEntry *entry;
+  guint rights_stamp;      /* raised whenever an entry comes by which rights may be others */
   RookPlace *place;        /* (owned) */
   gboolean held;           /* by who moves it; whom it tells when nothing is in flight and no page is being filled: */
   RookWorker *hold_worker; /* (nullable) */
@@ -174,6 +175,9 @@ RookEntry *rook_mailbox_ref_entry (RookMailbox *mailbox);
 RookRights rook_mailbox_rights (RookMailbox *mailbox, RookIdentity *identity);
 /* The user whose \Seen is not in the records; NULL: it is. (transfer none): the identity's */
 const char *rook_mailbox_seen_user (RookMailbox *mailbox, RookIdentity *identity);
+/* With the lock held: the greater of what its entry and its header say. A rename may give it another (rename.c), which is in the
+ * entry; the header has it from the next commit on. */
+guint32 rook_mailbox_get_uidvalidity (RookMailbox *mailbox);
 /* With the lock held: wakes every view. */
 void rook_mailbox_notify (RookMailbox *mailbox);
 
@@ -243,12 +247,15 @@ struct RookView {
   gpointer data;
   gboolean freed;
   /* --- guarded by the mailbox's lock: */
+  RookRights rights;  /* the identity's, */
+  guint rights_stamp; /* as of this RookMailbox.rights_stamp */
   gboolean notified;
   gboolean has_loaded; /* pages from first_loaded to last_loaded are to stay in memory */
   guint first_loaded, last_loaded;
   guint64 kept_modseq;   /* scanned_modseq: pages with later changes are to stay */
   guint64 pinned_modseq; /* told_modseq: bodies of what was expunged later are to stay, for a while */
   /* --- */
+  guint32 uidvalidity; /* as it was told; when it is another the view is gone */
   RookUids uids;
   guint64 told_modseq;    /* what may be told as HIGHESTMODSEQ */
   guint64 scanned_modseq; /* flag changes up to here have been reported */
@@ -268,8 +275,10 @@ gboolean rook_view_get_record (RookView *view, guint32 seq, RookRecord *out);
 typedef enum { ROOK_FOUND, ROOK_FOUND_NOT, ROOK_FOUND_LATER } RookFound;
 RookFound rook_view_find_record (RookView *view, guint32 seq, RookRecord *out, RookPlace **out_place,
                                  RookMailCallback callback, gpointer data);
-/* (nullable) (transfer full) why the view can't be used any more. Takes the lock. */
-GError *rook_view_find_gone_error (RookView *view);
+/* With the lock held: what its identity may do now. Looked up only after the ACL has changed. */
+RookRights rook_view_get_rights (RookView *view);
+/* Why the view can't be used, for good or as long as its identity may not read. (nullable) (transfer full) Takes the lock. */
+GError *rook_view_find_error (RookView *view);
 gboolean rook_view_is_recent (RookView *view, guint32 uid);
 /* With the lock held: the messages from index @from on that nobody was shown as \Recent are this view's. */
 void rook_view_claim_recent (RookView *view, guint from);

@@ -31,6 +31,7 @@ commit_new (RookMailbox *mailbox, RookBatch *batch)
   commit->mailbox = rook_mailbox_ref (mailbox);
   commit->batch = batch != NULL ? batch : rook_batch_new (mailbox->place->store);
   commit->head = &mailbox->pending;
+  mailbox->pending.header.uidvalidity = rook_mailbox_get_uidvalidity (mailbox);
   commit->modseq = mailbox->pending.header.highest_modseq + 1;
   commit->now = g_get_real_time () / G_USEC_PER_SEC;
   commit->page_numbers = g_array_new (FALSE, FALSE, sizeof (guint));

@@ -346,12 +346,13 @@ expunge_all (RookView *view, RookMailCallback callback, gpointer data)
 void
 rook_view_expunge (RookView *view, const guint32 *uids, guint n_uids, RookMailCallback callback, gpointer data)
 {
+  const RookRights needed = ROOK_RIGHT_READ | ROOK_RIGHT_EXPUNGE;
   RookRights rights = rook_mailbox_rights (view->mailbox, view->identity);
 
   if (view->read_only)
     rook_mail_answer_later (callback, data,
                             g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_READ_ONLY, "opened read-only"));
-  else if ((rights & ROOK_RIGHT_EXPUNGE) == 0)
+  else if ((rights & needed) != needed)
     rook_mail_answer_later (callback, data,
                             g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied"));
   else if (uids == NULL)

@@ -408,6 +408,7 @@ is_forbidden (const Store *store)
 void
 rook_view_store_flags (RookView *view, const RookStoreFlags *request, RookStoreFlagsCallback callback, gpointer data)
 {
+  RookRights rights = rook_mailbox_rights (view->mailbox, view->identity);
   Store *store = g_new0 (Store, 1);
   GError *error = NULL;
 
@@ -426,10 +427,10 @@ rook_view_store_flags (RookView *view, const RookStoreFlags *request, RookStoreF
   store->modified = g_array_new (FALSE, FALSE, sizeof (guint32));
   store->callback = callback;
   store->data = data;
-  set_rights (store, rook_mailbox_rights (view->mailbox, view->identity));
+  set_rights (store, rights);
   if (view->read_only)
     error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_READ_ONLY, "opened read-only");
-  else if (is_forbidden (store))
+  else if ((rights & ROOK_RIGHT_READ) == 0 || is_forbidden (store))
     error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied");
   if (error != NULL)
     rook_mail_answer_later (fail_store, store, error);

@@ -188,10 +188,16 @@ void
 rook_mailbox_set_entry (RookMailbox *mailbox, RookEntry *entry)
 {
   RookEntry *before;
+  guint stamp;
 
   rook_mutex_lock (&mailbox->lock);
   before = mailbox->entry;
+  stamp = mailbox->rights_stamp;
   mailbox->entry = rook_entry_ref (entry);
+  if (!g_str_equal (before->acl, entry->acl) || g_strcmp0 (before->owner, entry->owner) != 0)
+    mailbox->rights_stamp++;
+  if (mailbox->rights_stamp != stamp || before->uidvalidity != entry->uidvalidity)
+    rook_mailbox_notify (mailbox); /* who may read again has something to be told, and whose view is gone */
   rook_mutex_unlock (&mailbox->lock);
   rook_entry_unref (before);
 }
@@ -210,6 +216,12 @@ rook_mailbox_rights (RookMailbox *mailbox, RookIdentity *identity)
   g_autoptr (RookEntry) entry = rook_mailbox_ref_entry (mailbox);
 
   return rook_entry_get_rights (entry, identity);
+}
+
+guint32
+rook_mailbox_get_uidvalidity (RookMailbox *mailbox)
+{
+  return MAX (mailbox->entry->uidvalidity, mailbox->durable.header.uidvalidity);
 }
 
 const char *
@@ -570,7 +582,7 @@ fill_status (RookMailbox *mailbox, RookMailboxStatus *out)
   const RookHead *head = &mailbox->durable;
 
   *out = (RookMailboxStatus){
-    .uidvalidity = head->header.uidvalidity,
+    .uidvalidity = rook_mailbox_get_uidvalidity (mailbox),
     .uidnext = head->header.uidnext,
     .messages = head->header.exists,
     .recent = head->uids.n - rook_uids_find (&head->uids, mailbox->claimed + 1),
@@ -585,10 +597,16 @@ fill_status (RookMailbox *mailbox, RookMailboxStatus *out)
 void
 rook_mailbox_get_status (RookMailbox *mailbox, RookIdentity *identity, RookMailboxStatus *out_status)
 {
+  gboolean may_read = (rook_mailbox_rights (mailbox, identity) & ROOK_RIGHT_READ) != 0;
   const char *user = rook_mailbox_seen_user (mailbox, identity);
   RookSeenSet *seen;
   RookUids uids = { 0 };
 
+  if (!may_read)
+    {
+      *out_status = (RookMailboxStatus){ 0 };
+      return;
+    }
   rook_mutex_lock (&mailbox->lock);
   fill_status (mailbox, out_status);
   seen = user != NULL ? g_hash_table_lookup (mailbox->seen.durable, user) : NULL;

@@ -54,12 +54,12 @@ static gboolean
 find_record (RookView *view, guint32 seq, RookRecord *out, RookPlace **out_place, GError **error,
              RookMailCallback callback, gpointer data)
 {
-  GError *gone = rook_view_find_gone_error (view);
-  RookFound found = gone == NULL ? rook_view_find_record (view, seq, out, out_place, callback, data) : ROOK_FOUND_NOT;
+  GError *why = rook_view_find_error (view);
+  RookFound found = why == NULL ? rook_view_find_record (view, seq, out, out_place, callback, data) : ROOK_FOUND_NOT;
 
-  if (found == ROOK_FOUND_NOT && gone == NULL)
-    gone = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_EXPUNGED, "the message is gone");
-  *error = gone;
+  if (found == ROOK_FOUND_NOT && why == NULL)
+    why = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_EXPUNGED, "the message is gone");
+  *error = why;
   return found != ROOK_FOUND_LATER;
 }
 

@@ -13,7 +13,8 @@ typedef struct {
   GPtrArray *pages; /* (element-type RookPage) those with changes this view has not seen: never hollow */
 } Snapshot;
 
-static void
+/* %FALSE: its identity may not be told. */
+static gboolean
 take_snapshot (RookView *view, Snapshot *out)
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&view->mailbox->lock);
@@ -21,12 +22,15 @@ take_snapshot (RookView *view, Snapshot *out)
 
   view->notified = FALSE;
   view->has_loaded = FALSE;
+  if ((rook_view_get_rights (view) & ROOK_RIGHT_READ) == 0)
+    return FALSE;
   out->uids = rook_uids_copy (&head->uids);
   out->modseq = head->header.highest_modseq;
   out->pages = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_page_unref);
   for (guint i = 0; i < head->pages->len && out->modseq > view->scanned_modseq; i++)
     if (rook_head_page (head, i)->summary.max_modseq > view->scanned_modseq)
       g_ptr_array_add (out->pages, rook_page_ref (rook_head_page (head, i)));
+  return TRUE;
 }
 
 static gboolean
@@ -121,7 +125,8 @@ rook_view_update (RookView *view, gboolean allow_expunge)
   guint32 old_last = rook_uids_get_last (&view->uids);
   Snapshot now;
 
-  take_snapshot (view, &now);
+  if (!take_snapshot (view, &now))
+    return NULL;
   if (move_on (view, &now, allow_expunge, changes))
     view->told_modseq = now.modseq;
   find_changed (view, &now, old_last, changes);

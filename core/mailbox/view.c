@@ -87,6 +87,15 @@ rook_view_get_recent (RookView *view)
   return n;
 }
 
+/* Whoever may not look it up is not told that it is there (RFC 4314, 6). */
+static GError *
+make_refusal (RookRights rights)
+{
+  if ((rights & ROOK_RIGHT_LOOKUP) == 0)
+    return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND, "no such mailbox");
+  return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied");
+}
+
 RookView *
 rook_view_new (RookMailbox *mailbox, RookIdentity *identity, gboolean read_only, RookFunc changed, gpointer data,
                GError **error)
@@ -96,7 +105,7 @@ rook_view_new (RookMailbox *mailbox, RookIdentity *identity, gboolean read_only,
 
   if ((rights & ROOK_RIGHT_READ) == 0)
     {
-      g_set_error_literal (error, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied");
+      g_propagate_error (error, make_refusal (rights));
       return NULL;
     }
   view = g_new0 (RookView, 1);
@@ -111,6 +120,8 @@ rook_view_new (RookMailbox *mailbox, RookIdentity *identity, gboolean read_only,
   view->recent = g_array_new (FALSE, FALSE, sizeof (guint32));
   view->silenced = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   rook_mutex_lock (&mailbox->lock);
+  view->rights_stamp = mailbox->rights_stamp - 1;
+  view->uidvalidity = rook_mailbox_get_uidvalidity (mailbox);
   view->uids = rook_uids_copy (&mailbox->durable.uids);
   view->told_modseq = view->scanned_modseq = view->kept_modseq = view->pinned_modseq =
       mailbox->durable.header.highest_modseq;
@@ -162,20 +173,49 @@ rook_view_is_read_only (RookView *view)
   return view->read_only;
 }
 
+/* With the lock held. */
+static gboolean
+is_gone (RookView *view)
+{
+  return view->mailbox->gone || view->uidvalidity != rook_mailbox_get_uidvalidity (view->mailbox);
+}
+
 gboolean
 rook_view_is_gone (RookView *view)
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&view->mailbox->lock);
 
-  return view->mailbox->gone;
+  return is_gone (view);
+}
+
+RookRights
+rook_view_get_rights (RookView *view)
+{
+  if (view->rights_stamp != view->mailbox->rights_stamp)
+    {
+      view->rights = rook_entry_get_rights (view->mailbox->entry, view->identity);
+      view->rights_stamp = view->mailbox->rights_stamp;
+    }
+  return view->rights;
+}
+
+/* With the lock held. */
+static GError *
+find_error (RookView *view)
+{
+  if (is_gone (view))
+    return rook_mailbox_make_gone_error (view->mailbox);
+  if ((rook_view_get_rights (view) & ROOK_RIGHT_READ) == 0) /* that it is there is no news */
+    return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NO_PERMISSION, "permission denied");
+  return NULL;
 }
 
 GError *
-rook_view_find_gone_error (RookView *view)
+rook_view_find_error (RookView *view)
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&view->mailbox->lock);
 
-  return view->mailbox->gone ? rook_mailbox_make_gone_error (view->mailbox) : NULL;
+  return find_error (view);
 }
 
 guint32
@@ -213,6 +253,8 @@ get_record (RookView *view, guint32 seq, RookRecord *out, RookPlace **out_place,
     return FALSE;
   uid = rook_uids_get (&view->uids, seq - 1);
   locker = rook_locker_new (&mailbox->lock);
+  if ((rook_view_get_rights (view) & ROOK_RIGHT_READ) == 0)
+    return FALSE;
   if (!rook_head_find (&mailbox->durable, uid, &page, &slot))
     {
       *out_hollow = rook_mailbox_find_hollow (mailbox, &uid, 0, 1);
@@ -297,9 +339,9 @@ static void
 view_loaded (const GError *error, gpointer data)
 {
   ViewLoad *load = data;
-  g_autoptr (GError) gone = rook_view_find_gone_error (load->view);
+  g_autoptr (GError) unusable = rook_view_find_error (load->view);
 
-  load->callback (gone != NULL ? gone : error, load->data);
+  load->callback (unusable != NULL ? unusable : error, load->data);
   rook_view_unref (load->view);
   g_free (load);
 }
@@ -321,13 +363,15 @@ rook_view_load (RookView *view, guint32 first, guint32 last, RookMailCallback ca
 {
   ViewLoad *load;
   GArray *hollow;
+  GError *error;
 
   rook_mutex_lock (&view->mailbox->lock);
-  hollow = hold_pages (view, first, last);
+  error = find_error (view);
+  hollow = error == NULL ? hold_pages (view, first, last) : NULL;
   rook_mutex_unlock (&view->mailbox->lock);
   if (hollow == NULL)
     {
-      rook_mail_answer_later (callback, data, rook_view_find_gone_error (view));
+      rook_mail_answer_later (callback, data, error);
       return;
     }
   load = g_new (ViewLoad, 1);

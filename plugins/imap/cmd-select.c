@@ -49,6 +49,12 @@ on_opened (RookMailbox *opened, const GError *open_error, gpointer data)
       return;
     }
   rook_mailbox_get_status (mailbox, session->identity, &status);
+  if (status.uidvalidity == 0)
+    {
+      imap_session_unselect (session); /* the right was taken away just now */
+      imap_session_no (session, "NOPERM", "Permission denied");
+      return;
+    }
   write_status (session, &status);
   imap_session_ok (session, rook_view_is_read_only (session->view) ? "READ-ONLY" : "READ-WRITE", "Completed");
 }

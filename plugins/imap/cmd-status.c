@@ -141,6 +141,18 @@ wants (const Status *status, guint8 item)
 
 /* --- opening ------------------------------------------------------------------------------------------------------------ */
 
+/* It may be put into, say, and not read. Whoever may not look it up is not told that it is there (RFC 4314, 6). */
+static void
+refuse (ImapSession *session, RookMailbox *mailbox)
+{
+  g_autofree char *rights = rook_mailbox_get_rights (mailbox, session->identity);
+  gboolean visible = strchr (rights, 'l') != NULL;
+  g_autoptr (GError) error = g_error_new_literal (
+      ROOK_MAIL_ERROR, visible ? ROOK_MAIL_ERROR_NO_PERMISSION : ROOK_MAIL_ERROR_NOT_FOUND, "it may not be read");
+
+  imap_session_fail (session, error);
+}
+
 static void
 on_opened (RookMailbox *opened, const GError *error, gpointer data)
 {
@@ -157,6 +169,11 @@ on_opened (RookMailbox *opened, const GError *error, gpointer data)
       return;
     }
   rook_mailbox_get_status (mailbox, session->identity, &status->values);
+  if (status->values.uidvalidity == 0)
+    {
+      refuse (session, mailbox);
+      return;
+    }
   if (!wants (status, DELETED_STORAGE) || status->values.deleted == 0)
     {
       answer (session, status);

@@ -102,7 +102,13 @@ imap_updates_write_flags (ImapSession *self, gboolean permanent)
 void
 imap_updates_write_new_keywords (ImapSession *self)
 {
-  if (rook_mailbox_get_keyword (rook_view_get_mailbox (self->view), self->keywords_told) != NULL)
+  RookMailbox *mailbox = rook_view_get_mailbox (self->view);
+  g_autofree char *rights = NULL;
+
+  if (rook_mailbox_get_keyword (mailbox, self->keywords_told) == NULL)
+    return;
+  rights = rook_mailbox_get_rights (mailbox, self->identity);
+  if (strchr (rights, 'r') != NULL)
     imap_updates_write_flags (self, TRUE);
 }
 

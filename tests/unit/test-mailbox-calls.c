@@ -316,6 +316,79 @@ test_rights_of_an_open_one (void)
   box_clear (&box);
 }
 
+/* Whose right to read is taken away sees nothing more of it, of what came before neither. */
+static void
+assert_refused (Fixture *f, RookView *view)
+{
+  Answer answers[6] = { { .f = f }, { .f = f }, { .f = f }, { .f = f }, { .f = f }, { .f = f } };
+  RookMailboxStatus status;
+  RookMessage message;
+
+  rook_mailbox_get_status (rook_view_get_mailbox (view), f->bob, &status);
+  g_assert_cmpuint (status.uidvalidity + status.messages + status.uidnext + status.unseen, ==, 0);
+  g_assert_null (rook_view_update (view, TRUE));
+  g_assert_false (rook_view_get_message (view, 1, &message));
+  rook_view_load (view, 1, 2, on_mail, &answers[0]);
+  rook_view_read (view, 1, 0, 4, on_read, &answers[1]);
+  rook_view_get_mime (view, 1, on_mime, &answers[2]);
+  store (view, (guint32[]){ 1 }, 1, ROOK_FLAG_FLAGGED, &answers[3]);
+  rook_view_expunge (view, NULL, 0, on_mail, &answers[4]);
+  rook_view_copy (view, (guint32[]){ 1 }, 1, "user/bob", FALSE, on_copy, &answers[5]);
+  for (guint i = 0; i < G_N_ELEMENTS (answers); i++)
+    {
+      answer_wait (&answers[i]);
+      g_assert_cmpint (code_of (&answers[i]), ==, ROOK_MAIL_ERROR_NO_PERMISSION);
+      answer_clear (&answers[i]);
+    }
+  g_assert_cmpuint (rook_view_get_count (view), ==, 2); /* what it was told */
+  g_assert_false (rook_view_is_gone (view));
+}
+
+static void
+test_rights_taken_away (void)
+{
+  Box box = box_new (NULL, 2);
+  Fixture *f = box.f;
+  static const char *const without[] = { "", "lswte" };
+  guint calls = 0;
+  RookView *view;
+
+  must_set_acl (f, "user/alice", "bob", "lrswte");
+  view = rook_view_new (box.mailbox, f->bob, FALSE, count, &calls, NULL);
+  load_all (view);
+  for (guint i = 0; i < G_N_ELEMENTS (without); i++)
+    {
+      must_set_acl (f, "user/alice", "bob", without[i]);
+      must_append (f, box.mailbox, f->alice, MESSAGE);
+      must_store (f, box.view, 1, ROOK_STORE_ADD, i == 0 ? ROOK_FLAG_FLAGGED : ROOK_FLAG_DRAFT, NULL);
+      assert_refused (f, view);
+    }
+  calls = 0;
+  must_set_acl (f, "user/alice", "bob", "lr");
+  fixture_settle (f);
+  g_assert_cmpuint (calls, ==, 1); /* there is something to be told */
+  update (view, TRUE);
+  assert_view (view, "1:FT 2: 3:r 4:r");
+  rook_view_free (view);
+  box_clear (&box);
+}
+
+/* Who may not look it up does not learn from it that it is there. */
+static void
+test_view_of_a_hidden_one (void)
+{
+  Box box = box_new (NULL, 0);
+  g_autoptr (GError) hidden = NULL, seen = NULL;
+
+  must_set_acl (box.f, "user/alice", "bob", "i");
+  g_assert_null (rook_view_new (box.mailbox, box.f->bob, FALSE, NULL, NULL, &hidden));
+  g_assert_error (hidden, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NOT_FOUND);
+  must_set_acl (box.f, "user/alice", "bob", "li");
+  g_assert_null (rook_view_new (box.mailbox, box.f->bob, FALSE, NULL, NULL, &seen));
+  g_assert_error (seen, ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_NO_PERMISSION);
+  box_clear (&box);
+}
+
 /* Lists show `c` and `d` for what they follow from; reading them back must not give what else they stand for. */
 static void
 test_one_right_gives_no_other (void)
@@ -548,6 +621,8 @@ main (int argc, char **argv)
   ADD ("append/leaves-out-flags-without-right", test_append_leaves_out_flags);
   ADD ("copy/needs-rights-here-and-there", test_copy_needs_rights);
   ADD ("acl/rights-of-an-open-one-and-none", test_rights_of_an_open_one);
+  ADD ("acl/rights-taken-away", test_rights_taken_away);
+  ADD ("acl/view-of-a-hidden-one", test_view_of_a_hidden_one);
   ADD ("acl/one-right-gives-no-other", test_one_right_gives_no_other);
   ADD ("expunge/needs-e", test_expunge_needs_e);
   ADD ("expunge/those-of-the-uids-that-are-deleted", test_expunge_uids);
