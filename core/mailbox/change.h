@@ -7,7 +7,8 @@
  *   operation  written first                then                        a crash in between leaves
  *   create     header, entry (partition)    entry (state store)         a header nobody knows: harmless, found by verify
  *   delete     tombstone (state store)      contents off (partition)    contents of a tombstone: removed at the next start
- *   rename     entries (state store)        copies (partition)          an old name in a copy: the state store counts
+ *   rename     entries (state store)        copies (partition)          an old name in a copy, an old uidvalidity in a header:
+ *                                                                        the state store counts
  *   INBOX's    header of the new INBOX      entries (state store)       a header nobody knows
  *   rename
  *   ACL, quota entry (state store)          copy (partition)            an old ACL, or old limits, in a copy

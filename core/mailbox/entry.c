@@ -9,7 +9,6 @@
 #include "mailbox/codec.h"
 
 #define ENTRY_VERSION 1
-#define MAX_HISTORY 20
 #define QUOTA_SIZE (ROOK_QUOTA_N_RESOURCES * sizeof (gint64))
 
 enum {
@@ -114,7 +113,7 @@ void
 rook_entry_rename (RookEntry *entry, const char *name)
 {
   guint n = entry->history != NULL ? g_strv_length (entry->history) : 0;
-  guint skip = n + 1 > MAX_HISTORY ? n + 1 - MAX_HISTORY : 0;
+  guint skip = n + 1 > ROOK_ENTRY_MAX_HISTORY ? n + 1 - ROOK_ENTRY_MAX_HISTORY : 0;
   GStrv history = g_new0 (char *, n - skip + 2);
 
   for (guint i = skip; i < n; i++)

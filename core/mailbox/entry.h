@@ -37,6 +37,7 @@ RookEntry *rook_entry_ref (RookEntry *entry);
 void rook_entry_unref (RookEntry *entry);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookEntry, rook_entry_unref)
 void rook_entry_set (char **slot, const char *value);
+#define ROOK_ENTRY_MAX_HISTORY 20
 /* Another name; the present one goes to the history. */
 void rook_entry_rename (RookEntry *entry, const char *name);
 

@@ -61,6 +61,8 @@ typedef struct {
   GTree *others;             /* the same, of those that somebody but the owner may have rights on */
   GTree *limited;            /* the same, of those that are quota roots */
   GHashTable *by_id;         /* id -> RookEntry; tombstones too */
+  GHashTable *past;          /* name -> the highest uidvalidity (guint32) of mailboxes that had it before */
+  guint32 past_unknown;      /* the same of those whose histories are full: they may have had any name */
   GHashTable *subscriptions; /* user -> GTree of names */
   guint32 last_uidvalidity;
 } RookNames;
@@ -244,6 +246,9 @@ GBytes *rook_subscription_key (const char *user, const char *name);
 
 /* The uidvalidity for a new mailbox: greater than every one given before. */
 guint32 rook_mail_next_uidvalidity (RookMail *mail);
+/* That of a mailbox which comes to be called @name: @own, its present one, unless a mailbox with a greater one had that name;
+ * then a new one. */
+guint32 rook_mail_uidvalidity_for (RookMail *mail, const char *name, guint32 own);
 
 /* Opens one, by the test's backend if there is one. Blocks. */
 RookStore *rook_mail_open_store (RookMail *mail, const char *backend, const RookStoreSpec *spec, GError **error);

@@ -26,6 +26,7 @@ rook_names_new (void)
   names->others = g_tree_new_full (rook_name_compare, NULL, NULL, unref_entry);
   names->limited = g_tree_new_full (rook_name_compare, NULL, NULL, unref_entry);
   names->by_id = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, unref_entry);
+  names->past = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   names->subscriptions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, unref_tree);
   return names;
 }
@@ -37,6 +38,7 @@ rook_names_free (RookNames *names)
   g_tree_unref (names->others);
   g_tree_unref (names->limited);
   g_hash_table_unref (names->by_id);
+  g_hash_table_unref (names->past);
   g_hash_table_unref (names->subscriptions);
   g_free (names);
 }
@@ -51,6 +53,26 @@ take_out (RookNames *names, RookEntry *entry)
   g_tree_remove (names->others, entry->name);
   g_tree_remove (names->limited, entry->name);
   g_tree_remove (names->tree, entry->name);
+}
+
+static void
+note_past_name (RookNames *names, const char *name, guint32 uidvalidity)
+{
+  if (GPOINTER_TO_UINT (g_hash_table_lookup (names->past, name)) < uidvalidity)
+    g_hash_table_replace (names->past, g_strdup (name), GUINT_TO_POINTER (uidvalidity));
+}
+
+static void
+note_past (RookNames *names, const RookEntry *entry)
+{
+  guint n = 0;
+
+  for (; entry->history != NULL && entry->history[n] != NULL; n++)
+    note_past_name (names, entry->history[n], entry->uidvalidity);
+  if (n >= ROOK_ENTRY_MAX_HISTORY)
+    names->past_unknown = MAX (names->past_unknown, entry->uidvalidity);
+  if (entry->deleted)
+    note_past_name (names, entry->name, entry->uidvalidity);
 }
 
 void
@@ -69,6 +91,7 @@ rook_names_add (RookNames *names, RookEntry *entry)
       if (entry->quota != NULL)
         g_tree_replace (names->limited, entry->name, rook_entry_ref (entry));
     }
+  note_past (names, entry);
   names->last_uidvalidity = MAX (names->last_uidvalidity, entry->uidvalidity);
 }
 
@@ -276,12 +299,29 @@ rook_mail_get_acl (RookMail *mail, RookIdentity *identity, const char *name, GEr
   return entry != NULL ? g_strdup (entry->acl) : NULL;
 }
 
+static guint32
+next_uidvalidity (RookNames *names)
+{
+  guint32 now = (guint32) (g_get_real_time () / G_USEC_PER_SEC);
+
+  names->last_uidvalidity = MAX (now, names->last_uidvalidity + 1);
+  return names->last_uidvalidity;
+}
+
 guint32
 rook_mail_next_uidvalidity (RookMail *mail)
 {
   g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
-  guint32 now = (guint32) (g_get_real_time () / G_USEC_PER_SEC);
 
-  mail->names->last_uidvalidity = MAX (now, mail->names->last_uidvalidity + 1);
-  return mail->names->last_uidvalidity;
+  return next_uidvalidity (mail->names);
+}
+
+guint32
+rook_mail_uidvalidity_for (RookMail *mail, const char *name, guint32 own)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&mail->lock);
+  guint32 past = GPOINTER_TO_UINT (g_hash_table_lookup (mail->names->past, name));
+
+  /* As high is its own: none is given twice. */
+  return MAX (past, mail->names->past_unknown) > own ? next_uidvalidity (mail->names) : own;
 }

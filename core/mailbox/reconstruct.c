@@ -269,7 +269,7 @@ choose_place (Reconstruction *r, Found *found)
   g_clear_pointer (&entry->left, g_strfreev);
 }
 
-/* Contents count for where a mailbox is, its header for its uidvalidity. */
+/* Contents count for where a mailbox is; its header may lag behind its entry, or the copy of that behind it, in uidvalidity. */
 static void
 settle_one (Reconstruction *r, const char *id, Found *found)
 {
@@ -283,8 +283,8 @@ settle_one (Reconstruction *r, const char *id, Found *found)
     }
   if (found->others != NULL)
     choose_place (r, found);
-  if (found->has_header && found->uidvalidity != 0)
-    entry->uidvalidity = found->uidvalidity;
+  if (found->has_header)
+    entry->uidvalidity = MAX (entry->uidvalidity, found->uidvalidity);
   if (entry->deleted)
     entry->cleared = !found->has_header;
   else if (!found->has_header)

@@ -31,7 +31,10 @@ add_renamed (RookChangeOp *op, RookEntry *before, const char *name)
   RookEntry *after = rook_entry_new (before);
 
   if (!g_str_equal (before->name, name))
-    rook_entry_rename (after, name);
+    {
+      rook_entry_rename (after, name);
+      after->uidvalidity = rook_mail_uidvalidity_for (op->mail, name, before->uidvalidity);
+    }
   if (op->partition != NULL)
     rook_entry_set (&after->partition, op->partition);
   rook_entry_derive (after);

@@ -282,7 +282,8 @@ check_header (Box *box)
 
   if (!box->has_gaps)
     compare_sums (box);
-  if (header->uidvalidity != box->place->uidvalidity)
+  if (header->uidvalidity > box->place->uidvalidity
+      || (header->uidvalidity < box->place->uidvalidity && !box->place->was_renamed))
     find (box, 0, "its uidvalidity is %u, in the state store %u", header->uidvalidity, box->place->uidvalidity);
   if (header->recent_uid >= header->uidnext)
     find (box, 0, "uid %u was recent, and is not below uidnext (%u)", header->recent_uid, header->uidnext);

@@ -254,7 +254,7 @@ place_new (const RookEntry *entry)
   RookVerifyPlace *place = g_new (RookVerifyPlace, 1);
 
   *place = (RookVerifyPlace){ g_strdup (entry->id), g_strdup (entry->name), g_strdup (entry->partition),
-                              entry->uidvalidity };
+                              entry->uidvalidity, entry->history != NULL };
   return place;
 }
 

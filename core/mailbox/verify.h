@@ -41,6 +41,7 @@ typedef struct RookVerify RookVerify;
 typedef struct {
   char *id, *name, *partition;
   guint32 uidvalidity;
+  gboolean was_renamed; /* its header may say what its uidvalidity was before */
 } RookVerifyPlace;
 
 /* \Seen of one user, as stored. */

@@ -16,6 +16,16 @@ parse (ImapSession *session, ImapParser *arguments, char **out_name, char **out_
          && imap_parse_end (arguments, error);
 }
 
+static void
+on_renamed (const GError *error, gpointer data)
+{
+  g_autoptr (RookImapSession) session = data;
+
+  if (error == NULL && session->view != NULL && rook_view_is_gone (session->view))
+    imap_session_unselect (session); /* it was ours, has another uidvalidity, and we know */
+  imap_end_with_outcome (error, g_steal_pointer (&session));
+}
+
 void
 imap_cmd_rename (ImapSession *session, ImapParser *arguments, gpointer data G_GNUC_UNUSED)
 {
@@ -25,6 +35,6 @@ imap_cmd_rename (ImapSession *session, ImapParser *arguments, gpointer data G_GN
   if (!parse (session, arguments, &name, &new_name, &partition, &error))
     imap_session_fail (session, error);
   else
-    rook_mail_rename (rook_server_get_mail (session->server), session->identity, name, new_name, partition,
-                      imap_end_with_outcome, imap_session_ref (session));
+    rook_mail_rename (rook_server_get_mail (session->server), session->identity, name, new_name, partition, on_renamed,
+                      imap_session_ref (session));
 }

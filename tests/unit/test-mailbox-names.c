@@ -474,6 +474,142 @@ test_rename_asks_children (void)
   g_assert_cmpstr (rights, ==, "lxc");
 }
 
+/* --- uidvalidity, under each name ------------------------------------------------------------------------------------ */
+
+static guint32
+uidvalidity_of (Fixture *f, const char *name)
+{
+  return status_of (f, name).uidvalidity;
+}
+
+typedef struct {
+  guint32 own, highest;
+} Buried;
+
+/* user/alice/old, with children a and b; below user/alice/nm, which had greater ones, there was an a, and no b. */
+static Buried
+bury (Fixture *f)
+{
+  Buried buried;
+
+  must_create (f, f->alice, "user/alice/old/a");
+  must_create (f, f->alice, "user/alice/old/b");
+  buried.own = uidvalidity_of (f, "user/alice/old/b");
+  must_create (f, f->alice, "user/alice/nm");
+  must_create (f, f->alice, "user/alice/nm/a");
+  buried.highest = uidvalidity_of (f, "user/alice/nm/a");
+  g_assert_cmpint (delete (f, f->alice, "user/alice/nm/a"), ==, -1);
+  g_assert_cmpint (delete (f, f->alice, "user/alice/nm"), ==, -1);
+  return buried;
+}
+
+static void
+assert_risen (Fixture *f, const Buried *buried)
+{
+  g_assert_cmpuint (uidvalidity_of (f, "user/alice/nm"), >, buried->highest);
+  g_assert_cmpuint (uidvalidity_of (f, "user/alice/nm/a"), >, buried->highest);
+  g_assert_cmpuint (uidvalidity_of (f, "user/alice/nm/b"), ==, buried->own); /* nobody was called so */
+}
+
+/* To a name that had a greater uidvalidity: it gets one that is greater still, its children theirs, at once and for good, and
+ * what is seen of it ends. @partition: (nullable) */
+static void
+check_rename_onto_buried (gboolean restart, const char *partition)
+{
+  g_autoptr (Fixture) f = fixture_new (NULL);
+  Buried buried = bury (f);
+  RookMailbox *mailbox;
+  RookView *view;
+  guint calls = 0;
+  guint32 after;
+
+  if (restart)
+    fixture_restart (f);
+  mailbox = must_open (f, f->alice, "user/alice/old");
+  must_append (f, mailbox, f->alice, MESSAGE);
+  view = rook_view_new (mailbox, f->alice, FALSE, count, &calls, NULL);
+  g_assert_cmpint (try_rename (f, f->admin, "user/alice/old", "user/alice/nm", partition), ==, -1);
+  fixture_settle (f);
+  g_assert_cmpuint (calls, ==, 1);
+  g_assert_true (rook_view_is_gone (view));
+  rook_view_free (view);
+  assert_risen (f, &buried);
+  rook_mailbox_unref (mailbox);
+  fixture_restart (f);
+  assert_risen (f, &buried);
+  after = uidvalidity_of (f, "user/alice/nm");
+  mailbox = must_open (f, f->alice, "user/alice/nm");
+  g_assert_cmpuint (must_append (f, mailbox, f->alice, MESSAGE), ==, 2);
+  rook_mailbox_unref (mailbox);
+  fixture_restart (f);
+  assert_risen (f, &buried);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/nm", "user/alice/old", NULL), ==, -1);
+  g_assert_cmpuint (uidvalidity_of (f, "user/alice/old"), ==, after); /* its own is no reason for another */
+}
+
+static void
+test_uidvalidity_rises_onto_buried (void)
+{
+  check_rename_onto_buried (FALSE, NULL);
+  check_rename_onto_buried (TRUE, NULL);
+  check_rename_onto_buried (FALSE, "other");
+}
+
+/* What was on its way has been begun with the former one, and does not bring it back. */
+static void
+test_uidvalidity_rises_under_way (void)
+{
+  g_autoptr (Fixture) f = fixture_new (NULL);
+  Buried buried = bury (f);
+  RookMailbox *mailbox = must_open (f, f->alice, "user/alice/old");
+  g_autoptr (GBytes) message = g_bytes_new_static (MESSAGE, strlen (MESSAGE));
+  g_auto (Answer) appended = { .f = f };
+
+  rook_memory_disk_hold (fixture_disk (f, "default"), TRUE);
+  rook_mailbox_append (
+      mailbox, f->alice,
+      &(RookAppend){ .struct_size = sizeof (RookAppend), .message = message, .event = ROOK_EVENT_MESSAGE_APPEND },
+      on_append, &appended);
+  fixture_settle (f);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/old", "user/alice/nm", NULL), ==, -1);
+  rook_memory_disk_hold (fixture_disk (f, "default"), FALSE);
+  answer_wait (&appended);
+  g_assert_no_error (appended.error);
+  assert_risen (f, &buried);
+  rook_mailbox_unref (mailbox);
+  fixture_restart (f);
+  assert_risen (f, &buried);
+  g_assert_cmpuint (status_of (f, "user/alice/nm").messages, ==, 1);
+}
+
+/* A name may have been left by a rename too, longer ago than histories go back. */
+static void
+test_uidvalidity_rises_onto_left (void)
+{
+  g_autoptr (Fixture) f = fixture_new (NULL);
+  g_autofree char *name = g_strdup ("user/alice/left");
+  guint32 left;
+
+  must_create (f, f->alice, "user/alice/old");
+  must_create (f, f->alice, "user/alice/older");
+  must_create (f, f->alice, name);
+  left = uidvalidity_of (f, name);
+  for (guint i = 0; i <= ROOK_ENTRY_MAX_HISTORY; i++)
+    {
+      char *next = g_strdup_printf ("user/alice/left-%u", i);
+
+      g_assert_cmpint (try_rename (f, f->alice, name, next, NULL), ==, -1);
+      g_assert_cmpuint (uidvalidity_of (f, next), ==, left);
+      g_free (name);
+      name = next;
+    }
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/old", "user/alice/left-3", NULL), ==, -1);
+  g_assert_cmpuint (uidvalidity_of (f, "user/alice/left-3"), >, left);
+  fixture_restart (f);
+  g_assert_cmpint (try_rename (f, f->alice, "user/alice/older", "user/alice/left", NULL), ==, -1);
+  g_assert_cmpuint (uidvalidity_of (f, "user/alice/left"), >, left);
+}
+
 static void
 test_rename_inbox (void)
 {
@@ -715,6 +851,9 @@ main (int argc, char **argv)
   ADD ("rename/user", test_rename_user);
   ADD ("rename/keeps-owner", test_rename_keeps_owner);
   ADD ("rename/asks-children", test_rename_asks_children);
+  ADD ("uidvalidity/rises-onto-buried", test_uidvalidity_rises_onto_buried);
+  ADD ("uidvalidity/rises-under-way", test_uidvalidity_rises_under_way);
+  ADD ("uidvalidity/rises-onto-left", test_uidvalidity_rises_onto_left);
   ADD ("subscribe/list", test_subscribe);
   ADD ("list/goes-on", test_list_goes_on);
   ADD ("list/prefix-and-rights", test_list_prefix_and_rights);

@@ -267,6 +267,7 @@ test_names_that_are_there_twice_are_parted (void)
 
       ids[i] = rook_entry_make_id ();
       older->change = entry->change - 1;
+      older->uidvalidity = 16; /* of the two the higher counts */
       value = rook_entry_encode (older);
       rook_header_init (&fresh, 17);
       rook_header_encode (&fresh, image);
