@@ -217,3 +217,53 @@ def test_everything_is_there_after_a_restart(make_server):
         wire.ok("SELECT kept")
         fetched = wire.ok("FETCH 1 (FLAGS BODY.PEEK[TEXT])")[0]
         assert b"\\Flagged" in fetched and b"$Forwarded" in fetched and b"{6}\r\nbody\r\n" in fetched
+
+
+def test_status_needs_to_read(make_server):
+    """Who may put mail into it (`i`) learns nothing of it by that; without `l` it is not there at all (RFC 4314, 4 and 6)."""
+    server = make_server({"mailbox": {"default-acl": ["anyone li"]}})
+    with ImapWire(server.port("imap")) as wire, ImapWire(server.port("imap")) as admin:
+        wire.login("alice")
+        admin.login("admin")
+        admin.ok("CREATE drop")
+        server.reload({"mailbox": {"default-acl": ["anyone i"]}})
+        admin.ok("CREATE hidden")
+        for name in ("drop", "hidden"):
+            assert wire.append(f'"Shared Folders/{name}"', b"Subject: x\r\n\r\nx\r\n").startswith(b"OK ")
+        for command in ("STATUS {} (MESSAGES UNSEEN UIDNEXT)", "STATUS {} (DELETED-STORAGE)", "EXAMINE {}"):
+            responses, answer = wire.command(command.format('"Shared Folders/drop"'))
+            assert not responses and answer.startswith(b"NO [NOPERM]")
+            for name in ("hidden", "none"):
+                responses, answer = wire.command(command.format(f'"Shared Folders/{name}"'))
+                assert not responses and answer == b"NO [NONEXISTENT] Mailbox does not exist"
+
+
+def test_own_mailbox_called_like_a_prefix(server, imap):
+    """It is seen in the alternative namespace too, below INBOX, where nothing else is."""
+    wire, admin = imap("alice"), imap("admin")
+    admin.ok('CREATE "user/alice/Other Users/x"')
+    assert names(wire.ok('LIST "" "INBOX/*"')) == ["INBOX/Other Users", "INBOX/Other Users/x"]
+    wire.ok('SELECT "INBOX/Other Users/x"')
+    wire.ok('RENAME "INBOX/Other Users/x" x')
+    assert names(wire.ok('LIST "" x')) == ["x"]
+    assert wire.command("CREATE INBOX/y")[1].startswith(b"NO [CANNOT]")
+
+
+def test_rename_to_a_name_that_had_a_greater_uidvalidity(server, imap):
+    """Whoever has it selected goes: but for the session that renames."""
+    wire, other = imap("alice"), imap("alice")
+
+    def uidvalidity(name):
+        return int(re.search(rb"UIDVALIDITY (\d+)", wire.ok(f"STATUS {name} (UIDVALIDITY)")[0]).group(1))
+
+    wire.ok("CREATE old")
+    wire.ok("CREATE nm")
+    buried = uidvalidity("nm")
+    wire.ok("DELETE nm")
+    for session in (wire, other):
+        session.ok("SELECT old")
+    wire.ok("RENAME old nm")
+    assert uidvalidity("nm") > buried
+    other.begin("NOOP")
+    other.expect(r"\* BYE \[UNAVAILABLE\] .*")
+    assert wire.command("CHECK")[1].startswith(b"BAD")

@@ -68,8 +68,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookNamespace, rook_namespace_free)
 ROOK_EXPORT char rook_namespace_get_separator (RookNamespace *ns);
 /* From the client's form (UTF-8, not UTF-7) to the internal one and back: a bijection, but for two aliases that are
  * accepted and never shown: "inbox" in any case, and one's own "user/NAME/..." where that is not the form in use.
- * BAD_NAME: no internal name corresponds, or it would be no valid one (rook_name_is_valid()). %NULL from the second: a
- * name that this identity has no form for. (transfer full) (nullable) */
+ * BAD_NAME: no internal name corresponds, or it would be no valid one (rook_name_is_valid()). One's own mailboxes that would look
+ * like a prefix of the alternative namespace are below "INBOX" in it. %NULL from the second: @internal is no valid name.
+ * (transfer full) (nullable) */
 ROOK_EXPORT char *rook_namespace_to_internal (RookNamespace *ns, const char *name, GError **error);
 ROOK_EXPORT char *rook_namespace_to_external (RookNamespace *ns, const char *internal);
 /* Prefixes for NAMESPACE (RFC 2342), with their separator; %NULL: not offered. */
@@ -134,9 +135,11 @@ ROOK_EXPORT void rook_mail_create (RookMail *mail, RookIdentity *identity, const
  * subscriptions, and only at the word of an administrator (NOT_ALLOWED); so does a quota root with mailboxes below. Views of it learn by rook_view_is_gone(). */
 ROOK_EXPORT void rook_mail_delete (RookMail *mail, RookIdentity *identity, const char *name, RookMailCallback callback,
                                    gpointer data);
-/* Needs `x` on it and `k` on the new parent. Children go along; ids, UIDs and uidvalidity stay. What comes below another quota
- * root must fit there (QUOTA), unless an administrator brings it. Of one's INBOX: its messages
- * go to the new mailbox, the INBOX stays, empty and with a new uidvalidity, its children too (RFC 3501 6.3.5).
+/* Needs `x` on it and on all below, which goes along, and `k` on the new parent. It stays its user's, or shared, unless an
+ * administrator says otherwise (NO_PERMISSION). Its id and UIDs stay, and its uidvalidity, unless a mailbox with a greater one
+ * had the name before: then it gets one that is greater still, and views of it are gone. What comes below another quota root must
+ * fit there (QUOTA), unless an administrator brings it. Of one's INBOX: its messages go to the new mailbox, the INBOX stays, empty
+ * and with a new uidvalidity, its children too (RFC 3501 6.3.5).
  * @partition: (nullable) move there, with what goes along; at the word of an administrator alone (NO_PERMISSION). NOT_ALLOWED:
  * there is no such partition. @new_name may be @name then, and all below it is moved too. They stay in use meanwhile: views keep
  * their numbers, messages can be read, and changes wait a moment at most. All are moved or none. */
@@ -223,7 +226,7 @@ typedef struct {
   guint64 highest_modseq;
   guint64 size; /* bytes */
 } RookMailboxStatus;
-/* Of the durable head. */
+/* Of the durable head. Needs `r`: without it all is 0, uidvalidity too, which never is else. */
 ROOK_EXPORT void rook_mailbox_get_status (RookMailbox *mailbox, RookIdentity *identity, RookMailboxStatus *out_status);
 /* The keyword of bit @index (RookMessage.keywords), %NULL past the last. Never changes its meaning while the mailbox lives; the
  * string is valid as long as @mailbox. Compared without case, kept in the case of its first use. */
@@ -268,9 +271,12 @@ typedef struct {
 } RookMessage;
 
 /* A session selects a mailbox: sequence numbers 1 to count, which change in rook_view_update() and nowhere else. Needs
- * `r`. All its functions belong to the worker that made it. @changed (nullable) is called there when there is
- * something for rook_view_update(), once until that was called, never after rook_view_free(). @read_only: EXAMINE
- * (also without being asked if the identity has none of the rights `s`, `w`, `t`, `e`); \Recent is then shown, not claimed. */
+ * `r` (NOT_FOUND: nor may it look the mailbox up), all the time: while that is taken away the session knows what it was told, and
+ * gets nothing more. Calls are answered NO_PERMISSION, rook_view_get_message() %FALSE, and rook_view_update() has nothing new; when
+ * it is given back all goes on where it was. All its functions belong to the worker that made it. @changed (nullable) is called
+ * there when there is something for rook_view_update(), once until that was called, never after rook_view_free(). @read_only:
+ * EXAMINE (also without being asked if the identity has none of the rights `s`, `w`, `t`, `e`); \Recent is then shown, not
+ * claimed. */
 ROOK_EXPORT RookView *rook_view_new (RookMailbox *mailbox, RookIdentity *identity, gboolean read_only, RookFunc changed,
                                      gpointer data, GError **error);
 /* Calls made through it go on; their callbacks still come. */
@@ -278,8 +284,8 @@ ROOK_EXPORT void rook_view_free (RookView *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RookView, rook_view_free)
 ROOK_EXPORT RookMailbox *rook_view_get_mailbox (RookView *view);
 ROOK_EXPORT gboolean rook_view_is_read_only (RookView *view);
-/* The mailbox was deleted (NOT_FOUND), or its store failed and nobody knows how (TEMPORARY: it has to be opened again):
- * everything but rook_view_free() fails from now on. @changed tells this too. */
+/* The mailbox was deleted (NOT_FOUND), or it got another uidvalidity, or its store failed and nobody knows how (TEMPORARY: it has
+ * to be opened again): everything but rook_view_free() fails from now on. @changed tells this too. */
 ROOK_EXPORT gboolean rook_view_is_gone (RookView *view);
 ROOK_EXPORT guint32 rook_view_get_count (RookView *view);
 ROOK_EXPORT guint32 rook_view_get_recent (RookView *view);
