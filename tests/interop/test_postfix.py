@@ -2,6 +2,7 @@
 """The real Postfix, with a configuration of its own, delivers to us by LMTP."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery_harness import SLOW, free_port, run_quietly
+from rookery_harness import SLOW, SOURCE, free_port, run_quietly
 from rookery_wire import ImapWire
 
 pytestmark = pytest.mark.skipif(
@@ -43,9 +44,9 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix:
-    """A Postfix that relays everything for example.org to `destination` ("unix:PATH", "inet:HOST:PORT")."""
+    """A Postfix that relays everything for example.org to `destination` ("unix:PATH", "inet:HOST:PORT"), with `settings` more."""
 
-    def __init__(self, destination):
+    def __init__(self, destination, settings=()):
         self.directory = Path(tempfile.mkdtemp(prefix="rook-postfix-"))
         self.directory.chmod(0o755)
         self.config = self.directory / "config"
@@ -75,7 +76,7 @@ minimal_backoff_time = 1s
 maximal_backoff_time = 2s
 queue_run_delay = 2s
 smtpd_peername_lookup = no
-""")
+""" + "".join(f"{name} = {value}\n" for name, value in dict(settings).items()))
         (self.config / "master.cf").write_text(MASTER.format(port=self.port))
 
     def run(self, program, *arguments):
@@ -174,3 +175,37 @@ def test_queue_is_kept_while_we_are_down(setup):
             assert time.monotonic() < deadline, postfix.queued()
             time.sleep(0.1)
         assert len(again.ok("SEARCH SUBJECT deferred")[0].split()) == 2 + 5
+
+
+def settings_of_the_guide(name):
+    """What doc/admin-guide.md has for main.cf, in the block that begins with `name`: settings, long ones in several lines."""
+    text = (SOURCE / "doc" / "admin-guide.md").read_text()
+    block = re.search(rf"^    {name} = .*\n(?:    .*\n)*", text, re.M).group(0)
+    return dict(re.findall(r"^    (\w+) = (.*(?:\n     +.*)*)", block, re.M))
+
+
+def ask_for(postfix, recipient):
+    """What a stranger is told who has mail for `recipient`."""
+    done = subprocess.run(["swaks", "--server", f"127.0.0.1:{postfix.port}", "--from", "forged@example.net", "--to", recipient],
+                          capture_output=True, text=True, timeout=60 * SLOW)
+    return done.stdout
+
+
+def test_unknown_user_is_refused_at_once_and_nobody_gets_a_bounce(make_server):
+    """As the guide has it: Postfix asks us before it takes the mail, so there is nothing to send back to a forged sender."""
+    server = make_server({"mailbox": {"autocreate": "login"}})
+    server.run_directory.chmod(0o755)
+    verify = settings_of_the_guide("smtpd_recipient_restrictions")
+    assert "reject_unverified_recipient" in verify["smtpd_recipient_restrictions"]
+    with Postfix(f"unix:{server.path('lmtp')}", {**verify, "mynetworks": "192.0.2.0/24"}) as postfix, \
+            ImapWire(server.port("imap")) as wire:
+        wire.login().ok("SELECT INBOX")
+        deadline = time.monotonic() + 60 * SLOW
+        while re.search(r"<\*\* 450", said := ask_for(postfix, "nobody@example.org")):  # it is still asking us
+            assert time.monotonic() < deadline, said
+        assert re.search(r"<\*\* 550 .*nobody@example.org", said), said
+        while re.search(r"<\*\* 450", said := ask_for(postfix, "alice@example.org")):
+            assert time.monotonic() < deadline, said
+        wait_for(wire, "test")
+        assert "forged@example.net" not in postfix.queued()
+        assert "status=bounced" not in "".join(line for line in postfix.log().splitlines() if "forged@" in line)
