@@ -287,6 +287,7 @@ typedef struct {
   const RookAuthPeer *peer;
   const char *mechanism;  /* as offered, "login" for a plain login, or "other" */
   const char *user;       /* (nullable) as attempted */
+  const char *wanted;     /* (nullable) whom it may not act for */
   RookIdentity *identity; /* (nullable) on success */
   const GError *error;    /* (nullable) on failure */
   gint64 began_us;
@@ -331,6 +332,7 @@ struct RookAuthExchange {
   RookIdentity *identity; /* (owned) (nullable) */
   GError *error;          /* (owned) (nullable) */
   GError *check_error;    /* (owned) (nullable) what the password check itself said */
+  char *wanted;           /* (owned) (nullable) as whom it wants to act, and may not */
   char *attempted;        /* (owned) (nullable) who it claims to be, canonical if that can be */
 };
 

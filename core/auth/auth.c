@@ -267,13 +267,17 @@ log_failure (RookAuth *auth, const RookAuthAttempt *attempt)
   gboolean known = named && is_known (auth, attempt->user);
   gboolean ours = g_error_matches (attempt->error, ROOK_AUTH_ERROR, ROOK_AUTH_ERROR_UNAVAILABLE);
   g_autofree char *mark = named && !known ? mark_of (auth, attempt->user) : NULL;
+  const char *wanted = attempt->wanted;
+
+  if (wanted != NULL && !is_known (auth, wanted))
+    wanted = "?";
 
   rook_log_event (auth->log, ours ? ROOK_LOG_WARNING : ROOK_LOG_NOTICE, "auth.failed", "conn", peer->id, "protocol",
                   peer->protocol, "user",
                   known   ? attempt->user
                   : named ? "?"
                           : NULL,
-                  "tried", mark, "address", peer->address, "mechanism", attempt->mechanism, "reason",
+                  "tried", mark, "authzid", wanted, "address", peer->address, "mechanism", attempt->mechanism, "reason",
                   reason_of (attempt->error), "detail", attempt->error->message, NULL);
 }
 

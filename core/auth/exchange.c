@@ -33,6 +33,7 @@ exchange_destroy (RookAuthExchange *self)
   rook_auth_wipe_free (self->password);
   g_free (self->authzid);
   g_free (self->attempted);
+  g_free (self->wanted);
   rook_auth_checkers_unref (self->checkers);
   rook_auth_settings_unref (self->settings);
   g_free (self);
@@ -121,6 +122,7 @@ note (RookAuthExchange *self)
     .peer = &self->peer,
     .mechanism = mechanism_label (self),
     .user = self->attempted,
+    .wanted = self->wanted,
     .identity = self->state == ROOK_EXCHANGE_DONE ? self->identity : NULL,
     .error = self->error,
     .began_us = self->began_us,

@@ -148,11 +148,14 @@ proxy_policy (G_GNUC_UNUSED sasl_conn_t *conn, void *context, const char *reques
 
   if (!rook_auth_canonical (self->settings, authid, authid_length, &authcid, NULL))
     return SASL_BADAUTH;
-  if (!rook_auth_canonical (self->settings, requested, requested_length, &user, NULL))
-    return SASL_NOAUTHZ; /* the password was right */
   g_clear_pointer (&self->identity, rook_identity_unref);
-  self->identity = rook_auth_authorize (self->settings, authcid, user, NULL);
-  return self->identity != NULL ? SASL_OK : SASL_NOAUTHZ;
+  if (rook_auth_canonical (self->settings, requested, requested_length, &user, NULL))
+    self->identity = rook_auth_authorize (self->settings, authcid, user, NULL);
+  if (self->identity != NULL)
+    return SASL_OK;
+  g_free (self->wanted);
+  self->wanted = user != NULL ? g_steal_pointer (&user) : g_strndup (requested, MIN (requested_length, 255));
+  return SASL_NOAUTHZ; /* the password was right */
 }
 
 /* --- the SASL connection ------------------------------------------------------------------------------------------ */
@@ -315,8 +318,11 @@ authorize_login (RookAuthExchange *self)
   g_clear_pointer (&self->identity, rook_identity_unref);
   if (rook_auth_canonical (self->settings, self->authzid, -1, &user, NULL))
     self->identity = rook_auth_authorize (self->settings, authcid, user, NULL);
-  if (self->identity == NULL)
-    fail (self, ROOK_AUTH_ERROR_NOT_AUTHORIZED);
+  if (self->identity != NULL)
+    return;
+  g_free (self->wanted);
+  self->wanted = user != NULL ? g_steal_pointer (&user) : g_strndup (self->authzid, 255);
+  fail (self, ROOK_AUTH_ERROR_NOT_AUTHORIZED);
 }
 
 static void

@@ -65,8 +65,10 @@ log_change (const UserJob *job)
 {
   static const char *const events[] = { "auth.user-added", "auth.password-set", "auth.user-deleted" };
 
-  if (job->auth->log != NULL)
-    rook_log_event (job->auth->log, ROOK_LOG_NOTICE, events[job->verb], "user", job->name, NULL);
+  g_autofree char *user = NULL;
+
+  if (job->auth->log != NULL && rook_auth_canonical (job->settings, job->name, -1, &user, NULL))
+    rook_log_event (job->auth->log, ROOK_LOG_NOTICE, events[job->verb], "user", user, NULL);
 }
 
 /* The user can log in whatever became of the INBOX. */

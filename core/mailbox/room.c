@@ -60,8 +60,11 @@ is_short_still (Room *room)
 static void
 finish (Room *room)
 {
-  g_autofree char *summary = g_strdup_printf ("%u messages purged before their time", room->expire.n_purged);
+  g_autofree char *summary = NULL;
 
+  if (room->expire.n_purged > 0)
+    summary = g_strdup_printf ("%u message%s purged before their time", room->expire.n_purged,
+                               room->expire.n_purged == 1 ? "" : "s");
   rook_job_run_done (room->expire.run, summary, room->expire.error);
   rook_expire_clear (&room->expire);
   g_free (room);

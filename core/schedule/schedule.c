@@ -324,6 +324,9 @@ rook_schedule_finish (RookJobEntry *entry, const char *summary, const char *prob
   RookSchedule *schedule = entry->schedule;
   RookMetrics *metrics = rook_server_get_metrics (schedule->server);
   RookJobState *state = entry->state;
+  /* A job of the server's that found nothing to do. */
+  gboolean idle = problem == NULL && summary == NULL && entry->hook == NULL;
+  RookLogLevel level = problem != NULL ? ROOK_LOG_WARNING : idle ? ROOK_LOG_DEBUG : ROOK_LOG_INFO;
   g_autofree char *took = NULL;
 
   entry->run = NULL;
@@ -337,9 +340,8 @@ rook_schedule_finish (RookJobEntry *entry, const char *summary, const char *prob
       rook_metrics_histogram (metrics, "schedule.run", "job", entry->job->name, "us", "how long jobs take"),
       (guint64) MAX (state->end_us - state->start_us, 0));
   took = g_strdup_printf ("%" G_GINT64_FORMAT, (state->end_us - state->start_us) / 1000);
-  rook_log_event (rook_server_get_log (schedule->server), problem != NULL ? ROOK_LOG_WARNING : ROOK_LOG_INFO,
-                  problem != NULL ? "job.failed" : "job.done", "job", entry->job->name, "took-ms", took, "message",
-                  state->summary, NULL);
+  rook_log_event (rook_server_get_log (schedule->server), level, problem != NULL ? "job.failed" : "job.done", "job",
+                  entry->job->name, "took-ms", took, "message", state->summary, NULL);
   start_save (schedule);
   if (is_retired (entry))
     g_ptr_array_remove (schedule->entries, entry);

@@ -655,8 +655,8 @@ recover (Recovery *r, const RookStoreSpec *spec, GError **error)
   if (!open_segments (r, error) || !gs_log_start (store, error))
     return FALSE;
   gs_log_notice (store, ROOK_LOG_INFO, "store.recovered",
-                 "%s: position %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT " log frames replayed in %.3f s", store->path,
-                 store->position, r->replayed, (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC);
+                 "position %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT " log frames replayed in %.3f s", store->position,
+                 r->replayed, (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC);
   if (!store->current.copies[0].clean || !store->current.copies[1].clean)
     gs_upkeep_want (store);
   return TRUE;

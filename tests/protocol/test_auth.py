@@ -79,6 +79,18 @@ def test_acting_as_another_is_for_admins(server):
         assert attempt(wire, "admin", "pass", "bob").startswith(b"OK")
 
 
+def test_log_says_as_whom_somebody_wanted_to_act(server):
+    for user in ("bob", "carol"):
+        with ImapWire(server.port("imap")) as wire:
+            wire.login(user)
+    with ImapWire(server.port("imap")) as wire:
+        assert attempt(wire, "bob", "pass", "carol").startswith(b"NO [AUTHORIZATIONFAILED]")
+        server.wait_log("auth.failed .*user=bob authzid=carol .*reason=not-authorized")
+        assert attempt(wire, "bob", "pass", "somebody-else").startswith(b"NO [AUTHORIZATIONFAILED]")
+        server.wait_log(r"auth.failed .*user=bob authzid=\? .*reason=not-authorized")
+    assert "somebody-else" not in server.log()
+
+
 def test_authzid_equal_to_authcid_is_for_all(server):
     with ImapWire(server.port("imap")) as wire:
         assert attempt(wire, "alice", "pass", "alice").startswith(b"OK")
