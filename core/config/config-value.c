@@ -260,8 +260,8 @@ find_choice (const RookConfigKey *key, const char *text, gint64 *out_index, GErr
   all = g_strjoinv (", ", (char **) key->choices);
   likely = rook_config_suggest (text, key->choices, g_strv_length ((char **) key->choices));
   if (likely != NULL)
-    return value_error (error, "%s is none of %s; did you mean \"%s\"?", quoted, all, likely);
-  return value_error (error, "%s is none of %s", quoted, all);
+    return value_error (error, "%s is not one of %s; did you mean \"%s\"?", quoted, all, likely);
+  return value_error (error, "%s is not one of %s", quoted, all);
 }
 
 static gboolean

@@ -312,6 +312,18 @@ rook_life_run (const char *path)
   return 3;
 }
 
+static void
+print_remarks (RookConfig *config)
+{
+  g_autoptr (GPtrArray) remarks = rook_config_mistakes_new ();
+  g_autofree char *text = NULL;
+
+  rook_services_remark (config, remarks);
+  text = rook_daemon_format_mistakes (remarks, "");
+  if (remarks->len > 0)
+    g_printerr ("%s\n", text);
+}
+
 int
 rook_life_check (const char *path)
 {
@@ -325,6 +337,7 @@ rook_life_check (const char *path)
   if (mistakes->len == 0)
     {
       g_print ("%s: good\n", path);
+      print_remarks (config);
       return 0;
     }
   text = rook_daemon_format_mistakes (mistakes, "");

@@ -81,6 +81,8 @@ char *rook_server_dup_state_directory (RookServer *server);
 void rook_services_declare (RookConfig *config);
 /* Adds what the services find wrong with @config; touches nothing. @running: (nullable): the server that is to take it. */
 void rook_services_check (RookServer *running, RookConfig *config, GPtrArray *mistakes);
+/* Adds what is no mistake of the configuration's, and will not work as things are now. */
+void rook_services_remark (RookConfig *config, GPtrArray *remarks);
 /* Adds what a server starts with all the same, and --check-config does not call good. @running: (nullable) */
 void rook_services_warn (RookServer *running, RookConfig *config, GPtrArray *warnings);
 /* Makes all services of @server, from the loop to the mailbox service, and no thread: the caller may be root yet, in

@@ -168,6 +168,12 @@ rook_services_warn (RookServer *running, RookConfig *config, GPtrArray *warnings
   rook_schedule_warn (config, warnings);
 }
 
+void
+rook_services_remark (RookConfig *config, GPtrArray *remarks)
+{
+  rook_mail_warn (config, remarks);
+}
+
 /* G_DEFINE_QUARK sets its variable at first use without a thought for other threads: so each is used before there are any. */
 static void
 name_error_domains (void)

@@ -25,6 +25,8 @@ RookMail *rook_mail_new (RookServer *server);
 /* Closes the stores if they are open. */
 void rook_mail_free (RookMail *mail);
 void rook_mail_check (RookConfig *config, GPtrArray *mistakes);
+/* What may yet be as it should be: a disk that is not mounted. */
+void rook_mail_warn (RookConfig *config, GPtrArray *warnings);
 void rook_mail_reconfigure (RookMail *mail, RookConfig *config);
 
 /* At the start: opens the state store and the partitions' and reads the names; before the first connection, after the storage

@@ -2,8 +2,10 @@
 /*
  * The configuration of the mailbox service: [mailbox] and [partition NAME], and what can be wrong beyond single keys.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/config-private.h"
 #include "mailbox/mail.h"
@@ -440,4 +442,40 @@ rook_mail_check (RookConfig *config, GPtrArray *mistakes)
 {
   check_mailbox_group (config, mistakes);
   check_partitions (config, mistakes);
+}
+
+/* --- what lies there ------------------------------------------------------------------------------------------------ */
+
+/* Where mail is known to be, a partition without its directory is one whose disk is missing. */
+static void
+warn_partition (RookConfigGroup *group, gboolean is_first_start, GPtrArray *warnings)
+{
+  const char *path = rook_config_group_get_string (group, "path");
+  g_autofree char *folder = path != NULL && *path == '/' ? g_path_get_dirname (path) : NULL;
+
+  if (folder == NULL || g_file_test (path, G_FILE_TEST_IS_DIR))
+    return;
+  if (!g_file_test (folder, G_FILE_TEST_IS_DIR))
+    rook_config_add_mistake (warnings, group, "path", ROOK_CONFIG_ERROR_VALUE,
+                             "%s does not exist, so the partition can't be opened, nor made: is its disk mounted?",
+                             folder);
+  else if (access (folder, W_OK | X_OK) != 0)
+    rook_config_add_mistake (warnings, group, "path", ROOK_CONFIG_ERROR_VALUE,
+                             "%s can't be written to, so the partition can't be made there: %s", folder,
+                             g_strerror (errno));
+  else if (!is_first_start)
+    rook_config_add_mistake (warnings, group, "path", ROOK_CONFIG_ERROR_VALUE,
+                             "%s does not exist: a new partition is made there, one that was there before is not "
+                             "available until its disk is mounted",
+                             path);
+}
+
+void
+rook_mail_warn (RookConfig *config, GPtrArray *warnings)
+{
+  g_autoptr (GPtrArray) groups = rook_config_get_instances (config, "partition");
+  g_autofree char *state = rook_mail_make_state_path (config);
+
+  for (guint i = 0; i < groups->len; i++)
+    warn_partition (g_ptr_array_index (groups, i), rook_is_empty_place (state), warnings);
 }

@@ -122,7 +122,7 @@ networks_error (GPtrArray *bad, GError **error)
   g_autoptr (GString) text = g_string_new (NULL);
 
   for (guint i = 0; i < bad->len; i++)
-    g_string_append_printf (text, "%s“%s”", i == 0 ? "" : i + 1 < bad->len ? ", " : " and ", (char *) bad->pdata[i]);
+    g_string_append_printf (text, "%s\"%s\"", i == 0 ? "" : i + 1 < bad->len ? ", " : " and ", (char *) bad->pdata[i]);
   g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "%s %s: write an address, address/bits, or unix",
                text->str, bad->len > 1 ? "are no networks" : "is no network");
 }
@@ -192,7 +192,7 @@ rook_place_clear (RookPlace *place)
 static gboolean
 place_error (const char *text, const char *why, GError **error)
 {
-  g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "“%s” is no address to listen on: %s", text, why);
+  g_set_error (error, ROOK_CONFIG_ERROR, ROOK_CONFIG_ERROR_VALUE, "\"%s\" is no address to listen on: %s", text, why);
   return FALSE;
 }
 

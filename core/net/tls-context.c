@@ -249,9 +249,9 @@ set_ciphers (SSL_CTX *ctx, RookConfigGroup *group, GPtrArray *mistakes)
   const char *suites = rook_config_group_get_string (group, "cipher-suites");
 
   if (ciphers != NULL && SSL_CTX_set_cipher_list (ctx, ciphers) != 1)
-    rook_config_add_mistake (mistakes, group, "ciphers", ROOK_CONFIG_ERROR_VALUE, "“%s” names no cipher", ciphers);
+    rook_config_add_mistake (mistakes, group, "ciphers", ROOK_CONFIG_ERROR_VALUE, "\"%s\" names no cipher", ciphers);
   if (suites != NULL && SSL_CTX_set_ciphersuites (ctx, suites) != 1)
-    rook_config_add_mistake (mistakes, group, "cipher-suites", ROOK_CONFIG_ERROR_VALUE, "“%s” names no cipher suite",
+    rook_config_add_mistake (mistakes, group, "cipher-suites", ROOK_CONFIG_ERROR_VALUE, "\"%s\" names no cipher suite",
                              suites);
 }
 

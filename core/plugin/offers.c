@@ -132,6 +132,8 @@ check_name (const Offered *offered, const char *name, RookConfigGroup *group, co
     return;
   doubt = describe_doubt (offered);
   likely = rook_config_suggest (name, (const char *const *) offered->names->pdata, offered->names->len);
+  if (g_strcmp0 (key, "backend") == 0 && g_str_equal (name, "pam"))
+    likely = "saslauthd"; /* which asks it */
   rook_config_add_mistake (mistakes, group, key, ROOK_CONFIG_ERROR_UNKNOWN, "no enabled plugin offers %s %s%s%s%s%s",
                            offered->what, quoted, doubt, likely != NULL ? "; did you mean \"" : "",
                            likely != NULL ? likely : "", likely != NULL ? "\"?" : "");

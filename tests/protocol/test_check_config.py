@@ -76,11 +76,11 @@ def test_mail_without_a_place_or_a_store_is_told(server):
 
 
 def test_what_is_shipped_is_good_without_any_plugin(server):
-    """data/rookery.conf with places of this test's, and nothing more than rookery-core: no plugin serves mail yet."""
+    """data/rookery.conf.in with places of this test's, and nothing more than rookery-core: no plugin serves mail yet."""
     server.prepare()
-    text = (SOURCE / "data" / "rookery.conf").read_text()
-    for shipped, ours in (("/var/spool/rookery", server.spool), ("/etc/rookery/cert.pem", server.certificate),
-                          ("/etc/rookery/key.pem", server.key)):
+    text = (SOURCE / "data" / "rookery.conf.in").read_text()
+    for shipped, ours in (("@localstatedir@/spool/rookery", server.spool), ("@sysconfdir@/rookery/cert.pem", server.certificate),
+                          ("@sysconfdir@/rookery/key.pem", server.key)):
         assert shipped in text
         text = text.replace(shipped, str(ours))
     server.config_path.write_text(text)
@@ -246,7 +246,7 @@ def test_values_that_look_odd_and_are_none_the_worse_for_it(server):
 def test_every_mistake_of_a_list_is_told(server):
     status, said = check(server, {"limits": {"exempt-addresses": "127.0.0.1/33;::1/129;::1;foo"}})
     assert (status, said) == (1, {"exempt-addresses=127.0.0.1/33;::1/129;::1;foo": [
-        "[limits] exempt-addresses: “127.0.0.1/33”, “::1/129” and “foo” are no networks:"
+        '[limits] exempt-addresses: "127.0.0.1/33", "::1/129" and "foo" are no networks:'
         " write an address, address/bits, or unix"]})
 
 
@@ -392,3 +392,30 @@ def test_user_that_is_not_there_is_named_once(make_server):
     assert status == 1
     (what,) = said["user=nosuchuser"]
     assert what.startswith("[server] user: there is no user 'nosuchuser'")
+
+
+def test_partition_that_can_not_be_opened_is_warned_of(server):
+    """It is no mistake: the disk may come, and the rest runs without it."""
+    missing = server.directory / "gone" / "mail"
+    status, said = check(server, {"partition far": {"path": missing}})
+    assert status == 0, said
+    assert f"{server.directory}/gone does not exist, so the partition can't be opened, nor made" in str(said)
+    away = server.directory / "away"
+    assert check(server, {"partition far": {"path": away}}) == (0, {})  # a first start makes it
+    store = server.state_directory / "mailboxes"
+    store.mkdir(mode=0o700)
+    (store / "log").touch(mode=0o600)
+    if os.geteuid() == 0:
+        for path in (store, store / "log"):
+            shutil.chown(path, server.user)
+    try:
+        status, said = check(server, {"partition far": {"path": away}})
+    finally:
+        shutil.rmtree(store)
+    assert status == 0, said
+    assert f"{away} does not exist: a new partition is made there" in str(said)
+
+
+def test_backend_pam_is_saslauthd(server):
+    status, said = check(server, {"auth": {"backend": "pam"}})
+    assert status == 1 and 'did you mean "saslauthd"?' in str(said)

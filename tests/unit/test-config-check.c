@@ -90,7 +90,7 @@ test_every_mistake (void)
   ASSERT_MISTAKES ("[server]\nworkers=many\n\n[listener a]\ntls=maybe\nlimit=0\n[zebra]\n",
                    "a.conf:2: [server] workers: \"many\" is not a whole number",
                    "a.conf:4: [listener a] protocol must be set",
-                   "a.conf:5: [listener a] tls: \"maybe\" is none of none, starttls, implicit",
+                   "a.conf:5: [listener a] tls: \"maybe\" is not one of none, starttls, implicit",
                    "a.conf:6: [listener a] limit: must be at least 1", "a.conf:7: unknown group \"zebra\"");
 }
 

@@ -138,8 +138,8 @@ test_choice (void)
   g_assert_cmpint (value.number, ==, 1);
   g_assert_cmpstr (value.text, ==, "green");
   rook_config_value_clear (&value);
-  assert_bad (&key, "grene", "\"grene\" is none of red, green, blue; did you mean \"green\"?");
-  assert_bad (&key, "yellow", "\"yellow\" is none of red, green, blue");
+  assert_bad (&key, "grene", "\"grene\" is not one of red, green, blue; did you mean \"green\"?");
+  assert_bad (&key, "yellow", "\"yellow\" is not one of red, green, blue");
 }
 
 static void
@@ -165,7 +165,7 @@ test_list (void)
   assert_bad (&any, ";", "an empty item in the list");
   assert_bad (&any, "a\\x", "an unknown escape (known: \\s \\n \\t \\r \\\\ \\;)");
   assert_list (&some, "red;blue", (const char *const[]){ "red", "blue", NULL });
-  assert_bad (&some, "red;bleu", "\"bleu\" is none of red, green, blue; did you mean \"blue\"?");
+  assert_bad (&some, "red;bleu", "\"bleu\" is not one of red, green, blue; did you mean \"blue\"?");
   assert_bad (&some, "", "must be at least 1 items");
   assert_bad (&some, "red;red;red", "must be at most 2 items");
 }

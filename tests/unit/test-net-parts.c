@@ -647,7 +647,7 @@ test_networks_refused (void)
   g_clear_error (&error);
   all_wrong = rook_networks_new (wrong + 4, &error);
   g_assert_null (all_wrong);
-  g_assert_true (g_str_has_prefix (error->message, "“host”, “192.0.2.0/-1” and “1.2.3/8” are no networks: "));
+  g_assert_true (g_str_has_prefix (error->message, "\"host\", \"192.0.2.0/-1\" and \"1.2.3/8\" are no networks: "));
 }
 
 static void
