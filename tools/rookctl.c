@@ -294,7 +294,11 @@ run (Options *options)
   else if (status == ROOKCTL_UNREACHABLE && is_describe (options))
     return print_description (options);
   else
-    g_printerr ("rookctl: %s\n", message);
+    {
+      if (status == ROOKCTL_USAGE && g_str_has_suffix (message, " PASSWORD"))
+        message[strlen (message) - strlen (" PASSWORD")] = '\0';
+      g_printerr ("rookctl: %s\n", message);
+    }
   return status;
 }
 

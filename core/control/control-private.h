@@ -56,6 +56,8 @@ typedef struct {
 
 /* The verb with the most words that @words begins with. @out_n_words: how many those are. Returns: (nullable) */
 const RookVerbEntry *rook_control_find_verb (RookControl *control, const char *const *words, guint *out_n_words);
+/* That there is no verb @words (one at least), and which begin so. (transfer full) */
+char *rook_control_describe_unknown (RookControl *control, const char *const *words);
 GPtrArray *rook_control_list_verbs (
     RookControl *control); /* (element-type RookVerbEntry) by name (transfer container) */
 RookServer *rook_control_get_server (RookControl *control);

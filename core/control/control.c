@@ -345,6 +345,29 @@ rook_control_find_verb (RookControl *control, const char *const *words, guint *o
   return found;
 }
 
+char *
+rook_control_describe_unknown (RookControl *control, const char *const *words)
+{
+  g_autoptr (GPtrArray) all = rook_control_list_verbs (control);
+  g_autofree char *group = g_strconcat (words[0], " ", NULL), *said = g_strescape (words[0], NULL);
+  GString *text = g_string_new (NULL);
+  const char *separator = ": there are ";
+
+  g_string_printf (text, "unknown verb \"%s%s\"", said, words[1] != NULL ? " ..." : "");
+  for (guint i = 0; i < all->len; i++)
+    {
+      const char *name = ((RookVerbEntry *) all->pdata[i])->verb->name;
+
+      if (!g_str_has_prefix (name, group))
+        continue;
+      g_string_append_printf (text, "%s%s", separator, name);
+      separator = ", ";
+    }
+  if (separator[0] == ':')
+    g_string_append (text, ": see rookctl help");
+  return g_string_free (text, FALSE);
+}
+
 static int
 compare_verbs (gconstpointer a, gconstpointer b)
 {
@@ -409,7 +432,10 @@ rook_control_run_request (RookControl *control, RookControlClient *client, char 
   entry = rook_control_find_verb (control, (const char *const *) words, &n_words);
   if (entry == NULL)
     {
-      rook_control_client_refuse (client, "unknown verb: see rookctl help");
+      g_autofree char *unknown = words[0] != NULL ? rook_control_describe_unknown (control, (const char *const *) words)
+                                                  : g_strdup ("unknown verb: see rookctl help");
+
+      rook_control_client_refuse (client, unknown);
       return;
     }
   n_arguments = g_strv_length (words) - n_words;

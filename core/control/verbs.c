@@ -15,11 +15,22 @@
 
 /* --- help ---------------------------------------------------------------------------------------------------------- */
 
+/* What is typed: a password is asked for. (transfer full) */
+static char *
+usage_of (const RookControlVerb *verb)
+{
+  char *usage = g_strdup (verb->arguments);
+
+  if (g_str_has_suffix (usage, " PASSWORD"))
+    usage[strlen (usage) - strlen (" PASSWORD")] = '\0';
+  return usage;
+}
+
 static void
 run_help (gpointer data, RookControlCall *call, const char *const *arguments)
 {
   g_autoptr (GPtrArray) verbs = rook_control_list_verbs (data);
-  g_autofree char *prefix = g_strjoinv (" ", (char **) arguments);
+  g_autofree char *prefix = g_strjoinv (" ", (char **) arguments), *unknown = NULL;
   GVariantBuilder list;
   guint n = 0;
 
@@ -32,7 +43,7 @@ run_help (gpointer data, RookControlCall *call, const char *const *arguments)
         continue;
       g_variant_builder_open (&list, G_VARIANT_TYPE_VARDICT);
       g_variant_builder_add (&list, "{sv}", "verb", g_variant_new_string (verb->name));
-      g_variant_builder_add (&list, "{sv}", "arguments", g_variant_new_string (verb->arguments));
+      g_variant_builder_add (&list, "{sv}", "arguments", g_variant_new_take_string (usage_of (verb)));
       g_variant_builder_add (&list, "{sv}", "help", g_variant_new_string (verb->help));
       g_variant_builder_close (&list);
       n++;
@@ -42,7 +53,8 @@ run_help (gpointer data, RookControlCall *call, const char *const *arguments)
   else
     {
       g_variant_builder_clear (&list);
-      rook_control_call_fail (call, "unknown verb: see rookctl help");
+      unknown = rook_control_describe_unknown (data, arguments);
+      rook_control_call_fail (call, "%s", unknown);
     }
 }
 
@@ -134,7 +146,7 @@ run_status (gpointer data, RookControlCall *call, const char *const *arguments G
   g_variant_builder_add (&builder, "{sv}", "log-dropped",
                          g_variant_new_uint64 (rook_log_get_dropped (rook_server_get_log (server))));
   add_counted (&builder, metrics, "connections", "net.connections");
-  add_counted (&builder, metrics, "connected", "net.connected");
+  add_counted (&builder, metrics, "connected-since-start", "net.connected");
   add_counted (&builder, metrics, "deliveries", "delivery.recipients");
   g_variant_iter_init (&iter, sections);
   while (g_variant_iter_loop (&iter, "{&sv}", &name, &value))

@@ -512,8 +512,9 @@ answer (Asked *asked, const RookVerifySums *sums)
                               asked->notes->str);
       return;
     }
-  text = g_strdup_printf ("no faults in %u mailboxes with %" G_GUINT64_FORMAT " messages%s", sums->n_mailboxes,
-                          sums->n_messages, asked->notes->str);
+  text = g_strdup_printf ("no faults in %u mailbox%s with %" G_GUINT64_FORMAT " message%s%s", sums->n_mailboxes,
+                          sums->n_mailboxes == 1 ? "" : "es", sums->n_messages, sums->n_messages == 1 ? "" : "s",
+                          asked->notes->str);
   rook_control_call_done (asked->call, g_variant_new_string (text));
 }
 

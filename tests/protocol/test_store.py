@@ -66,7 +66,7 @@ def test_damage_is_found_and_told(make_server):
     server = make_server()
     server.deliver(f"Subject: one\n\n{'here is what will be damaged ' * 50}\n")
     server.ctl("store", "verify")
-    assert "with 1 messages" in server.ctl("mailbox", "verify", "--full", "user/alice")
+    assert "with 1 message" in server.ctl("mailbox", "verify", "--full", "user/alice")
     spoilt = 0
     for path in server.spool.rglob("mail.*"):
         data = bytearray(path.read_bytes())

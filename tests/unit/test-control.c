@@ -267,8 +267,8 @@ client_verbs (Fixture *fixture)
   assert_exchange (fixture, "echo loud x\n", "ok\n'X'\n");
   assert_exchange (fixture, "echo louder x\n", "ok\n['louder', 'x']\n");
   assert_exchange (fixture, "one two three\n", "ok\n");
-  assert_exchange (fixture, "one two\n", "error unknown verb: see rookctl help\n");
-  assert_exchange (fixture, "zebra\n", "error unknown verb: see rookctl help\n");
+  assert_exchange (fixture, "one two\n", "error unknown verb \"one ...\": there are one two three\n");
+  assert_exchange (fixture, "zebra\n", "error unknown verb \"zebra\": see rookctl help\n");
   assert_exchange (fixture, "echo loud\n", "error usage: echo loud WORD\n");
   assert_exchange (fixture, "echo loud x y\n", "error usage: echo loud WORD\n");
   assert_exchange (fixture, "nothing x\n", "error usage: nothing\n");
@@ -643,7 +643,7 @@ client_help (Fixture *fixture)
                    "VERB       ARGUMENTS   HELP\n"
                    "echo       [WORD ...]  Help.\n"
                    "echo loud  WORD        Help.\n");
-  assert_exchange (fixture, "help zebra\n", "error unknown verb: see rookctl help\n");
+  assert_exchange (fixture, "help zebra\n", "error unknown verb \"zebra\": see rookctl help\n");
 }
 
 static void
@@ -707,7 +707,7 @@ client_plugin_there (Fixture *fixture)
 static void
 client_plugin_gone (Fixture *fixture)
 {
-  assert_exchange (fixture, "sing\n", "error unknown verb: see rookctl help\n");
+  assert_exchange (fixture, "sing\n", "error unknown verb \"sing\": see rookctl help\n");
 }
 
 static void

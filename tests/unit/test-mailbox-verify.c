@@ -532,7 +532,7 @@ test_verb (void)
 
   g_assert_nonnull (strstr (all, "ok\n"));
   g_assert_nonnull (strstr (all, "no faults in 2 mailboxes with 68 messages"));
-  g_assert_nonnull (strstr (one, "no faults in 1 mailboxes with 0 messages"));
+  g_assert_nonnull (strstr (one, "no faults in 1 mailbox with 0 messages"));
   g_assert_nonnull (strstr (missing, "error "));
   get_record (&box, 20, &lost);
   rook_batch_release (batch, lost.blob);
