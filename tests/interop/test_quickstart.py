@@ -65,3 +65,23 @@ def test_directory_that_the_server_could_not_come_to_is_refused_at_once(director
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1 and f"{directory} is closed to nobody" in done.stderr
     assert os.listdir(directory) == []
+
+
+@pytest.mark.parametrize("variable, value, said", [
+    ("ROOKERY_IMAP_PORT", "999999", "'999999' is no port"), ("ROOKERY_LMTP_PORT", "imap", "'imap' is no port"),
+    ("ROOKERY_IMAPS_PORT", "0", "'0' is no port"), ("ROOKERY_BUILD_DIR", "/nonexistent", "there is no rookeryd")])
+def test_what_could_not_work_is_refused_before_anything_is_made(directory, variable, value, said):
+    done = subprocess.run([SCRIPT, "--no-install", directory], capture_output=True, text=True, timeout=40 * SLOW,
+                          env=dict(os.environ, **{"ROOKERY_BUILD_DIR": str(BUILD), **new_ports(), variable: value}))
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
+    assert os.listdir(directory) == []
+
+
+def test_all_ports_that_are_taken_are_told_at_once(directory):
+    ports = new_ports()
+    with socket.create_server(("127.0.0.1", int(ports["ROOKERY_IMAP_PORT"]))), \
+            socket.create_server(("127.0.0.1", int(ports["ROOKERY_LMTP_PORT"]))):
+        done = subprocess.run([SCRIPT, "--no-install", directory], capture_output=True, text=True, timeout=40 * SLOW,
+                              env=dict(os.environ, ROOKERY_BUILD_DIR=str(BUILD), **ports))
+    assert done.returncode == 1
+    assert "set ROOKERY_IMAP_PORT to" in done.stderr and "set ROOKERY_LMTP_PORT to" in done.stderr
