@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 from rookery_harness import BUILD, SLOW, SOURCE, built, child_environment
+from rookery_wire import ImapWire
 
 
 @pytest.fixture
@@ -203,3 +204,34 @@ def test_hostile_snippet_is_refused_with_its_place_and_the_server_serves_on(serv
     assert server.check_config().returncode == 1
     snippet.unlink()
     server.ctl("reload")
+
+
+def test_tables_begin_with_the_name(server):
+    """An order of people's, and not the one in which a hash table has the keys."""
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("alice")
+        heads = {verb: server.ctl(*verb.split()).split("\n")[0].split()[:2] for verb in (
+            "connection list", "listener list", "store list", "mailbox list", "plugin list", "job list")}
+        status = server.ctl("mailbox", "status", "user/alice").splitlines()
+    assert heads == {"connection list": ["ID", "PROTOCOL"], "listener list": ["LISTENER", "PROTOCOL"],
+                     "store list": ["NAME", "OPEN"], "mailbox list": ["NAME", "ID"], "plugin list": ["NAME", "STATE"],
+                     "job list": ["NAME", "WHEN"]}
+    assert [line.split(":")[0] for line in status[:3]] == ["name", "id", "uidvalidity"]
+
+
+def test_unknown_verb_is_named_with_what_begins_like_it(server):
+    done = server.ctl("listener", check=False)
+    assert (done.returncode, done.stderr) == (2, 'rookctl: unknown verb "listener": there are listener list\n')
+    assert server.ctl("zz", "top", check=False).stderr == 'rookctl: unknown verb "zz ...": see rookctl help\n'
+    assert server.ctl("help", "zz", check=False).stderr == 'rookctl: unknown verb "zz": see rookctl help\n'
+
+
+def test_help_shows_no_password_that_would_be_refused(server):
+    assert "PASSWORD" not in server.ctl("help")
+    done = server.ctl("user", "add", check=False)
+    assert (done.returncode, done.stderr) == (2, "rookctl: usage: user add NAME\n")
+
+
+def test_local_is_for_config_describe(server):
+    done = server.ctl("--local", "status", check=False)
+    assert done.returncode == 2 and "--local and --modules are for config describe" in done.stderr

@@ -110,6 +110,7 @@ def test_inbox_has_children_only_where_they_are_shown(imap, make_server):
     wire = imap("bob")
     wire.ok("CREATE beside")
     assert b'* LIST (\\HasNoChildren) "/" INBOX' in wire.ok('LIST "" INBOX')
+    assert wire.command("CREATE INBOX/below")[1] == b"NO [CANNOT] Folders lie beside INBOX here, not below it"
     with ImapWire(make_server({"mailbox": {"alt-namespace": False}}).port("imap")) as other:
         other.login("bob")
         other.ok("CREATE INBOX/below")

@@ -159,6 +159,24 @@ def test_delivery_says_where_a_filter_filed_it():
             assert (logged["result"], logged.get("mailbox"), logged.get("reason")) == ("ok", mailbox, reason)
 
 
+def test_store_is_named_once_in_the_line_about_it(server):
+    logged = wait_for(server, "store.recovered")
+    assert logged["path"].startswith("/") and logged["path"] not in logged["message"]
+
+
+def test_users_of_sasldb_are_named_as_everywhere(server):
+    server.ctl("user", "add", f"Erna@{REALM.upper()}", stdin="pass\n")
+    wait_for(server, "auth.user-added", user="erna")
+
+
+def test_job_that_finds_nothing_to_do_is_no_news():
+    with Server() as one:
+        one.ctl("job", "run", "make-room")
+        one.ctl("job", "run", "checkpoint")
+        wait_for(one, "job.done", job="checkpoint")
+        assert not [fields for event, fields in lines(one) if event == "job.done" and fields["job"] == "make-room"]
+
+
 def test_nothing_is_logged_that_the_table_does_not_have(server):
     """The sources are compared with it by tests/unit/check-log.sh; this is what really comes out."""
     table = (SOURCE / "doc" / "log.md").read_text()
