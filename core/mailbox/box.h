@@ -57,10 +57,11 @@ struct RookMailbox {
   /* --- guarded by lock: */
   RookMutex lock;
   RookEntry *entry;
-  guint rights_stamp;      /* raised whenever an entry comes by which rights may be others */
-  RookPlace *place;        /* (owned) */
-  gboolean held;           /* by who moves it; whom it tells when nothing is in flight and no page is being filled: */
-  RookWorker *hold_worker; /* (nullable) */
+  guint rights_stamp;       /* raised whenever an entry comes by which rights may be others */
+  RookPlace *place;         /* (owned) */
+  gboolean has_told_spoilt; /* that a cached structure does not read: once */
+  gboolean held;            /* by who moves it; whom it tells when nothing is in flight and no page is being filled: */
+  RookWorker *hold_worker;  /* (nullable) */
   RookFunc hold_quiet;
   gpointer hold_data;
   GPtrArray *held_back; /* fills that wait for the end of that (pages.c) */

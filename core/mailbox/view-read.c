@@ -4,6 +4,8 @@
  */
 #include "mailbox/box.h"
 
+#define RENEWAL_ROOM 1024 /* bytes, for what is written beside a structure */
+
 /* --- bytes ------------------------------------------------------------------------------------------------------ */
 
 typedef struct {
@@ -117,7 +119,8 @@ typedef struct {
   RookView *view;   /* (owned) */
   RookPlace *place; /* (owned) (nullable) where it reads */
   guint32 seq, uid;
-  RookBlobId body;
+  RookBlobId body, cache;
+  gboolean is_spoilt; /* the cache: it is made again */
   RookViewMimeCallback callback;
   gpointer data;
   GBytes *message; /* (owned) (nullable) to be parsed */
@@ -146,6 +149,68 @@ answer_looking (gpointer data)
   looking->callback (looking->mime, looking->error, looking->data);
 }
 
+/* --- a structure that does not read is made again ----------------------------------------------------------------- */
+
+/* Lost with a crash, or damaged: nothing is lost by it but time. */
+static void
+tell_spoilt (Looking *looking)
+{
+  RookMailbox *mailbox = looking->view->mailbox;
+  g_autoptr (RookEntry) entry = rook_mailbox_ref_entry (mailbox);
+  g_autofree char *uid = g_strdup_printf ("%u", looking->uid);
+  gboolean told;
+
+  rook_mutex_lock (&mailbox->lock);
+  told = mailbox->has_told_spoilt;
+  mailbox->has_told_spoilt = TRUE;
+  rook_mutex_unlock (&mailbox->lock);
+  if (!told)
+    rook_log_event (rook_server_get_log (mailbox->mail->server), ROOK_LOG_WARNING, "mailbox.structure-spoilt",
+                    "mailbox", entry->name, "id", mailbox->id, "partition", looking->place->partition->name, "uid", uid,
+                    NULL);
+}
+
+/* With the lock held: a batch that puts @cache in the place of what is spoilt. (nullable): there is no room */
+static RookBatch *
+make_renewal (Looking *looking, GBytes *cache, const RookRecord *before, RookRecord *after)
+{
+  RookMailbox *mailbox = looking->view->mailbox;
+  g_autoptr (GBytes) label = rook_make_label (mailbox->entry, rook_mailbox_get_uidvalidity (mailbox), before);
+  RookBatch *batch = rook_batch_new (looking->place->store);
+
+  *after = *before;
+  /* Without a content key: what is spoilt may be shared, and would be again. */
+  after->cache = rook_batch_blob (batch, ROOK_BLOB_CACHE, NULL, label, cache);
+  rook_batch_release (batch, before->cache);
+  if (rook_batch_reserve (batch, RENEWAL_ROOM, FALSE, NULL))
+    return batch;
+  rook_batch_free (batch);
+  return NULL;
+}
+
+/* Nobody waits for it, and if it can't be done now it will be when the structure is asked for again. */
+static void
+renew (Looking *looking)
+{
+  RookMailbox *mailbox = looking->view->mailbox;
+  g_autoptr (GBytes) cache = rook_mime_to_cache (looking->mime);
+  g_autoptr (RookLocker) locker = rook_locker_new (&mailbox->lock);
+  RookRecord before, after;
+  RookCommit *commit;
+  RookBatch *batch;
+  guint page, slot;
+
+  if (mailbox->place != looking->place || !rook_head_get_uid (&mailbox->pending, looking->uid, &before, &page, &slot)
+      || before.cache != looking->cache)
+    return;
+  batch = make_renewal (looking, cache, &before, &after);
+  commit = batch != NULL ? rook_commit_begin (mailbox, batch, NULL) : NULL;
+  if (commit == NULL)
+    return;
+  rook_commit_change (commit, page, slot, &before, &after);
+  rook_commit_submit (commit, NULL, NULL);
+}
+
 static void
 parse_message (gpointer data)
 {
@@ -161,6 +226,8 @@ message_parsed (RookPoolOutcome outcome, gpointer data)
 
   if (outcome != ROOK_POOL_RAN)
     looking->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "too busy, try again later");
+  else if (looking->is_spoilt)
+    renew (looking);
   answer_looking (looking);
   looking_free (looking);
 }
@@ -190,10 +257,13 @@ cache_read (GBytes *bytes, const GError *error, gpointer data)
 {
   Looking *looking = data;
 
-  (void) error;
   looking->mime = bytes != NULL ? rook_mime_from_cache (bytes) : NULL;
   if (looking->mime == NULL)
     {
+      looking->is_spoilt = bytes != NULL || g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_NOT_FOUND)
+                           || g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT);
+      if (looking->is_spoilt)
+        tell_spoilt (looking);
       rook_store_read (looking->place->store, looking->body, 0, G_MAXSIZE, body_read, looking);
       return;
     }
@@ -230,6 +300,7 @@ look (Looking *looking)
     {
       looking->uid = record.uid;
       looking->body = record.blob;
+      looking->cache = record.cache;
       cached = rook_store_try_read (looking->place->store, record.cache, 0, G_MAXSIZE);
       looking->mime = cached != NULL ? rook_mime_from_cache (cached) : NULL;
       if (looking->mime == NULL)

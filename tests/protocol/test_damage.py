@@ -6,7 +6,7 @@ import shutil
 import smtplib
 
 import pytest
-from rookery_harness import BUILD, SLOW
+from rookery_harness import BUILD, SLOW, wait_until
 from rookery_snapshot import snapshot
 from rookery_wire import ImapWire
 
@@ -321,3 +321,36 @@ def test_one_copy_is_deleted_under_a_running_server(server, before, copy):
     server.restart()
     assert snapshot(server, ("alice",))["users"]["alice"] == before["users"]["alice"]
     check_whole(server)
+
+
+def test_spoilt_structures_are_told_once_and_made_again(make_server):
+    """The cache of messages' structures is not what counts: verify counts what does not read, and reading a message mends it."""
+    server = make_server()
+    for number in range(3):
+        server.deliver(f"Subject: {number}\n\ntext {number}\n", "alice")
+
+    def structures():
+        with ImapWire(server.port("imap")) as wire:
+            wire.login("alice")
+            wire.ok("EXAMINE INBOX")
+            return wire.ok("FETCH 1:3 (ENVELOPE BODYSTRUCTURE)")
+
+    before = structures()
+    server.stop()
+    segment = next(server.spool.glob("cache.*"))
+    data = bytearray(segment.read_bytes())
+    at = -1
+    while (at := data.find(b"RkM\2", at + 1)) >= 0:
+        data[at + 16] ^= 4
+    segment.write_bytes(data)
+    server.start()
+    assert "the cached structure of 3 messages is missing" in server.ctl("mailbox", "verify")
+    assert structures() == before
+    wait_until(lambda: "cached structure" not in server.ctl("mailbox", "verify"))
+    assert structures() == before
+    told = [line for line in server.log().splitlines() if "mailbox.structure-spoilt" in line]
+    assert len(told) == 1 and "mailbox=user/alice" in told[0] and "uid=1" in told[0]
+    server.restart()
+    assert structures() == before
+    assert "cached structure" not in server.ctl("mailbox", "verify")
+    assert server.log().count("mailbox.structure-spoilt") == 1

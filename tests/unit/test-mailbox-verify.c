@@ -369,6 +369,42 @@ test_bodies (void)
   box_clear (&box);
 }
 
+/* A structure that does not read costs time once: it is made again, and nobody hears of a change. */
+static void
+test_structure_is_made_again (void)
+{
+  Box box = make_box ();
+  Fixture *f = box.f;
+  RookBatch *batch = rook_batch_new (store_of (f, "default"));
+  g_auto (Answer) looked = { .f = f };
+  guint64 modseq = status_of (f, "user/alice").highest_modseq;
+  RookRecord spoilt, now;
+
+  get_record (&box, 66, &spoilt);
+  rook_batch_release (batch, spoilt.cache);
+  commit (f, "default", batch);
+  update (box.view, TRUE);
+  rook_view_get_mime (box.view, rook_view_find_uid (box.view, 66), on_mime, &looked);
+  answer_wait (&looked);
+  g_assert_no_error (looked.error);
+  g_assert_nonnull (looked.mime);
+  do
+    {
+      fixture_settle (f);
+      get_record (&box, 66, &now);
+    }
+  while (now.cache == spoilt.cache);
+  g_assert_null (rook_view_update (box.view, TRUE));
+  g_assert_cmpuint (status_of (f, "user/alice").highest_modseq, ==, modseq);
+  assert_clean (f);
+  {
+    g_auto (Report) report = verify (f, NULL, TRUE);
+
+    g_assert_null (strstr (report.notes->str, "cached structure"));
+  }
+  box_clear (&box);
+}
+
 static void
 test_state_and_partition (void)
 {
@@ -620,6 +656,7 @@ main (int argc, char **argv)
   g_test_add_func ("/mailbox/verify/pages-are-all-there", test_pages);
   g_test_add_func ("/mailbox/verify/keywords-entry-and-seen-fit", test_what_lies_beside);
   g_test_add_func ("/mailbox/verify/bodies-and-blobs-fit", test_bodies);
+  g_test_add_func ("/mailbox/verify/structure-is-made-again", test_structure_is_made_again);
   g_test_add_func ("/mailbox/verify/state-and-partitions-fit", test_state_and_partition);
   g_test_add_func ("/mailbox/verify/life-leaves-no-fault", test_life);
   g_test_add_func ("/mailbox/verify/stops-and-fails-as-it-should", test_failures);
