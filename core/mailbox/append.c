@@ -284,12 +284,9 @@ tell_event (Append *append, RookCommit *commit)
 static void
 move_seen (Append *append, RookCommit *commit, RookRecord *record)
 {
-  const char *user = NULL;
+  const char *user = rook_mail_find_seen_user (append->mailbox->mail, append->mailbox->entry, append->identity);
   RookSeenSet *set;
 
-  if (append->identity != NULL
-      && g_strcmp0 (append->mailbox->entry->owner, rook_identity_get_user (append->identity)) != 0)
-    user = rook_identity_get_user (append->identity);
   if (user == NULL || (record->flags & ROOK_FLAG_SEEN) == 0)
     return;
   record->flags &= ~(guint32) ROOK_FLAG_SEEN;

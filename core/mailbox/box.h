@@ -174,8 +174,11 @@ void rook_mailbox_set_entry (RookMailbox *mailbox, RookEntry *entry);
 /* The entry as it is now. (transfer full) */
 RookEntry *rook_mailbox_ref_entry (RookMailbox *mailbox);
 RookRights rook_mailbox_rights (RookMailbox *mailbox, RookIdentity *identity);
-/* The user whose \Seen is not in the records; NULL: it is. (transfer none): the identity's */
+/* The key of the user (users.h) whose \Seen is not in the records; NULL: it is. "": of one who has none, having been renamed or
+ * deleted since the mailbox was opened. (transfer none) until the server stops */
 const char *rook_mailbox_seen_user (RookMailbox *mailbox, RookIdentity *identity);
+/* The same of a mailbox with that entry. */
+const char *rook_mail_find_seen_user (RookMail *mail, const RookEntry *entry, RookIdentity *identity);
 /* With the lock held: the greater of what its entry and its header say. A rename may give it another (rename.c), which is in the
  * entry; the header has it from the next commit on. */
 guint32 rook_mailbox_get_uidvalidity (RookMailbox *mailbox);

@@ -48,7 +48,8 @@ change_finish (RookChangeOp *op)
   g_ptr_array_unref (op->before);
   g_ptr_array_unref (op->after);
   g_clear_pointer (&op->subscribe, g_ptr_array_unref);
-  g_free (op->forget_user);
+  g_free (op->user);
+  g_free (op->new_user);
   g_clear_error (&op->error);
   g_free (op);
 }
@@ -112,10 +113,6 @@ take_effect (RookChangeOp *op)
   for (guint i = 0; i < op->after->len; i++)
     if (before_at (op, i) == NULL)
       rook_quota_note_empty (op->mail, after_at (op, i)->id);
-  for (guint i = 0; op->subscribe != NULL && i < op->subscribe->len; i++)
-    rook_names_set_subscribed (op->mail, after_at (op, 0)->owner, g_ptr_array_index (op->subscribe, i), TRUE);
-  if (op->forget_user != NULL)
-    g_hash_table_remove (op->mail->names->subscriptions, op->forget_user);
   rook_mutex_unlock (&op->mail->lock);
   rook_quota_unclaim (op->mail, &op->claim);
   for (guint i = 0; i < op->after->len; i++)
@@ -168,12 +165,37 @@ doubt (RookChangeOp *op)
       rook_mail_doubt (op->mail, after_at (op, i)->id);
 }
 
+/* Memory follows the state store in what it says of users. */
+static void
+take_effect_for_user (RookChangeOp *op)
+{
+  RookUsers *users = op->mail->users;
+  RookUserName *named = NULL;
+
+  if (op->user != NULL)
+    {
+      const char *key = rook_users_find_key (users, op->user);
+
+      named = rook_users_change (users, op->user, op->new_user);
+      if (named != NULL || key != NULL)
+        rook_mail_tell_user (op->mail, named != NULL ? named->id : rook_user_key_parse (key), named);
+      g_clear_pointer (&named, rook_user_name_free);
+    }
+  if (op->subscribe != NULL)
+    rook_users_note_stored (users, after_at (op, 0)->owner);
+  for (guint i = 0; op->subscribe != NULL && i < op->subscribe->len; i++)
+    rook_users_set_subscribed (users, after_at (op, 0)->owner, g_ptr_array_index (op->subscribe, i), TRUE);
+}
+
 static void
 state_written (guint64 position, const GError *error, gpointer data)
 {
   RookChangeOp *op = data;
 
   (void) position;
+  if (error == NULL)
+    take_effect_for_user (op);
+  g_clear_pointer (&op->user_turn, rook_turn_end);
   if (error != NULL)
     {
       op->error = rook_mail_error_from_store (op->mail, error);
@@ -189,32 +211,6 @@ state_written (guint64 position, const GError *error, gpointer data)
   if (op->done != NULL)
     op->done (op);
   rook_consent_commit (g_steal_pointer (&op->consent), directory_told, op);
-}
-
-typedef struct {
-  RookBatch *batch;
-  const char *user;
-} Forgetting;
-
-static gboolean
-forget_subscription (gpointer name, gpointer value, gpointer data)
-{
-  Forgetting *forgetting = data;
-  g_autoptr (GBytes) key = rook_subscription_key (forgetting->user, name);
-
-  (void) value;
-  rook_batch_delete (forgetting->batch, ROOK_STATE_SUBSCRIPTIONS, key);
-  return FALSE;
-}
-
-static void
-forget_subscriptions (RookChangeOp *op, RookBatch *batch)
-{
-  g_autoptr (RookLocker) locker = rook_locker_new (&op->mail->lock);
-  GTree *names = g_hash_table_lookup (op->mail->names->subscriptions, op->forget_user);
-
-  if (names != NULL)
-    g_tree_foreach (names, forget_subscription, &(Forgetting){ batch, op->forget_user });
 }
 
 static void
@@ -242,11 +238,31 @@ reserve_deletion (RookChangeOp *op, RookBatch *batch)
     rook_batch_reserve (batch, 0, TRUE, NULL);
 }
 
+/* In the user's turn. */
 static void
-write_state (RookChangeOp *op)
+add_user (RookChangeOp *op, RookBatch *batch)
+{
+  g_autoptr (GBytes) one = g_bytes_new_static ("\001", 1);
+  RookUser *user;
+
+  if (op->user != NULL)
+    rook_users_add_change (op->mail->users, batch, op->user, op->new_user);
+  if (op->subscribe == NULL)
+    return;
+  user = rook_users_need (op->mail->users, after_at (op, 0)->owner, batch);
+  for (guint i = 0; i < op->subscribe->len; i++)
+    {
+      g_autofree char *packed = rook_subscription_pack (after_at (op, 0)->owner, g_ptr_array_index (op->subscribe, i));
+      g_autoptr (GBytes) key = rook_subscription_key (user->named.id, packed);
+
+      rook_batch_put (batch, ROOK_STATE_SUBSCRIPTIONS, key, one);
+    }
+}
+
+static void
+write_batch (RookChangeOp *op)
 {
   RookBatch *batch = rook_batch_new (rook_mail_get_state (op->mail));
-  g_autoptr (GBytes) nothing = g_bytes_new_static ("\001", 1);
 
   for (guint i = 0; i < op->after->len; i++)
     {
@@ -255,17 +271,30 @@ write_state (RookChangeOp *op)
 
       rook_batch_put (batch, ROOK_STATE_MAILBOXES, key, value);
     }
-  for (guint i = 0; op->subscribe != NULL && i < op->subscribe->len; i++)
-    {
-      g_autoptr (GBytes) key = rook_subscription_key (after_at (op, 0)->owner, g_ptr_array_index (op->subscribe, i));
-
-      rook_batch_put (batch, ROOK_STATE_SUBSCRIPTIONS, key, nothing);
-    }
-  if (op->forget_user != NULL)
-    forget_subscriptions (op, batch);
+  add_user (op, batch);
   add_uidvalidity (op, batch);
   reserve_deletion (op, batch);
   rook_store_commit (rook_mail_get_state (op->mail), batch, state_written, op);
+}
+
+static void
+user_turn (RookTurn *turn, gpointer data)
+{
+  RookChangeOp *op = data;
+
+  op->user_turn = turn;
+  write_batch (op);
+}
+
+static void
+write_state (RookChangeOp *op)
+{
+  if (op->user != NULL)
+    rook_user_turn_take (op->mail, op->user, op->new_user, user_turn, op);
+  else if (op->subscribe != NULL)
+    rook_user_turn_take (op->mail, after_at (op, 0)->owner, NULL, user_turn, op);
+  else
+    write_batch (op);
 }
 
 /* --- partitions ------------------------------------------------------------------------------------------------- */

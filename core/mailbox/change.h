@@ -48,7 +48,8 @@ struct RookChangeOp {
   GPtrArray *before;     /* (element-type RookEntry) (nullable elements) what the changed entries were; */
   GPtrArray *after;      /* (element-type RookEntry) what they become */
   GPtrArray *subscribe;  /* (nullable) (element-type utf8) names to subscribe the owner of the first entry to */
-  char *forget_user;     /* (nullable) whose subscriptions go */
+  char *user, *new_user; /* (nullable) who has another name by it, and which: NULL: none any more */
+  RookTurn *user_turn;   /* (nullable) while the state store writes what concerns a user */
   guint waiting;         /* partitions that are writing */
   RookPosition position; /* 0: none yet */
   GError *error;         /* (nullable) */

@@ -428,7 +428,10 @@ write_seen (RookCommit *commit)
       RookSeenSet *set = g_ptr_array_index (commit->seen, i);
       g_autoptr (GBytes) key = rook_seen_key (commit->mailbox->id, set->user);
       g_autoptr (GBytes) value = rook_seen_set_encode (set);
+      const RookSeenSet *before = g_hash_table_lookup (commit->mailbox->seen.pending, set->user);
 
+      if (before == NULL || before->stamp == 0) /* the first of that user in this mailbox */
+        rook_users_add_copy (commit->mailbox->mail->users, commit->batch, set->user);
       rook_batch_put (commit->batch, ROOK_PART_SEEN, key, value);
       rook_seen_table_put (commit->mailbox->seen.pending, set);
     }

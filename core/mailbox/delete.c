@@ -39,7 +39,7 @@ plan_delete (RookChangeOp *op, GError **error)
       rook_mutex_lock (&op->mail->lock);
       doomed = rook_names_below (op->mail, op->name, TRUE);
       rook_mutex_unlock (&op->mail->lock);
-      op->forget_user = g_strdup (entry->owner);
+      op->user = g_strdup (entry->owner);
     }
   else
     {

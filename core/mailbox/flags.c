@@ -405,6 +405,15 @@ is_forbidden (const Store *store)
   return asks && !any_flag && !any_keyword;
 }
 
+/* The user has been renamed or deleted since the mailbox was opened: there is nowhere to keep what they have seen. */
+static gboolean
+lacks_set (Store *store)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&store->mailbox->lock);
+
+  return store->seen_user != NULL && !g_hash_table_contains (store->mailbox->seen.pending, store->seen_user);
+}
+
 void
 rook_view_store_flags (RookView *view, const RookStoreFlags *request, RookStoreFlagsCallback callback, gpointer data)
 {
@@ -428,6 +437,8 @@ rook_view_store_flags (RookView *view, const RookStoreFlags *request, RookStoreF
   store->callback = callback;
   store->data = data;
   set_rights (store, rights);
+  if (lacks_set (store))
+    store->may &= ~(RookFlags) ROOK_FLAG_SEEN;
   if (view->read_only)
     error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_READ_ONLY, "opened read-only");
   else if ((rights & ROOK_RIGHT_READ) == 0 || is_forbidden (store))

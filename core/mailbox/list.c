@@ -30,8 +30,6 @@ is_own (const Cursor *cursor, const char *name)
 static GTree *
 choose_tree (Cursor *cursor)
 {
-  if (cursor->subscribed)
-    return cursor->user != NULL ? g_hash_table_lookup (cursor->mail->names->subscriptions, cursor->user) : NULL;
   if (cursor->first_part || cursor->identity == NULL || rook_identity_is_admin (cursor->identity))
     return cursor->mail->names->tree;
   return cursor->mail->names->others;
@@ -43,8 +41,6 @@ next_node (Cursor *cursor)
 {
   GTree *tree = choose_tree (cursor);
 
-  if (tree == NULL)
-    return NULL;
   if (cursor->after != NULL)
     return g_tree_upper_bound (tree, cursor->after);
   if (cursor->first_part)
@@ -73,6 +69,28 @@ has_prefix (const Cursor *cursor, const char *name)
   return cursor->prefix == NULL || g_str_has_prefix (name, cursor->prefix);
 }
 
+/* With the lock held. %FALSE: this part of the list has ended before it. */
+static gboolean
+take_name (Cursor *cursor, const char *name, GArray *out)
+{
+  Found found;
+
+  if (cursor->first_part && !is_own (cursor, name))
+    return FALSE;
+  g_free (cursor->after);
+  cursor->after = g_strdup (name);
+  if ((!cursor->first_part && is_own (cursor, name)) || !has_prefix (cursor, name))
+    return TRUE;
+  found.name = g_strdup (name);
+  found.entry = rook_names_find (cursor->mail, name);
+  if (found.entry != NULL)
+    rook_entry_ref (found.entry);
+  found.has_children = rook_names_has_children (cursor->mail, name);
+  found.subscribed = cursor->user != NULL && rook_users_is_subscribed (cursor->mail->users, cursor->user, name);
+  g_array_append_val (out, found);
+  return TRUE;
+}
+
 /* Takes up to PIECE names; %FALSE: this part of the list has ended. */
 static gboolean
 take_piece (Cursor *cursor, GArray *out)
@@ -82,25 +100,23 @@ take_piece (Cursor *cursor, GArray *out)
   guint n = 0;
 
   for (; node != NULL && n < PIECE; node = g_tree_node_next (node), n++)
-    {
-      const char *name = g_tree_node_key (node);
-      Found found;
-
-      if (cursor->first_part && !is_own (cursor, name))
-        return FALSE;
-      g_free (cursor->after);
-      cursor->after = g_strdup (name);
-      if ((!cursor->first_part && is_own (cursor, name)) || !has_prefix (cursor, name))
-        continue;
-      found.name = g_strdup (name);
-      found.entry = rook_names_find (cursor->mail, name);
-      if (found.entry != NULL)
-        rook_entry_ref (found.entry);
-      found.has_children = rook_names_has_children (cursor->mail, name);
-      found.subscribed = cursor->user != NULL && rook_names_is_subscribed (cursor->mail, cursor->user, name);
-      g_array_append_val (out, found);
-    }
+    if (!take_name (cursor, g_tree_node_key (node), out))
+      return FALSE;
   return node != NULL;
+}
+
+/* The same of the asker's subscriptions. */
+static gboolean
+take_subscribed_piece (Cursor *cursor, GArray *out)
+{
+  g_autoptr (GPtrArray) names = rook_users_list_subscriptions (
+      cursor->mail->users, cursor->user, cursor->first_part ? cursor->own : NULL, cursor->after, PIECE);
+  g_autoptr (RookLocker) locker = rook_locker_new (&cursor->mail->lock);
+
+  for (guint i = 0; i < names->len; i++)
+    if (!take_name (cursor, g_ptr_array_index (names, i), out))
+      return FALSE;
+  return names->len == PIECE;
 }
 
 static gboolean
@@ -135,7 +151,10 @@ list_part (Cursor *cursor, guint limit, RookMailListFunc func, gpointer data, gb
       g_autoptr (GArray) piece = g_array_new (FALSE, FALSE, sizeof (Found));
 
       g_array_set_clear_func (piece, clear_found);
-      more = take_piece (cursor, piece);
+      if (!cursor->subscribed)
+        more = take_piece (cursor, piece);
+      else
+        more = cursor->user != NULL && take_subscribed_piece (cursor, piece);
       for (guint i = 0; i < piece->len; i++)
         {
           const Found *found = &g_array_index (piece, Found, i);

@@ -84,11 +84,13 @@ rook_mail_new (RookServer *server)
   g_queue_init (&mail->idle);
   mail->names = rook_names_new ();
   mail->quotas = rook_quotas_new ();
+  mail->users = rook_users_new ();
   rook_mail_add_partitions (mail, config);
   add_metrics (mail);
   rook_mail_add_verbs (mail);
   rook_mail_add_jobs (mail);
   rook_mail_add_upkeep (mail);
+  rook_mail_add_forget (mail);
   rook_mail_add_expire (mail);
   rook_mail_add_room (mail);
   rook_mail_add_verify (mail);
@@ -229,6 +231,7 @@ rook_mail_free (RookMail *mail)
   rook_mail_close_stores (mail);
   rook_names_free (mail->names);
   rook_quotas_free (mail->quotas);
+  rook_users_free (mail->users);
   g_hash_table_unref (mail->turns);
   g_hash_table_unref (mail->open);
   g_hash_table_unref (mail->clearing);

@@ -9,6 +9,7 @@
 #include "mailbox/entry.h"
 #include "mailbox/mailbox-private.h"
 #include "mailbox/quota.h"
+#include "mailbox/users.h"
 #include "rookery/directory.h"
 #include "rookery/log.h"
 #include "rookery/metrics.h"
@@ -34,6 +35,7 @@ typedef struct {
   guint64 purge_early_below; /* bytes of room */
   guint64 pin_limit;         /* ms */
   guint64 page_cache;        /* bytes */
+  guint max_subscriptions;   /* a user */
 } RookMailSettings;
 RookMailSettings *rook_mail_settings_new (RookConfig *config);
 RookMailSettings *rook_mail_settings_ref (RookMailSettings *settings);
@@ -57,13 +59,12 @@ typedef struct RookOpening RookOpening;
 
 /* What the state store says, in memory. */
 typedef struct {
-  GTree *tree;               /* name (of the entry) -> RookEntry; no tombstones */
-  GTree *others;             /* the same, of those that somebody but the owner may have rights on */
-  GTree *limited;            /* the same, of those that are quota roots */
-  GHashTable *by_id;         /* id -> RookEntry; tombstones too */
-  GHashTable *past;          /* name -> the highest uidvalidity (guint32) of mailboxes that had it before */
-  guint32 past_unknown;      /* the same of those whose histories are full: they may have had any name */
-  GHashTable *subscriptions; /* user -> GTree of names */
+  GTree *tree;          /* name (of the entry) -> RookEntry; no tombstones */
+  GTree *others;        /* the same, of those that somebody but the owner may have rights on */
+  GTree *limited;       /* the same, of those that are quota roots */
+  GHashTable *by_id;    /* id -> RookEntry; tombstones too */
+  GHashTable *past;     /* name -> the highest uidvalidity (guint32) of mailboxes that had it before */
+  guint32 past_unknown; /* the same of those whose histories are full: they may have had any name */
   guint32 last_uidvalidity;
 } RookNames;
 
@@ -89,6 +90,7 @@ struct RookMail {
   RookOpening *opening; /* (owned) (nullable) main worker: what a reload has opened and not published yet */
   gsize page_cache;     /* atomic: the setting of that name */
   RookQuotas *quotas;   /* (owned) constant */
+  RookUsers *users;     /* (owned) constant; empty while there is no state store */
   /* --- constant: */
   GPtrArray *partitions;                  /* (element-type RookPartition) */
   const RookStorageBackend *test_backend; /* (nullable) */
@@ -131,7 +133,6 @@ void rook_mail_answer_later (RookMailCallback callback, gpointer data,
 RookNames *rook_names_new (void);
 void rook_names_free (RookNames *names);
 void rook_names_add (RookNames *names, RookEntry *entry);
-void rook_names_add_subscription (RookNames *names, const char *user, const char *name);
 /* Puts them in the place of those there are, which are empty. Takes the lock itself, for a moment. @names: (transfer full) */
 void rook_names_publish (RookMail *mail, RookNames *names);
 
@@ -144,9 +145,6 @@ gboolean rook_names_has_children (RookMail *mail, const char *name);
 GPtrArray *rook_names_below (RookMail *mail, const char *name, gboolean with_itself);
 /* The nearest ancestor that is a mailbox. */
 RookEntry *rook_names_find_parent (RookMail *mail, const char *name);
-
-gboolean rook_names_is_subscribed (RookMail *mail, const char *user, const char *name);
-void rook_names_set_subscribed (RookMail *mail, const char *user, const char *name, gboolean subscribed);
 
 /* With the lock taken inside. (transfer full) (nullable) */
 RookEntry *rook_mail_ref_entry (RookMail *mail, const char *name);
@@ -163,6 +161,24 @@ typedef void (*RookTurnFunc) (RookTurn *turn, gpointer data);
 /* Calls @func on this worker, later, when nobody else has the roots of @name and @other (nullable). */
 void rook_turn_take (RookMail *mail, const char *name, const char *other, RookTurnFunc func, gpointer data);
 void rook_turn_end (RookTurn *turn);
+
+/* --- users (users-turn.c) --------------------------------------------------------------------------------------------- */
+
+/* The same for what is kept for users @user and @other (nullable), as long as a commit takes. Whoever has turns of names takes it
+ * after them. */
+void rook_user_turn_take (RookMail *mail, const char *user, const char *other, RookTurnFunc func, gpointer data);
+/* Gives @user an id, if there is none yet, and calls back on this worker, perhaps inside the call. @key: (nullable) it stays until
+ * the server stops. */
+typedef void (*RookUserCallback) (const char *key, const GError *error, gpointer data);
+void rook_mail_need_user (RookMail *mail, const char *user, RookUserCallback callback, gpointer data);
+/* All partitions that are there are told who has the id now (@named), or (%NULL) that nobody has @id. Nobody waits for it. */
+void rook_mail_tell_user (RookMail *mail, guint64 id, const RookUserName *named);
+/* forget.c: the job that clears away what lies under ids that were given up. */
+void rook_mail_add_forget (RookMail *mail);
+/* users-open.c: what the state store says of users; what an earlier version wrote is brought up to date. Blocks. */
+gboolean rook_opening_read_users (RookOpening *opening, guint *damaged, GError **error);
+/* The same of what a partition's store has. */
+gboolean rook_opening_bring_up_to_date (RookOpening *opening, RookStore *store, GError **error);
 
 /* --- the directory, asked about several changes at once (consent.c) --------------------------------------------------- */
 
@@ -212,7 +228,8 @@ struct RookOpening {
   RookConfig *config; /* (owned) */
   gboolean serving;   /* a reload: a store that was not tried before must open, or nothing changes */
   RookStore *state;   /* (owned) (nullable) NULL: one is in use already */
-  RookNames *names;   /* (owned) (nullable) what the state store says */
+  RookNames *names;   /* (owned) (nullable) what the state store says, */
+  RookUsers *users;   /* (owned) (nullable) and of users */
   RookStore **stores; /* (owned) by the partition's place: NULL: in use already, or not to be had */
   /* What recover.c finds. */
   guint64 highest;   /* no position above was given before */
@@ -241,7 +258,6 @@ void rook_opening_free (RookOpening *opening);
 /* Lets everybody see what is in @opening, and frees it. Main worker. */
 void rook_opening_publish (RookOpening *opening);
 GBytes *rook_bytes_of_text (const char *text); /* without the NUL */
-GBytes *rook_subscription_key (const char *user, const char *name);
 #define ROOK_META_UIDVALIDITY "uidvalidity"
 
 /* The uidvalidity for a new mailbox: greater than every one given before. */
@@ -258,7 +274,8 @@ gboolean rook_is_empty_place (const char *path); /* nothing is there, not even a
 /* In META while the state store is being made of what partitions know: it is not whole yet. */
 #define ROOK_META_RECONSTRUCTING "reconstructing"
 #define ROOK_META_FORMAT "format"
-#define ROOK_STATE_FORMAT 1
+#define ROOK_STATE_FORMAT 2
+#define ROOK_PART_FORMAT 2 /* the same key in a partition's META */
 
 /* --- known.c: what the state store knows of the partitions' stores -------------------------------------------------------- */
 

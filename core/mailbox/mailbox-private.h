@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 #define ROOK_MAIL_STATE_STORE "mailboxes" /* the state store, in the state directory */
 /* The service's own jobs. */
 #define ROOK_MAIL_JOB_FORGET "forget-deliveries"
+#define ROOK_MAIL_JOB_USERS "forget-users"
 #define ROOK_MAIL_JOB_EXPIRE "expire"
 #define ROOK_MAIL_JOB_ROOM "make-room"
 #define ROOK_MAIL_JOB_CHECKPOINT "checkpoint"

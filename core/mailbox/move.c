@@ -307,6 +307,7 @@ add_seen (Mover *mover, RookBatch *batch)
     {
       g_autoptr (GBytes) key = rook_seen_key (mailbox->id, user);
 
+      rook_users_add_copy (mover->move->mail->users, batch, user);
       rook_batch_put (batch, ROOK_PART_SEEN, key, value);
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Names in memory: what exists, in order, and who is subscribed to what. The state store has the same; this is what
+ * Names in memory: what exists, in order. The state store has the same; this is what
  * every lookup uses.
  */
 #include "mailbox/mail.h"
@@ -9,12 +9,6 @@ static void
 unref_entry (gpointer entry)
 {
   rook_entry_unref (entry);
-}
-
-static void
-unref_tree (gpointer tree)
-{
-  g_tree_unref (tree);
 }
 
 RookNames *
@@ -27,7 +21,6 @@ rook_names_new (void)
   names->limited = g_tree_new_full (rook_name_compare, NULL, NULL, unref_entry);
   names->by_id = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, unref_entry);
   names->past = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  names->subscriptions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, unref_tree);
   return names;
 }
 
@@ -39,7 +32,6 @@ rook_names_free (RookNames *names)
   g_tree_unref (names->limited);
   g_hash_table_unref (names->by_id);
   g_hash_table_unref (names->past);
-  g_hash_table_unref (names->subscriptions);
   g_free (names);
 }
 
@@ -179,38 +171,6 @@ rook_names_find_parent (RookMail *mail, const char *name)
       parent = next;
     }
   return NULL;
-}
-
-gboolean
-rook_names_is_subscribed (RookMail *mail, const char *user, const char *name)
-{
-  GTree *names = g_hash_table_lookup (mail->names->subscriptions, user);
-
-  return names != NULL && g_tree_lookup_extended (names, name, NULL, NULL);
-}
-
-void
-rook_names_add_subscription (RookNames *names, const char *user, const char *name)
-{
-  GTree *subscribed = g_hash_table_lookup (names->subscriptions, user);
-
-  if (subscribed == NULL)
-    {
-      subscribed = g_tree_new_full (rook_name_compare, NULL, g_free, NULL);
-      g_hash_table_insert (names->subscriptions, g_strdup (user), subscribed);
-    }
-  g_tree_replace (subscribed, g_strdup (name), NULL);
-}
-
-void
-rook_names_set_subscribed (RookMail *mail, const char *user, const char *name, gboolean subscribed)
-{
-  GTree *names = g_hash_table_lookup (mail->names->subscriptions, user);
-
-  if (subscribed)
-    rook_names_add_subscription (mail->names, user, name);
-  else if (names != NULL)
-    g_tree_remove (names, name);
 }
 
 /* --- with the lock taken ---------------------------------------------------------------------------------------- */

@@ -225,13 +225,22 @@ rook_mailbox_get_uidvalidity (RookMailbox *mailbox)
 }
 
 const char *
+rook_mail_find_seen_user (RookMail *mail, const RookEntry *entry, RookIdentity *identity)
+{
+  const char *key;
+
+  if (identity == NULL || g_strcmp0 (entry->owner, rook_identity_get_user (identity)) == 0)
+    return NULL;
+  key = rook_users_find_key (mail->users, rook_identity_get_user (identity));
+  return key != NULL ? key : "";
+}
+
+const char *
 rook_mailbox_seen_user (RookMailbox *mailbox, RookIdentity *identity)
 {
   g_autoptr (RookEntry) entry = rook_mailbox_ref_entry (mailbox);
 
-  if (identity == NULL || g_strcmp0 (entry->owner, rook_identity_get_user (identity)) == 0)
-    return NULL;
-  return rook_identity_get_user (identity);
+  return rook_mail_find_seen_user (mailbox->mail, entry, identity);
 }
 
 /* --- opening ---------------------------------------------------------------------------------------------------- */
@@ -444,14 +453,14 @@ seen_read (GBytes *value, const GError *error, gpointer data)
 }
 
 static void
-opened_for_user (RookMailbox *mailbox, const GError *error, gpointer data)
+user_needed (const char *user, const GError *error, gpointer data)
 {
   UserOpening *opening = data;
-  const char *user = error == NULL ? rook_mailbox_seen_user (mailbox, opening->identity) : NULL;
+  RookMailbox *mailbox = opening->mailbox;
+  g_autoptr (GBytes) key = NULL;
   gboolean known = TRUE;
 
-  opening->mailbox = mailbox;
-  if (user != NULL)
+  if (error == NULL)
     {
       rook_mutex_lock (&mailbox->lock);
       known = g_hash_table_contains (mailbox->seen.pending, user);
@@ -463,12 +472,21 @@ opened_for_user (RookMailbox *mailbox, const GError *error, gpointer data)
       return;
     }
   opening->user = g_strdup (user);
-  {
-    g_autoptr (GBytes) key = rook_seen_key (mailbox->id, user);
+  key = rook_seen_key (mailbox->id, user);
+  opening->place = rook_mailbox_ref_place (mailbox);
+  rook_store_get (opening->place->store, ROOK_PART_SEEN, key, seen_read, opening);
+}
 
-    opening->place = rook_mailbox_ref_place (mailbox);
-    rook_store_get (opening->place->store, ROOK_PART_SEEN, key, seen_read, opening);
-  }
+static void
+opened_for_user (RookMailbox *mailbox, const GError *error, gpointer data)
+{
+  UserOpening *opening = data;
+
+  opening->mailbox = mailbox;
+  if (error != NULL || rook_mailbox_seen_user (mailbox, opening->identity) == NULL)
+    answer_user (opening, error);
+  else
+    rook_mail_need_user (mailbox->mail, rook_identity_get_user (opening->identity), user_needed, opening);
 }
 
 static void

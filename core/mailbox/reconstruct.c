@@ -38,9 +38,11 @@ typedef struct {
   const RookReconstructEvents *events;
   gpointer data;
   RookReconstructSums sums;
-  RookStore *state;    /* (owned) (nullable) */
-  RookStore **stores;  /* (owned) */
-  GHashTable *found;   /* id -> Found */
+  RookStore *state;   /* (owned) (nullable) */
+  RookStore **stores; /* (owned) */
+  GHashTable *found;  /* id -> Found */
+  RookFoundUsers *found_users;
+  RookUsers *users;    /* (owned) (nullable) what is made of those */
   guint place;         /* the partition that is looked through */
   guint32 uidvalidity; /* the highest */
   double percent;
@@ -192,6 +194,24 @@ take_label (const RookBlobInfo *info, gpointer data)
 }
 
 static gboolean
+take_user (RookTable table G_GNUC_UNUSED, GBytes *key G_GNUC_UNUSED, GBytes *value, gpointer data)
+{
+  Reconstruction *r = data;
+
+  rook_found_users_take_row (r->found_users, value);
+  return go_on (r);
+}
+
+static gboolean
+take_seen (RookTable table G_GNUC_UNUSED, GBytes *key, GBytes *value G_GNUC_UNUSED, gpointer data)
+{
+  Reconstruction *r = data;
+
+  rook_found_users_take_seen (r->found_users, key);
+  return go_on (r);
+}
+
+static gboolean
 lacks_entries (const Reconstruction *r)
 {
   GHashTableIter iter;
@@ -215,6 +235,8 @@ look_through (Reconstruction *r, guint place, GError **error)
   r->percent = 60.0 * place / r->mail->partitions->len;
   if (rook_store_foreach (r->stores[place], ROOK_PART_HEADERS, take_header, r, &failed) && !r->stopped
       && rook_store_foreach (r->stores[place], ROOK_PART_ENTRIES, take_entry, r, &failed) && !r->stopped
+      && rook_store_foreach (r->stores[place], ROOK_PART_USERS, take_user, r, &failed) && !r->stopped
+      && rook_store_foreach (r->stores[place], ROOK_PART_SEEN, take_seen, r, &failed) && !r->stopped
       && lacks_entries (r) && !rook_store_foreach_blob (r->stores[place], take_label, r, &failed)
       && g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNSUPPORTED))
     g_clear_error (&failed);
@@ -445,21 +467,25 @@ begin (Reconstruction *r, GError **error)
 
   rook_batch_put (batch, ROOK_STATE_META, key, one);
   if (rook_store_foreach (r->state, ROOK_STATE_MAILBOXES, add_key, batch, error)
-      && rook_store_foreach (r->state, ROOK_STATE_SUBSCRIPTIONS, add_key, batch, error))
+      && rook_store_foreach (r->state, ROOK_STATE_SUBSCRIPTIONS, add_key, batch, error)
+      && rook_store_foreach (r->state, ROOK_STATE_USERS, add_key, batch, error)
+      && rook_store_foreach (r->state, ROOK_STATE_GONE, add_key, batch, error))
     return rook_store_commit_wait (r->state, batch, NULL, error);
   rook_batch_free (batch);
   return FALSE;
 }
 
 static void
-add_entry (RookBatch *batch, const RookEntry *entry)
+add_entry (Reconstruction *r, RookBatch *batch, const RookEntry *entry)
 {
   g_autoptr (GBytes) key = rook_bytes_of_text (entry->id), value = rook_entry_encode (entry);
 
   rook_batch_put (batch, ROOK_STATE_MAILBOXES, key, value);
   if (!entry->deleted && entry->owner != NULL)
     {
-      g_autoptr (GBytes) subscription = rook_subscription_key (entry->owner, entry->name);
+      g_autofree char *packed = rook_subscription_pack (entry->owner, entry->name);
+      const RookUser *user = rook_users_need (r->users, entry->owner, NULL);
+      g_autoptr (GBytes) subscription = rook_subscription_key (user->named.id, packed);
       g_autoptr (GBytes) one = g_bytes_new_static ("\001", 1);
 
       rook_batch_put (batch, ROOK_STATE_SUBSCRIPTIONS, subscription, one);
@@ -475,10 +501,38 @@ write_entries (Reconstruction *r, GPtrArray *entries, GError **error)
       RookBatch *batch = rook_batch_new (r->state);
 
       for (guint end = MIN (i + BATCH_ENTRIES, entries->len); i < end; i++)
-        add_entry (batch, g_ptr_array_index (entries, i));
+        add_entry (r, batch, g_ptr_array_index (entries, i));
       if (!rook_store_commit_wait (r->state, batch, NULL, error))
         return FALSE;
       r->percent = 60 + 40.0 * i / entries->len;
+      if (!go_on (r))
+        return check_stopped (r, error);
+    }
+  return TRUE;
+}
+
+/* After the entries, whose owners have ids by then. Those that were given up are cleared away by a job. */
+static gboolean
+write_users (Reconstruction *r, GError **error)
+{
+  g_autoptr (GArray) gone = rook_users_list_gone (r->users);
+  g_autoptr (GBytes) one = g_bytes_new_static ("\001", 1);
+
+  for (guint i = 0; i < r->users->all->len + gone->len;)
+    {
+      RookBatch *batch = rook_batch_new (r->state);
+
+      for (guint end = MIN (i + BATCH_ENTRIES, r->users->all->len + gone->len); i < end; i++)
+        if (i < r->users->all->len)
+          rook_users_put (batch, &((RookUser *) g_ptr_array_index (r->users->all, i))->named);
+        else
+          {
+            g_autoptr (GBytes) key = rook_user_id_bytes (g_array_index (gone, guint64, i - r->users->all->len));
+
+            rook_batch_put (batch, ROOK_STATE_GONE, key, one);
+          }
+      if (!rook_store_commit_wait (r->state, batch, NULL, error))
+        return FALSE;
       if (!go_on (r))
         return check_stopped (r, error);
     }
@@ -514,6 +568,7 @@ static gboolean
 reconstruct (Reconstruction *r, GError **error)
 {
   g_autoptr (GPtrArray) entries = NULL;
+  guint n_lost;
 
   if (!open_partitions (r, error) || !open_state (r, error) || !begin (r, error))
     return FALSE;
@@ -521,8 +576,12 @@ reconstruct (Reconstruction *r, GError **error)
     if (!look_through (r, i, error))
       return FALSE;
   entries = settle (r);
-  if (!write_entries (r, entries, error) || !finish (r, error))
+  r->users = rook_found_users_settle (r->found_users, &n_lost);
+  if (!write_entries (r, entries, error) || !write_users (r, error) || !finish (r, error))
     return FALSE;
+  if (n_lost > 0)
+    tell (r, "what users had seen in mailboxes of others is lost for %u of them: no partition knows their names",
+          n_lost);
   r->sums.n_partitions = r->mail->partitions->len;
   tell (r, "who was subscribed to what is lost: everybody is subscribed to all mailboxes of their own now");
   return TRUE;
@@ -538,6 +597,7 @@ rook_mail_reconstruct (RookMail *mail, const RookReconstructEvents *events, gpoi
                        .data = data,
                        .stores = g_new0 (RookStore *, mail->partitions->len + 1),
                        .found = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, found_free),
+                       .found_users = rook_found_users_new (),
                        .text = "" };
   gboolean ok = reconstruct (&r, error);
 
@@ -545,6 +605,8 @@ rook_mail_reconstruct (RookMail *mail, const RookReconstructEvents *events, gpoi
     g_clear_pointer (&r.stores[i], rook_store_close);
   g_clear_pointer (&r.state, rook_store_close);
   g_hash_table_unref (r.found);
+  rook_found_users_free (r.found_users);
+  g_clear_pointer (&r.users, rook_users_free);
   g_free (r.stores);
   rook_config_unref (r.config);
   if (ok)

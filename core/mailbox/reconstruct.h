@@ -22,7 +22,7 @@ typedef struct {
  * rook_mail_reconstruct:
  *
  * Makes the state store of the entries that partitions have copies of: ids, names, histories, ACLs, uidvalidities and what is
- * left of tombstones stay; who was subscribed to what is lost, and owners are subscribed to all their mailboxes. A state store
+ * left of tombstones stay, and what users have seen in mailboxes of others; who was subscribed to what is lost, and owners are subscribed to all their mailboxes. A state store
  * that is damaged is moved aside before. All partitions have to be there. Cut short, by a stop or a crash, it counts as not
  * done, and is begun anew by the next call. The stores are closed when this returns: a reload opens them.
  *
@@ -30,5 +30,15 @@ typedef struct {
  */
 gboolean rook_mail_reconstruct (RookMail *mail, const RookReconstructEvents *events, gpointer data,
                                 RookReconstructSums *out_sums, GError **error);
+
+/* --- users (reconstruct-users.c): what partitions know of them, gathered -------------------------------------------------- */
+
+typedef struct RookFoundUsers RookFoundUsers;
+RookFoundUsers *rook_found_users_new (void);
+void rook_found_users_free (RookFoundUsers *found);
+void rook_found_users_take_row (RookFoundUsers *found, GBytes *value); /* of ROOK_PART_USERS */
+void rook_found_users_take_seen (RookFoundUsers *found, GBytes *key);  /* of ROOK_PART_SEEN */
+/* Who has which id now. (transfer full) @out_n_lost: ids under which there is something, and whose names nobody knows */
+RookUsers *rook_found_users_settle (RookFoundUsers *found, guint *out_n_lost);
 
 G_END_DECLS

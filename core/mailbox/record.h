@@ -18,7 +18,13 @@
 G_BEGIN_DECLS
 
 /* Tables of the state store. */
-enum { ROOK_STATE_META = 0, ROOK_STATE_MAILBOXES = 1, ROOK_STATE_SUBSCRIPTIONS = 2 };
+enum {
+  ROOK_STATE_META = 0,
+  ROOK_STATE_MAILBOXES = 1,     /* id -> entry */
+  ROOK_STATE_SUBSCRIPTIONS = 2, /* NUL, user id, name -> 1: see users.h */
+  ROOK_STATE_USERS = 3,         /* name -> user */
+  ROOK_STATE_GONE = 4,          /* user id that was given up -> where something of it may be left */
+};
 /* Tables of a partition's store; keys begin with the mailbox id. */
 enum {
   ROOK_PART_META = 0,
@@ -26,9 +32,10 @@ enum {
   ROOK_PART_PAGES = 2,      /* id NUL number -> page */
   ROOK_PART_KEYWORDS = 3,   /* id -> names, each ended by a line feed, in the order of their bits */
   ROOK_PART_ENTRIES = 4,    /* id -> copy of the state store's entry */
-  ROOK_PART_SEEN = 5,       /* id NUL user -> uid ranges */
+  ROOK_PART_SEEN = 5,       /* id NUL NUL user id -> uid ranges */
   ROOK_PART_DUPLICATES = 6, /* hash -> time */
   ROOK_PART_SUMMARIES = 7,  /* id NUL number -> block of summaries */
+  ROOK_PART_USERS = 8,      /* user id -> copy of the state store's user, of those who have something here */
 };
 
 /* --- records -------------------------------------------------------------------------------------------------------- */

@@ -83,6 +83,16 @@ plan_tree (RookChangeOp *op, GError **error)
   return TRUE;
 }
 
+/* What is kept for the user follows the root. */
+static void
+plan_user (RookChangeOp *op)
+{
+  if (!rook_name_is_inbox (op->name) || !rook_name_is_inbox (op->new_name))
+    return;
+  op->user = rook_name_dup_owner (op->name);
+  op->new_user = rook_name_dup_owner (op->new_name);
+}
+
 /* Its name and all below it stay. What lies there already is no change. */
 static gboolean
 plan_move (RookChangeOp *op)
@@ -147,6 +157,7 @@ plan_rename (RookChangeOp *op, GError **error)
     return FALSE;
   if (inbox && !rook_name_is_inbox (op->new_name))
     return plan_inbox (op, entry);
+  plan_user (op);
   return plan_tree (op, error);
 }
 

@@ -5,9 +5,11 @@
 #include "mailbox/seen.h"
 
 #include "mailbox/codec.h"
+#include "mailbox/users.h"
 
 #define SEEN_VERSION 1
 #define SEEN_HEAD 9
+#define KEY_TAIL 10 /* two NULs and an id */
 
 RookSeenSet *
 rook_seen_set_new (const char *user)
@@ -177,12 +179,35 @@ rook_seen_set_decode (const char *user, GBytes *value)
 GBytes *
 rook_seen_key (const char *id, const char *user)
 {
-  gsize id_length = strlen (id), user_length = strlen (user);
-  guint8 *key = g_malloc (id_length + 1 + user_length);
+  gsize id_length = strlen (id);
+  guint8 *key = g_malloc (id_length + KEY_TAIL);
 
-  memcpy (key, id, id_length + 1);
-  memcpy (key + id_length + 1, user, user_length);
-  return g_bytes_new_take (key, id_length + 1 + user_length);
+  memcpy (key, id, id_length);
+  key[id_length] = key[id_length + 1] = 0; /* no name begins with a NUL */
+  rook_put64 (key + id_length + 2, rook_user_key_parse (user));
+  return g_bytes_new_take (key, id_length + KEY_TAIL);
+}
+
+gboolean
+rook_seen_key_parse (GBytes *key, char **out_id, char **out_user, gboolean *out_old)
+{
+  gsize length;
+  const char *bytes = g_bytes_get_data (key, &length);
+  gsize id_length = strnlen (bytes, length);
+  gboolean old = id_length + 1 < length && bytes[id_length + 1] != '\0';
+
+  if (!old && length != id_length + KEY_TAIL)
+    return FALSE;
+  *out_id = g_strndup (bytes, id_length);
+  *out_old = old;
+  if (old)
+    *out_user = g_strndup (bytes + id_length + 1, length - id_length - 1);
+  else
+    {
+      *out_user = g_malloc (ROOK_USER_KEY_SIZE);
+      rook_user_key_print (rook_get64 ((const guint8 *) bytes + id_length + 2), *out_user);
+    }
+  return TRUE;
 }
 
 /* --- tables ----------------------------------------------------------------------------------------------------- */

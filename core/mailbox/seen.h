@@ -11,8 +11,8 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  gint ref; /* atomic */
-  char *user;
+  gint ref;       /* atomic */
+  char *user;     /* the key of a RookUser */
   guint64 stamp;  /* the modseq of its last change */
   GArray *ranges; /* (element-type guint32) pairs first, last; ascending, never touching */
 } RookSeenSet;
@@ -25,7 +25,10 @@ gboolean rook_seen_set_contains (const RookSeenSet *set, guint32 uid);
 RookSeenSet *rook_seen_set_change (const RookSeenSet *set, const guint32 *uids, guint n, gboolean add, guint64 stamp);
 GBytes *rook_seen_set_encode (const RookSeenSet *set);
 RookSeenSet *rook_seen_set_decode (const char *user, GBytes *value); /* (nullable) damaged */
+/* @id: the mailbox's; @user: the key of a RookUser */
 GBytes *rook_seen_key (const char *id, const char *user);
+/* *@out_old: of an earlier version, which has the user's name in *@out_user. (transfer full) %FALSE: it does not read. */
+gboolean rook_seen_key_parse (GBytes *key, char **out_id, char **out_user, gboolean *out_old);
 
 /* The sets of those who have the mailbox open, by user: what is pending and what is durable. */
 typedef struct {

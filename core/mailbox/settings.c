@@ -92,6 +92,13 @@ static const RookConfigKey mailbox_keys[] = {
     .help = "How much memory the records of messages may take, over all mailboxes. More is taken only for what "
             "sessions are "
             "looking at or have not been told of." },
+  { .name = "max-subscriptions",
+    .type = ROOK_CONFIG_INTEGER,
+    .default_value = "10000",
+    .min = 1,
+    .max = 1000000,
+    .change = ROOK_CONFIG_LIVE,
+    .help = "How many mailboxes a user may be subscribed to. Those beyond that are kept, and no more are taken." },
   { .name = "duplicate-lifetime",
     .type = ROOK_CONFIG_DURATION,
     .default_value = "3d",
@@ -167,6 +174,7 @@ rook_mail_settings_new (RookConfig *config)
   settings->default_partition = g_strdup (rook_config_group_get_string (group, "default-partition"));
   settings->open_cache = (guint) rook_config_group_get_integer (group, "open-cache");
   settings->page_cache = rook_config_group_get_size (group, "page-cache");
+  settings->max_subscriptions = (guint) rook_config_group_get_integer (group, "max-subscriptions");
   settings->duplicate_life = rook_config_group_get_duration_ms (group, "duplicate-lifetime");
   settings->purge_early_below = rook_config_group_get_size (group, "purge-early-below");
   settings->pin_limit = rook_config_group_get_duration_ms (group, "pin-limit");

@@ -71,7 +71,8 @@ put_meta (RookStore *state, const char *key, GBytes *value, GError **error)
   return rook_store_commit_wait (state, batch, NULL, error);
 }
 
-/* A fresh state store is marked with its format; one of a newer format is refused, and one that was being reconstructed. */
+/* A fresh state store is marked with its format, and one of an earlier; one of a newer format is refused, and one that was being
+ * reconstructed. */
 static gboolean
 check_format (RookStore *state, gboolean may_create, GError **error)
 {
@@ -99,8 +100,9 @@ check_format (RookStore *state, gboolean may_create, GError **error)
                            "the state store was written by a newer version");
       return FALSE;
     }
-  if (value != NULL)
+  if (value != NULL && rook_get32 (g_bytes_get_data (value, NULL)) == ROOK_STATE_FORMAT)
     return TRUE;
+  g_clear_pointer (&value, g_bytes_unref);
   rook_put32 (format, ROOK_STATE_FORMAT);
   value = g_bytes_new (format, sizeof format);
   return put_meta (state, ROOK_META_FORMAT, value, error);
@@ -257,6 +259,8 @@ try_partition (RookOpening *opening, guint index, RookStore *state, GError **err
   gboolean had_failed = partition->has_failed, no_plugin;
 
   opening->stores[index] = open_partition (opening, state, partition, &reason);
+  if (reason == NULL && !rook_opening_bring_up_to_date (opening, opening->stores[index], &reason))
+    g_clear_pointer (&opening->stores[index], rook_store_close);
   no_plugin = g_error_matches (reason, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNSUPPORTED);
   if (reason != NULL)
     rook_mail_note_reason (opening->mail, partition, reason->message);
@@ -309,36 +313,6 @@ read_mailbox (RookTable table, GBytes *key, GBytes *value, gpointer data)
   return TRUE;
 }
 
-GBytes *
-rook_subscription_key (const char *user, const char *name)
-{
-  GByteArray *key = g_byte_array_new ();
-
-  g_byte_array_append (key, (const guint8 *) user, strlen (user) + 1);
-  g_byte_array_append (key, (const guint8 *) name, strlen (name));
-  return g_byte_array_free_to_bytes (key);
-}
-
-static gboolean
-read_subscription (RookTable table, GBytes *key, GBytes *value, gpointer data)
-{
-  Reading *reading = data;
-  gsize length;
-  const char *text = g_bytes_get_data (key, &length);
-  gsize user = strnlen (text, length);
-  g_autofree char *name = user < length ? g_strndup (text + user + 1, length - user - 1) : NULL;
-
-  (void) table;
-  (void) value;
-  if (name == NULL)
-    {
-      reading->damaged++;
-      return TRUE;
-    }
-  rook_names_add_subscription (reading->names, text, name);
-  return TRUE;
-}
-
 static gboolean
 read_uidvalidity (RookOpening *opening, GError **error)
 {
@@ -359,8 +333,7 @@ read_names (RookOpening *opening, GError **error)
 
   opening->names = reading.names;
   if (!rook_store_foreach (opening->state, ROOK_STATE_MAILBOXES, read_mailbox, &reading, error)
-      || !rook_store_foreach (opening->state, ROOK_STATE_SUBSCRIPTIONS, read_subscription, &reading, error)
-      || !read_uidvalidity (opening, error))
+      || !rook_opening_read_users (opening, &reading.damaged, error) || !read_uidvalidity (opening, error))
     return FALSE;
   if (reading.damaged > 0)
     rook_log_message (rook_server_get_log (opening->mail->server), ROOK_LOG_ERROR, "mailbox.state-damaged",
@@ -432,6 +405,7 @@ rook_opening_free (RookOpening *opening)
 {
   close_all (opening);
   g_clear_pointer (&opening->names, rook_names_free);
+  g_clear_pointer (&opening->users, rook_users_free);
   g_ptr_array_unref (opening->buried);
   g_hash_table_unref (opening->left);
   rook_config_unref (opening->config);
@@ -478,6 +452,8 @@ rook_opening_publish (RookOpening *opening)
     if (opening->stores[i] != NULL)
       __atomic_store_n (&((RookPartition *) g_ptr_array_index (mail->partitions, i))->store,
                         g_steal_pointer (&opening->stores[i]), __ATOMIC_RELEASE);
+  if (opening->users != NULL)
+    rook_users_publish (mail->users, g_steal_pointer (&opening->users));
   if (opening->names != NULL)
     rook_names_publish (mail, g_steal_pointer (&opening->names));
   if (opening->state != NULL)

@@ -41,14 +41,12 @@ static gboolean
 look_at_row (RookTable table G_GNUC_UNUSED, GBytes *key, GBytes *value, gpointer data)
 {
   Scan *scan = data;
-  gsize length;
-  const char *bytes = g_bytes_get_data (key, &length);
-  gsize id_length = strnlen (bytes, length);
-  g_autofree char *id = g_strndup (bytes, id_length);
-  GHashTable *rows = g_hash_table_lookup (scan->found, id);
+  g_autofree char *id = NULL, *user = NULL;
+  gboolean old, is_read = rook_seen_key_parse (key, &id, &user, &old);
+  GHashTable *rows = is_read && !old ? g_hash_table_lookup (scan->found, id) : NULL;
 
-  if (rows != NULL && id_length < length)
-    g_hash_table_replace (rows, g_strndup (bytes + id_length + 1, length - id_length - 1), g_bytes_ref (value));
+  if (rows != NULL)
+    g_hash_table_replace (rows, g_steal_pointer (&user), g_bytes_ref (value));
   return !rook_mail_is_closing (scan->mail);
 }
 

@@ -152,17 +152,17 @@ static gboolean
 add_seen (RookTable table G_GNUC_UNUSED, GBytes *key, GBytes *value, gpointer data)
 {
   const Listing *listing = data;
-  gsize length;
-  const char *bytes = g_bytes_get_data (key, &length);
-  gsize id_length = strnlen (bytes, length);
-  g_autofree char *id = g_strndup (bytes, id_length);
-  GPtrArray *rows = g_hash_table_lookup (listing->v->seen, id);
+  g_autofree char *id = NULL, *user = NULL;
+  gboolean old, is_read = rook_seen_key_parse (key, &id, &user, &old);
+  GPtrArray *rows;
   RookVerifySeen *row;
 
-  if (id_length == length || (listing->only != NULL && !g_str_equal (listing->only, id)))
+  if (!is_read || (listing->only != NULL && !g_str_equal (listing->only, id)))
     return rook_verify_go_on (listing->v);
+  rows = g_hash_table_lookup (listing->v->seen, id);
   row = g_new (RookVerifySeen, 1);
-  *row = (RookVerifySeen){ g_strndup (bytes + id_length + 1, length - id_length - 1), g_bytes_ref (value) };
+  *row = (RookVerifySeen){ old ? g_steal_pointer (&user) : rook_users_describe (listing->v->mail->users, user),
+                           g_bytes_ref (value) };
   if (rows == NULL)
     {
       rows = g_ptr_array_new_with_free_func (seen_free);

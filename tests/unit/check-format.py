@@ -74,7 +74,7 @@ def numbers():
             ("for p < {};", "ROOK_HEADER_SUMMARIES"), ("modulo {} of block", "ROOK_BLOCK_SUMMARIES"),
             ("0 u16 version {} · 2 u16 32", "ROOK_BLOCK_VERSION"), ("version byte, {}, then fields", "ENTRY_VERSION"),
             ("like an entry, of version {},", "LABEL_VERSION"), ("0 u8 version {} · 1 u64 modseq", "SEEN_VERSION"),
-            ("| `format` | u32: {} |", "ROOK_STATE_FORMAT"), ("Format version {}. Numbers", "GS_FORMAT_VERSION")):
+            ("| `format` | u32: {} |", "ROOK_STATE_FORMAT"), ("| `format` | u32: {};", "ROOK_PART_FORMAT"), ("Format version {}. Numbers", "GS_FORMAT_VERSION")):
         if text.format(value_of(name)) not in DOC:
             yield f"no {text.format(value_of(name))!r}, as {name} is {value_of(name)}"
 
@@ -96,6 +96,7 @@ POINTS = {
     "state-tables": lambda: tables("Tables of the state store", "ROOK_STATE_"),
     "partition-tables": lambda: tables("Tables of a partition's store", "ROOK_PART_"),
     "entry-tags": lambda: tags("Entry", "entry.c"),
+    "user-tags": lambda: tags("User", "users-codec.c"),
     "label-tags": lambda: tags("Blobs", "label.c"),
     "cached-structure": cache,
     "numbers": numbers,

@@ -49,3 +49,6 @@ tests_unit_test_mailbox_room_SOURCES = %D%/test-mailbox-room.c %D%/mail-fixture.
 
 check_PROGRAMS += %D%/test-mailbox-move
 tests_unit_test_mailbox_move_SOURCES = %D%/test-mailbox-move.c %D%/mail-fixture.c %D%/mail-fixture.h
+
+check_PROGRAMS += %D%/test-mailbox-users
+tests_unit_test_mailbox_users_SOURCES = %D%/test-mailbox-users.c %D%/mail-fixture.c %D%/mail-fixture.h

@@ -167,10 +167,115 @@ test_what_partitions_know_stays (void)
   serve_again (f);
   after = describe (f);
   g_assert_cmpstr (after, ==, before);
-  rook_mutex_lock (&f->mail->lock);
-  g_assert_true (rook_names_is_subscribed (f->mail, "alice", "user/alice/Work"));
-  g_assert_false (rook_names_is_subscribed (f->mail, "bob", "user/alice/Work"));
-  rook_mutex_unlock (&f->mail->lock);
+  g_assert_true (rook_users_is_subscribed (f->mail->users, "alice", "user/alice/Work"));
+  g_assert_false (rook_users_is_subscribed (f->mail->users, "bob", "user/alice/Work"));
+}
+
+/* bob's one message that he has seen in alice's INBOX, where @who looks now. */
+static void
+assert_seen (Fixture *f, RookIdentity *who, const char *expected)
+{
+  RookMailbox *mailbox = must_open (f, who, "user/alice");
+  RookView *view = must_view (mailbox, who);
+
+  load_all (view);
+  assert_view (view, expected);
+  rook_view_free (view);
+  rook_mailbox_unref (mailbox);
+}
+
+static void
+see (Fixture *f)
+{
+  RookMailbox *mailbox;
+  RookView *view;
+
+  must_set_acl (f, "user/alice", "anyone", "lrs");
+  mailbox = must_open (f, f->bob, "user/alice");
+  must_append (f, mailbox, f->alice, MESSAGE);
+  view = must_view (mailbox, f->bob);
+  must_store (f, view, 1, ROOK_STORE_ADD, ROOK_FLAG_SEEN, NULL);
+  rook_view_free (view);
+  rook_mailbox_unref (mailbox);
+}
+
+/* By whatever name the user has now; and not whoever has the name that they had. */
+static void
+test_what_users_have_seen_stays (void)
+{
+  g_autoptr (Fixture) f = make ();
+  g_autoptr (RookIdentity) carol = rook_identity_new ("carol", "carol", NULL, FALSE);
+  g_auto (Told) told = { 0 };
+  RookReconstructSums sums;
+
+  see (f);
+  g_assert_cmpint (try_rename (f, f->admin, "user/bob", "user/carol", NULL), ==, -1);
+  fixture_settle (f);
+  lose_state (f);
+  g_assert_true (reconstruct (f, &told, &sums));
+  g_assert_null (strstr (told.told->str, "nobody"));
+  g_assert_null (strstr (told.told->str, "had seen"));
+  serve_again (f);
+  assert_seen (f, carol, "1:S");
+  assert_seen (f, f->bob, "1:");
+  fixture_restart (f);
+  assert_seen (f, carol, "1:S");
+  assert_seen (f, f->bob, "1:");
+}
+
+static void
+drop_copy (Fixture *f, guint64 id)
+{
+  RookStore *store = rook_memory_disk_get_store (fixture_disk (f, "default"));
+  RookBatch *batch = rook_batch_new (store);
+  g_autoptr (GBytes) key = rook_user_id_bytes (id);
+  g_autoptr (GError) error = NULL;
+
+  rook_batch_delete (batch, ROOK_PART_USERS, key);
+  rook_store_commit_wait (store, batch, NULL, &error);
+  g_assert_no_error (error);
+}
+
+/* Nobody gets it: not even who has the name. */
+static void
+test_users_that_nobody_can_name_are_told (void)
+{
+  g_autoptr (Fixture) f = make ();
+  g_auto (Told) told = { 0 };
+  RookReconstructSums sums;
+
+  see (f);
+  drop_copy (f, rook_user_key_parse (rook_users_find_key (f->mail->users, "bob")));
+  lose_state (f);
+  g_assert_true (reconstruct (f, &told, &sums));
+  g_assert_nonnull (strstr (told.told->str, "is lost for 1 of them"));
+  serve_again (f);
+  assert_seen (f, f->bob, "1:");
+  fixture_run_job (f, "forget-users");
+  {
+    g_autoptr (GArray) gone = rook_users_list_gone (f->mail->users);
+
+    g_assert_cmpuint (gone->len, ==, 0);
+  }
+}
+
+/* A copy of a name that was given to another since: the later counts. */
+static void
+test_of_two_users_of_a_name_the_later_has_it (void)
+{
+  g_autoptr (Fixture) f = make ();
+  g_auto (Told) told = { 0 };
+  g_autoptr (GBytes) value = NULL;
+  RookReconstructSums sums;
+  RookUserName stale = { 77, 1, (char *) "bob" };
+
+  see (f);
+  value = rook_user_row_encode (&stale);
+  put_in (f, "other", ROOK_PART_USERS, "\1\1\1\1\1\1\1\1", value);
+  lose_state (f);
+  g_assert_true (reconstruct (f, &told, &sums));
+  serve_again (f);
+  assert_seen (f, f->bob, "1:S");
 }
 
 /* One whose contents were still being cleared away stays deleted, and is cleared. */
@@ -387,6 +492,9 @@ main (int argc, char **argv)
   ADD ("a-tombstone-stays-one", test_a_tombstone_stays_one);
   ADD ("names-that-are-there-twice-are-parted", test_names_that_are_there_twice_are_parted);
   ADD ("an-entry-that-is-lost-is-told", test_an_entry_that_is_lost_is_told);
+  ADD ("what-users-have-seen-stays", test_what_users_have_seen_stays);
+  ADD ("users-that-nobody-can-name-are-told", test_users_that_nobody_can_name_are_told);
+  ADD ("of-two-users-of-a-name-the-later-has-it", test_of_two_users_of_a_name_the_later_has_it);
   ADD ("an-attempt-cut-short-is-begun-anew", test_an_attempt_cut_short_is_begun_anew);
   ADD ("an-empty-state-store-is-none", test_an_empty_state_store_is_none);
   return g_test_run ();

@@ -319,7 +319,8 @@ test_what_lies_beside (void)
 {
   Box box = make_box ();
   const char *id = rook_mailbox_get_id (box.mailbox);
-  g_autoptr (GBytes) key = rook_bytes_of_text (id), seen = rook_seen_key (id, "bob");
+  g_autoptr (GBytes) key = rook_bytes_of_text (id);
+  g_autoptr (GBytes) seen = rook_seen_key (id, rook_users_find_key (box.f->mail->users, "bob"));
   static const char unknown[] = "\1\0\0\0\0\0\0\0\1\0\0\0\11\0\0\3\350"; /* uid 9 to 1000 */
 
   assert_value_matters (box.f, ROOK_PART_KEYWORDS, key, NULL, 0, "user/alice 2: it has a keyword");

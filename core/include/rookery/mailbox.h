@@ -132,7 +132,7 @@ typedef struct {
 ROOK_EXPORT void rook_mail_create (RookMail *mail, RookIdentity *identity, const char *name,
                                    const RookCreateOptions *options, RookMailCallback callback, gpointer data);
 /* Needs `x`. Children stay, below a name that is no mailbox any more. A user's INBOX goes with all below it and the user's
- * subscriptions, and only at the word of an administrator (NOT_ALLOWED); so does a quota root with mailboxes below. Views of it learn by rook_view_is_gone(). */
+ * subscriptions and \Seen, and only at the word of an administrator (NOT_ALLOWED); so does a quota root with mailboxes below. Views of it learn by rook_view_is_gone(). */
 ROOK_EXPORT void rook_mail_delete (RookMail *mail, RookIdentity *identity, const char *name, RookMailCallback callback,
                                    gpointer data);
 /* Needs `x` on it and on all below, which goes along, and `k` on the new parent. It stays its user's, or shared, unless an
@@ -142,10 +142,12 @@ ROOK_EXPORT void rook_mail_delete (RookMail *mail, RookIdentity *identity, const
  * and with a new uidvalidity, its children too (RFC 3501 6.3.5).
  * @partition: (nullable) move there, with what goes along; at the word of an administrator alone (NO_PERMISSION). NOT_ALLOWED:
  * there is no such partition. @new_name may be @name then, and all below it is moved too. They stay in use meanwhile: views keep
- * their numbers, messages can be read, and changes wait a moment at most. All are moved or none. */
+ * their numbers, messages can be read, and changes wait a moment at most. All are moved or none. A user who is renamed keeps
+ * subscriptions and \Seen; what was kept for somebody of the new name is forgotten. */
 ROOK_EXPORT void rook_mail_rename (RookMail *mail, RookIdentity *identity, const char *name, const char *new_name,
                                    const char *partition, RookMailCallback callback, gpointer data);
-/* A name stays subscribed when its mailbox is deleted, and does not follow a rename (RFC 3501 6.3.6). */
+/* A name stays subscribed when its mailbox is deleted, and does not follow a rename (RFC 3501 6.3.6). A user's own do when the user is
+ * renamed. LIMIT: there would be more than mailbox/max-subscriptions. */
 ROOK_EXPORT void rook_mail_subscribe (RookMail *mail, RookIdentity *identity, const char *name, gboolean subscribed,
                                       RookMailCallback callback, gpointer data);
 
