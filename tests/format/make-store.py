@@ -81,13 +81,21 @@ def fill_names(server, wire):
     wire.ok("RENAME old new")
     wire.ok("RENAME new newest")
     wire.ok("DELETE gone")
-    with ImapWire(server.port("imap")) as other:
-        other.login("carol")
     with ImapWire(server.port("imap")) as admin:
         admin.login("admin")
         admin.ok("CREATE board")
         for number in range(6):
             append(admin, "board", b"Subject: notice %d\r\n\r\nx\r\n" % number)
+        fill_users(server, admin)
+
+
+def fill_users(server, admin):
+    """carol, who had another name, and was subscribed to another's by that; and one who is gone."""
+    for user in ("dora", "emil"):
+        server.add_user(user)
+        read_board(server, user, "2,6")
+    admin.ok("RENAME user/dora user/carol")
+    admin.ok("DELETE user/emil")
 
 
 def fill_many(wire):
