@@ -216,6 +216,8 @@ rook_services_stop (RookServer *server)
 {
   if (server->control != NULL) /* whose verbs are of all the others */
     rook_control_close (server->control);
+  if (server->schedule != NULL) /* and whose jobs are, too */
+    rook_schedule_drain (server->schedule);
   for (guint i = G_N_ELEMENTS (services); i > 0; i--)
     services[i - 1].stop (server);
 }

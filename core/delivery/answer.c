@@ -7,7 +7,7 @@
 void
 rook_delivery_note_answer (RookDelivery *delivery, const RookAnswer *answer)
 {
-  RookLogLevel level = answer->status == ROOK_DELIVERY_TEMPORARY ? ROOK_LOG_WARNING : ROOK_LOG_INFO;
+  RookLogLevel level = rook_delivery_status_is_temporary (answer->status) ? ROOK_LOG_WARNING : ROOK_LOG_INFO;
 
   rook_counter_add (delivery->results[answer->status], 1);
   rook_log_event (rook_server_get_log (delivery->server), level, "delivery.done", "conn", answer->session, "protocol",

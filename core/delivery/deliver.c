@@ -185,7 +185,7 @@ must_be_last (Way *way, RookDeliveryStatus status)
 {
   g_autofree char *key = duplicate_key (way);
 
-  return way->stored->len > 0 && (key == NULL || status != ROOK_DELIVERY_TEMPORARY);
+  return way->stored->len > 0 && (key == NULL || !rook_delivery_status_is_temporary (status));
 }
 
 static void

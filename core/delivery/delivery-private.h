@@ -44,7 +44,7 @@ struct RookDelivery {
   gboolean suppress_duplicates;
   gboolean strict_quota;
   GStrv local_domains; /* (owned) */
-  RookCounter *results[ROOK_DELIVERY_TEMPORARY + 1];
+  RookCounter *results[ROOK_DELIVERY_FULL + 1];
   RookHistogram *time;
 };
 
@@ -75,7 +75,8 @@ const char *rook_delivery_why_not_folder (RookMail *mail, RookIdentity *sender, 
 
 /* What an error of the mailbox service means for a delivery. */
 RookDeliveryStatus rook_delivery_status_from_error (const GError *error);
-const char *rook_delivery_status_get_name (RookDeliveryStatus status); /* "ok", "unknown-user" ... */
+const char *rook_delivery_status_get_name (RookDeliveryStatus status);  /* "ok", "unknown-user" ... */
+gboolean rook_delivery_status_is_temporary (RookDeliveryStatus status); /* the same may succeed when it comes again */
 
 /* --- answers (answer.c) ---------------------------------------------------------------------------------------------- */
 

@@ -16,6 +16,7 @@ static const struct {
   { ROOK_MAIL_ERROR_TOO_BIG, ROOK_DELIVERY_TOO_BIG },
   { ROOK_MAIL_ERROR_BAD_MESSAGE, ROOK_DELIVERY_BAD_MESSAGE },
   { ROOK_MAIL_ERROR_REMOTE, ROOK_DELIVERY_MOVED },
+  { ROOK_MAIL_ERROR_FULL, ROOK_DELIVERY_FULL },
 };
 
 RookDeliveryStatus
@@ -29,12 +30,19 @@ rook_delivery_status_from_error (const GError *error)
   return ROOK_DELIVERY_TEMPORARY;
 }
 
+gboolean
+rook_delivery_status_is_temporary (RookDeliveryStatus status)
+{
+  return status == ROOK_DELIVERY_TEMPORARY || status == ROOK_DELIVERY_FULL;
+}
+
 const char *
 rook_delivery_status_get_name (RookDeliveryStatus status)
 {
-  static const char *const names[] = { "ok",          "unknown-user", "no-permission", "over-quota", "too-big",
-                                       "bad-address", "bad-message",  "rejected",      "moved",      "temporary" };
+  static const char *const names[] = { "ok",      "unknown-user", "no-permission", "over-quota",
+                                       "too-big", "bad-address",  "bad-message",   "rejected",
+                                       "moved",   "temporary",    "full" };
 
-  G_STATIC_ASSERT (G_N_ELEMENTS (names) == ROOK_DELIVERY_TEMPORARY + 1);
+  G_STATIC_ASSERT (G_N_ELEMENTS (names) == ROOK_DELIVERY_FULL + 1);
   return names[status];
 }

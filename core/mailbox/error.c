@@ -30,7 +30,11 @@ rook_mail_error_from_store (RookMail *mail, const GError *error)
       text = "the server is closing";
     }
   else if (error->domain == ROOK_STORE_ERROR && error->code == ROOK_STORE_ERROR_FULL)
-    text = "no space left, try again later";
+    {
+      code = ROOK_MAIL_ERROR_FULL;
+      text = "no space left, try again later";
+      rook_mail_want_room (mail);
+    }
   return g_error_new_literal (ROOK_MAIL_ERROR, code, text);
 }
 

@@ -116,7 +116,8 @@ gboolean rook_mail_marks_count (RookMail *mail, const RookEntry *entry, gint64 n
 
 /* --- errors (error.c) ------------------------------------------------------------------------------------------------- */
 
-/* A store's or directory's error in our terms; its text goes to the log. (transfer full) */
+/* A store's or directory's error in our terms; its text goes to the log. A store without space has `make-room` come.
+ * (transfer full) */
 GError *rook_mail_error_from_store (RookMail *mail, const GError *error);
 GError *rook_mail_error_from_directory (const GError *error);
 /* Of a name that was not found. @unavailable: (transfer full) (nullable) what rook_mail_is_available() said before the names
@@ -218,6 +219,7 @@ void rook_mail_add_jobs (RookMail *mail);
 void rook_mail_add_upkeep (RookMail *mail); /* upkeep.c: jobs and verbs of the stores */
 void rook_mail_add_expire (RookMail *mail); /* expire.c: the job that purges */
 void rook_mail_add_room (RookMail *mail);   /* room.c: the job that makes room */
+void rook_mail_want_room (RookMail *mail);  /* has it come soon: something was refused for want of room. Any thread */
 void rook_mail_add_verify (RookMail *mail); /* verify.c: the verb */
 
 /* --- stores.c: opening ------------------------------------------------------------------------------------------------ */

@@ -2,14 +2,17 @@
 /*
  * The job that makes room: where a store has less of it than mailbox/purge-early-below, expunged messages are purged before
  * their time, the oldest first, and what they leave is compacted, until there is enough or nothing is left to purge. Deleted
- * mailboxes whose contents could not be cleared away are tried again, whatever the room.
+ * mailboxes whose contents could not be cleared away are tried again, whatever the room. It comes by its schedule, and as
+ * soon as a store refuses something for want of room.
  *
  * Oldest first over all mailboxes of a store, in bands of time: each of them is opened once a band at most.
  */
 #include "mailbox/change.h"
 #include "mailbox/expire.h"
+#include "schedule/schedule-private.h"
 
 #define BANDS 16
+#define PAUSE_MS 10000 /* between the beginnings of two runs, however much is refused */
 
 typedef struct {
   RookExpire expire;
@@ -203,6 +206,12 @@ static const RookJob room_job = { .struct_size = sizeof (RookJob),
                                       "Purges expunged messages before their time where the disk is nearly full.",
                                   .when = "every 5m",
                                   .run = run_room };
+
+void
+rook_mail_want_room (RookMail *mail)
+{
+  rook_schedule_hasten (mail->server, ROOK_MAIL_JOB_ROOM, PAUSE_MS);
+}
 
 void
 rook_mail_add_room (RookMail *mail)

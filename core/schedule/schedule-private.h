@@ -114,6 +114,9 @@ typedef struct {
 
 /* Starts it now. Returns: (nullable) (unowned): the run; %NULL if it runs already or is closed. */
 RookJobRun *rook_schedule_start (RookJobEntry *entry);
+/* Has it come at once, or when @pause_ms have passed since it last began: its time moves forward, never back. One that is
+ * running, or that never comes (`never`), stays as it is. @name is constant. Any thread. */
+void rook_schedule_hasten (RookServer *server, const char *name, guint pause_ms);
 RookJobEntry *rook_schedule_find (RookSchedule *schedule, const char *name);
 gboolean rook_schedule_is_job_name (const char *name);
 GPtrArray *rook_schedule_list (RookSchedule *schedule); /* (element-type RookJobEntry) by name (transfer container) */

@@ -293,6 +293,38 @@ configure (RookJobEntry *entry, RookConfig *config)
   reckon (entry);
 }
 
+typedef struct {
+  RookServer *server; /* (unowned) it outlives its workers */
+  const char *name;
+  gint64 pause_us;
+} Haste;
+
+/* On the main worker. */
+static void
+hasten (gpointer data)
+{
+  const Haste *haste = data;
+  RookSchedule *schedule = rook_server_get_schedule (haste->server);
+  RookJobEntry *entry = schedule != NULL ? rook_schedule_find (schedule, haste->name) : NULL;
+  gint64 now = g_get_real_time (), at;
+
+  if (entry == NULL || entry->run != NULL || entry->next_us == 0)
+    return;
+  /* A clock that was set back must not hold it up. */
+  at = CLAMP (entry->state->start_us + haste->pause_us, now, now + haste->pause_us);
+  entry->next_us = MIN (entry->next_us, at);
+  arm (schedule);
+}
+
+void
+rook_schedule_hasten (RookServer *server, const char *name, guint pause_ms)
+{
+  Haste *haste = g_new (Haste, 1);
+
+  *haste = (Haste){ server, name, (gint64) pause_ms * 1000 };
+  rook_worker_invoke (rook_loop_get_main_worker (rook_server_get_loop (server)), hasten, haste, g_free);
+}
+
 /* --- runs ---------------------------------------------------------------------------------------------------------- */
 
 RookJobRun *

@@ -32,6 +32,8 @@ static const Row mail_rows[] = {
   { ROOK_MAIL_ERROR_UNAVAILABLE, { FALSE, "UNAVAILABLE", "Not available now", TRUE } },
   { ROOK_MAIL_ERROR_TEMPORARY, { FALSE, "UNAVAILABLE", "Temporary failure", TRUE } },
   { ROOK_MAIL_ERROR_REMOTE, { FALSE, "UNAVAILABLE", "Mailbox is on another server", FALSE } },
+  /* LIMIT and OVERQUOTA tell of bounds that stay (RFC 5530 3): a client may give up, or blame its user. */
+  { ROOK_MAIL_ERROR_FULL, { FALSE, "UNAVAILABLE", "No space left on the server", TRUE } },
 };
 
 static const Row auth_rows[] = {

@@ -18,6 +18,7 @@ static const struct {
   { ROOK_DELIVERY_REJECTED, "550 5.7.1", "Rejected" },
   { ROOK_DELIVERY_MOVED, "451 4.2.1", "Mailbox is on another server" },
   { ROOK_DELIVERY_TEMPORARY, "451 4.3.0", "Temporary failure" },
+  { ROOK_DELIVERY_FULL, "452 4.3.1", "Insufficient system storage" },
 };
 
 char *

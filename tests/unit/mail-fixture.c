@@ -201,6 +201,8 @@ fixture_run_job (Fixture *f, const char *name)
 {
   RookJobEntry *entry = rook_schedule_find (rook_server_get_schedule (f->server), name);
 
+  while (entry->run != NULL) /* it came by itself */
+    fixture_settle (f);
   g_assert_nonnull (rook_schedule_start (entry));
   while (entry->run != NULL)
     fixture_settle (f);

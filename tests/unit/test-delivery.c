@@ -318,6 +318,9 @@ test_deliver_store_fails (void)
   rook_memory_disk_fail (fixture_disk (f, "default"), 2, ROOK_STORE_ERROR_IO, FALSE);
   g_assert_cmpint (deliver (f, FULL, "alice"), ==, ROOK_DELIVERY_TEMPORARY);
   fixture_await_store (f, "default");
+  rook_memory_disk_fail (fixture_disk (f, "default"), 2, ROOK_STORE_ERROR_FULL, FALSE);
+  g_assert_cmpint (deliver (f, FULL, "alice"), ==, ROOK_DELIVERY_FULL);
+  fixture_await_store (f, "default");
   g_assert_cmpint (deliver (f, FULL, "alice"), ==, ROOK_DELIVERY_OK);
   g_assert_cmpuint (status_of (f, "user/alice").messages, ==, 1);
   rook_mailbox_unref (mailbox);
@@ -523,6 +526,19 @@ test_several_recognised (void)
   assert_counts (s, 0, 1, 1);
 }
 
+/* What has no room now may have it later: the same as any trouble that passes. */
+static void
+test_several_full (void)
+{
+  g_autoptr (Several) s = several_new ("user/alice/near", "user/alice/far");
+
+  rook_memory_disk_fail (fixture_disk (s->f, "other"), 1, ROOK_STORE_ERROR_FULL, FALSE);
+  g_assert_cmpint (deliver (s->f, FULL, "alice"), ==, ROOK_DELIVERY_FULL);
+  fixture_await_store (s->f, "other");
+  g_assert_cmpint (deliver (s->f, FULL, "alice"), ==, ROOK_DELIVERY_OK);
+  assert_counts (s, 0, 1, 1);
+}
+
 /* Nobody would know it again: it must not be sent again. */
 static void
 test_several_not_recognised (void)
@@ -648,6 +664,7 @@ main (int argc, char **argv)
   ADD ("filter/verdicts", test_filter_verdicts);
   ADD ("filter/files-into", test_filter_files_into);
   ADD ("several/recognised-message-comes-again", test_several_recognised);
+  ADD ("several/no-room-passes", test_several_full);
   ADD ("several/other-message-goes-to-the-inbox", test_several_not_recognised);
   ADD ("several/inbox-that-has-it-will-do", test_several_inbox_has_it);
   ADD ("several/stored-anywhere-is-ok", test_several_inbox_fails);

@@ -700,7 +700,7 @@ test_full_target (void)
       code = try_rename (f, f->admin, INBOX, INBOX, B);
       failed = !rook_memory_disk_will_fail (disk);
       rook_memory_disk_fail (disk, 0, ROOK_STORE_ERROR_FULL, FALSE);
-      g_assert_true (code == ROOK_MAIL_ERROR_TEMPORARY || code == -1);
+      g_assert_true (code == ROOK_MAIL_ERROR_FULL || code == ROOK_MAIL_ERROR_TEMPORARY || code == -1);
       n_refused += code != -1;
       if (code != -1)
         assert_stayed (f, before);

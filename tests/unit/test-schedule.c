@@ -338,6 +338,27 @@ test_comes_round (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   rook_job_run_done (fixture->held, NULL, NULL);
 }
 
+/* At once the first time, then no sooner than after the pause; one that never comes is left alone. */
+static void
+test_hastened (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const RookJob yearly = { sizeof (RookJob), "yearly", "Yearly.", "every 365d", run_quick };
+  RookJobEntry *entry = add (fixture, &yearly), *off = add (fixture, &quick);
+  gint64 first_us;
+
+  rook_schedule_hasten (fixture->server, "yearly", 500);
+  rook_schedule_hasten (fixture->server, "quick", 500);
+  rook_schedule_hasten (fixture->server, "nobody", 500);
+  serve_until (fixture, entry->state->n_runs == 1 && entry->run == NULL);
+  g_assert_cmpuint (off->state->n_runs, ==, 0);
+  first_us = entry->state->start_us;
+  for (guint i = 0; i < 3; i++)
+    rook_schedule_hasten (fixture->server, "yearly", 500);
+  serve_until (fixture, entry->state->n_runs == 2 && entry->run == NULL);
+  g_assert_cmpint (entry->state->start_us - first_us, >=, 500 * 1000);
+  g_assert_cmpint (entry->next_us, >, entry->state->start_us + (gint64) 3600 * G_USEC_PER_SEC);
+}
+
 static void
 test_overridden (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -796,6 +817,7 @@ main (int argc, char **argv)
   SERVER ("/schedule/job/runs-and-tells-how-it-went", NULL, test_run);
   SERVER ("/schedule/job/never-twice-at-once-and-ends-from-any-thread", NULL, test_never_twice);
   SERVER ("/schedule/job/comes-round-and-is-skipped-while-it-runs", NULL, test_comes_round);
+  SERVER ("/schedule/job/comes-early-when-it-is-wanted", NULL, test_hastened);
   SERVER ("/schedule/job/time-is-overridden-by-config", "[job often]\nwhen=never\n[job quick]\nwhen=daily 03:30\n",
           test_overridden);
   SERVER ("/schedule/job/last-run-is-kept-over-restarts", NULL, test_remembered);

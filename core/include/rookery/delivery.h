@@ -16,8 +16,8 @@
  * suppress-duplicates); a message that lacks either never matches. The second is answered OK, once the first is safe.
  *
  * Several mailboxes for one recipient (filters): OK says that the message is durable in each of them, or in the INBOX in place
- * of one that can't be had. If one can't be had for now, nothing is stored in its place and the answer is TEMPORARY: when the
- * message comes again, those that have it know it for a duplicate, and what is missing is stored. A message that would not
+ * of one that can't be had. If one can't be had for now, nothing is stored in its place and the answer is TEMPORARY, or FULL: when
+ * the message comes again, those that have it know it for a duplicate, and what is missing is stored. A message that would not
  * be known again goes to the INBOX in place of such a mailbox too, and if that can't be had either, the answer is OK all
  * the same once the message is stored anywhere: no failure is answered that would make somebody send again, or bounce,
  * what the recipient has.
@@ -40,9 +40,10 @@ typedef enum {
   ROOK_DELIVERY_TOO_BIG,
   ROOK_DELIVERY_BAD_ADDRESS,
   ROOK_DELIVERY_BAD_MESSAGE,
-  ROOK_DELIVERY_REJECTED, /* by a filter, for good: see the text */
-  ROOK_DELIVERY_MOVED,    /* the mailbox lives on another server */
-  ROOK_DELIVERY_TEMPORARY /* try again later */
+  ROOK_DELIVERY_REJECTED,  /* by a filter, for good: see the text */
+  ROOK_DELIVERY_MOVED,     /* the mailbox lives on another server */
+  ROOK_DELIVERY_TEMPORARY, /* try again later */
+  ROOK_DELIVERY_FULL       /* Since ABI 2.3: no space on the server's disk: try again later */
 } RookDeliveryStatus;
 
 /* A recipient, taken apart. */

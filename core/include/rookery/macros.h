@@ -22,9 +22,10 @@ G_BEGIN_DECLS
  *   2.0  RookStoreProgress says whether to go on; ROOK_STORE_ERROR_CANCELLED
  *   2.1  mime-text.h; RookMimePart.charset, rook_mime_next_part(), rook_mime_get_fields()
  *   2.2  quota: rook_mail_set_quota() and its like; RookAppend.may_overshoot
+ *   2.3  ROOK_MAIL_ERROR_FULL, ROOK_DELIVERY_FULL
  */
 #define ROOK_ABI_MAJOR 2
-#define ROOK_ABI_MINOR 2
+#define ROOK_ABI_MINOR 3
 
 /* Whether the struct that @ptr points to, of a caller built against some older header, has @member. */
 #define ROOK_STRUCT_HAS(ptr, type, member) \

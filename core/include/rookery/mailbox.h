@@ -44,7 +44,8 @@ typedef enum {
   ROOK_MAIL_ERROR_CORRUPT,
   ROOK_MAIL_ERROR_UNAVAILABLE, /* the partition is not mounted, say: try again later */
   ROOK_MAIL_ERROR_TEMPORARY,   /* storage trouble: try again later */
-  ROOK_MAIL_ERROR_REMOTE       /* it lives on another server */
+  ROOK_MAIL_ERROR_REMOTE,      /* it lives on another server */
+  ROOK_MAIL_ERROR_FULL         /* Since ABI 2.3: no space on the store's disk: try again later */
 } RookMailError;
 
 typedef enum {
@@ -251,8 +252,8 @@ typedef struct {
 /* @uidvalidity, @uid: for APPENDUID (RFC 4315) */
 typedef void (*RookAppendCallback) (guint32 uidvalidity, guint32 uid, const GError *error, gpointer data);
 /* Needs `i`; flags that need a right the asker lacks (`s`, `w`, `t`) are left out. Errors: NO_PERMISSION, TOO_BIG
- * (mailbox/max-message-size), BAD_MESSAGE (empty, a NUL byte), LIMIT (keywords), QUOTA, TEMPORARY, NOT_FOUND (deleted
- * meanwhile). */
+ * (mailbox/max-message-size), BAD_MESSAGE (empty, a NUL byte), LIMIT (keywords), QUOTA, TEMPORARY, FULL, NOT_FOUND
+ * (deleted meanwhile). */
 ROOK_EXPORT void rook_mailbox_append (RookMailbox *mailbox, RookIdentity *identity, const RookAppend *append,
                                       RookAppendCallback callback, gpointer data);
 
