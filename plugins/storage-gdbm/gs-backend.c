@@ -178,6 +178,8 @@ backend_open (gpointer backend, RookServer *server, RookStore *handle, const Roo
       store_free (store);
       return NULL;
     }
+  if (store->n_witnesses > 0)
+    gs_identity_repair (store);
   gs_readers_start (store);
   gs_committer_start (store);
   gs_upkeep_start (store);

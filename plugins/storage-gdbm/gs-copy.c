@@ -278,18 +278,42 @@ mark_decode (GsStore *store, GBytes *mark, GsCopyInfo *out_info)
   return size == 0 || gs_copy_info_decode (data + MARK_SIZE + GS_ID_SIZE, size, out_info) == size;
 }
 
-gboolean
-gs_copy_read_mark (GsStore *store, guint index, GsCopyInfo *out_info, gboolean *out_there, GError **error)
+/* @out_mark: (nullable) a new copy has none */
+static gboolean
+fetch_mark (GsStore *store, guint index, GBytes **out_mark, GError **error)
 {
   GsReader reader = { { NULL, NULL }, { 0, 0 } };
-  g_autoptr (GBytes) mark = NULL;
   gboolean ok;
   GsKey key;
 
   gs_key_set (&key, GS_TABLE_MARK, "", 0);
-  ok = gs_copy_fetch (store, &reader, index, key.bytes, gs_key_length (&key), &mark, error);
+  ok = gs_copy_fetch (store, &reader, index, key.bytes, gs_key_length (&key), out_mark, error);
   gs_reader_clear (&reader);
-  if (!ok)
+  return ok;
+}
+
+gboolean
+gs_copy_read_id (GsStore *store, guint index, char *out_id, GError **error)
+{
+  g_autoptr (GBytes) mark = NULL;
+  gsize size;
+  const guint8 *data;
+
+  if (!fetch_mark (store, index, &mark, error))
+    return FALSE;
+  data = mark != NULL ? g_bytes_get_data (mark, &size) : NULL;
+  out_id[0] = out_id[GS_ID_SIZE] = '\0';
+  if (data != NULL && size >= MARK_SIZE + GS_ID_SIZE)
+    memcpy (out_id, data + MARK_SIZE, GS_ID_SIZE);
+  return TRUE;
+}
+
+gboolean
+gs_copy_read_mark (GsStore *store, guint index, GsCopyInfo *out_info, gboolean *out_there, GError **error)
+{
+  g_autoptr (GBytes) mark = NULL;
+
+  if (!fetch_mark (store, index, &mark, error))
     return FALSE;
   *out_there = mark != NULL;
   if (mark == NULL)

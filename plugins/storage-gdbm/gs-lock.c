@@ -187,15 +187,16 @@ gs_identity_read (GsStore *store, gboolean *out_there, GError **error)
     return FALSE;
   bytes = gs_io_read_file (store->io, store->dir, IDENTITY_NAME, IDENTITY_SIZE, &missing);
   *out_there = bytes != NULL;
-  if (bytes != NULL)
-    return identity_decode (store, bytes, store->id, error);
-  if (g_error_matches (missing, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY))
+  if (bytes != NULL && identity_decode (store, bytes, store->id, &missing))
+    return TRUE;
+  if (g_error_matches (missing, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
+    return gs_witness_ask (store, error);
+  if (bytes == NULL && g_error_matches (missing, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY))
     return check_empty (store, error);
   g_propagate_error (error, g_steal_pointer (&missing));
   return FALSE;
 }
 
-/* The last step: with it, the store is there. */
 static gboolean
 write_identity (GsStore *store, GError **error)
 {
@@ -205,8 +206,22 @@ write_identity (GsStore *store, GError **error)
   gs_put16 (data + 8, GS_FORMAT_VERSION);
   memcpy (data + 16, store->id, strlen (store->id));
   gs_put32 (data + IDENTITY_SIZE - 4, gs_crc32c (0, data, IDENTITY_SIZE - 4));
-  return gs_io_replace (store->io, store->dir, IDENTITY_NAME, data, sizeof data, error)
-         && gs_io_unlink (store->io, store->dir, BEGUN_NAME, error);
+  return gs_io_replace (store->io, store->dir, IDENTITY_NAME, data, sizeof data, error);
+}
+
+void
+gs_identity_repair (GsStore *store)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (write_identity (store, &error))
+    gs_log_notice (store, ROOK_LOG_NOTICE, "store.repaired",
+                   IDENTITY_NAME " was damaged, and is written anew: %u other files say that this is store %s. Nothing "
+                                 "is lost",
+                   store->n_witnesses, store->id);
+  else
+    gs_log_notice (store, ROOK_LOG_ERROR, "store.damaged", IDENTITY_NAME " is damaged, and can't be written anew: %s",
+                   error->message);
 }
 
 /* Syncs the directory that holds the store's: else a new store could be gone with its name. */
@@ -237,5 +252,5 @@ gs_identity_make (GsStore *store, GError **error)
   fresh.copies[0].clean = fresh.copies[1].clean = TRUE;
   return gs_io_replace (store->io, store->dir, BEGUN_NAME, "", 0, error) && gs_copy_create (store, 0, error)
          && gs_copy_create (store, 1, error) && gs_current_write (store, &fresh, error) && sync_parent (store, error)
-         && write_identity (store, error);
+         && write_identity (store, error) && gs_io_unlink (store->io, store->dir, BEGUN_NAME, error);
 }

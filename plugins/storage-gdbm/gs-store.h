@@ -86,6 +86,8 @@ gboolean gs_copy_check (GsStore *store, guint index, const GsCopyInfo *info, GsC
 /* What a copy says of itself: of which store it is, and what is in it. @out_there: %FALSE: it says nothing, being new.
  * Errors: CORRUPT, IO. */
 gboolean gs_copy_read_mark (GsStore *store, guint index, GsCopyInfo *out_info, gboolean *out_there, GError **error);
+/* Of which store it says it is, before that is known. @out_id: GS_ID_SIZE + 1 bytes; "": it says nothing. */
+gboolean gs_copy_read_id (GsStore *store, guint index, char *out_id, GError **error);
 /* Whether the mark is the one that CURRENT says (@info): CORRUPT if not. */
 gboolean gs_copy_check_mark (GsStore *store, guint index, const GsCopyInfo *info, GError **error);
 /* Makes it an empty file. */
@@ -162,6 +164,7 @@ struct GsStore {
   int dir;
   int lock_fd;
   char id[GS_ID_SIZE + 1];
+  guint n_witnesses; /* files that said so, for IDENTITY was damaged as it was opened; 0: it was not */
   guint32 opening;
   gint next_blob; /* atomic: lower half of the next blob id */
 
@@ -245,8 +248,13 @@ void gs_directory_close (GsStore *store);
 /* Whether there is a store; NOT there: the place is empty, or an error says what it holds. */
 gboolean gs_identity_read (GsStore *store, gboolean *out_there, GError **error);
 gboolean gs_identity_make (GsStore *store, GError **error);
+/* The file was damaged, and the store is what others said: once it is open the file is written anew, if it can be. */
+void gs_identity_repair (GsStore *store);
 /* Whether the file still says what it said. Errors: CORRUPT, IDENTITY, IO. */
 gboolean gs_identity_check (GsStore *store, GError **error);
+
+/* gs-witness.c: sets the store's id by what its other files say, if they agree. Errors: CORRUPT, VERSION, IO. */
+gboolean gs_witness_ask (GsStore *store, GError **error);
 
 /* gs-recover.c: brings memory to the state that was durable. */
 gboolean gs_recover (GsStore *store, const RookStoreSpec *spec, GError **error);

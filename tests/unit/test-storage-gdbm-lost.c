@@ -5,6 +5,7 @@
  */
 #include "gdbm-damage.h"
 #include "storage-gdbm/gs-bytes.h"
+#include "storage-gdbm/gs-checksum.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -128,6 +129,103 @@ test_identity_lost (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_error (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_IDENTITY);
   g_assert_nonnull (strstr (error->message, "IDENTITY is missing"));
 }
+
+/* --- an IDENTITY that is damaged -------------------------------------------------------------------------------------------------- */
+
+static void
+spoil_identity (Fixture *f)
+{
+  File *identity = find_file (f, "IDENTITY", FALSE);
+
+  identity->bytes->data[g_test_rand_int_range (0, (gint32) identity->bytes->len)] ^= 8;
+  write_file (f, identity);
+}
+
+/* Nothing was made of it, and what to do is said. */
+static void
+expect_refused (Fixture *f, const RookStoreSpec *spec, RookStoreError code, const char *why)
+{
+  g_autoptr (GPtrArray) before = take_image (f), after = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (rook_store_open_backend (NULL, &gs_backend, &f->settings, spec, &error));
+  g_assert_error (error, ROOK_STORE_ERROR, (int) code);
+  g_assert_nonnull (strstr (error->message, why));
+  after = take_image (f);
+  g_assert_cmpuint (before->len, ==, after->len);
+  for (guint i = 0; i < before->len; i++)
+    {
+      const File *file = g_ptr_array_index (before, i);
+      g_autofree char *path = g_build_filename (f->path, file->name, NULL), *bytes = NULL;
+      gsize size;
+
+      g_assert_true (g_file_get_contents (path, &bytes, &size, NULL));
+      if (strcmp (file->name, "lock") != 0)
+        g_assert_cmpmem (bytes, size, file->bytes->data, file->bytes->len);
+    }
+}
+
+static void
+test_identity_damaged (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *id = NULL;
+
+  open_store (f);
+  id = g_strdup (rook_store_get_id (f->store));
+  close_store (f);
+  lay_out (f, f->image);
+  spoil_identity (f);
+  open_store (f);
+  g_assert_true (was_told ("IDENTITY was damaged, and is written anew"));
+  g_assert_cmpstr (rook_store_get_id (f->store), ==, id);
+  expect_whole (f);
+  close_store (f);
+  open_store (f);
+  g_assert_false (was_told ("IDENTITY"));
+}
+
+/* One head of another store's is enough. */
+static void
+test_identity_damaged_and_disputed (Fixture *f, gconstpointer data)
+{
+  RookStoreSpec spec = { .struct_size = sizeof spec, .path = f->path };
+  File *foreign = find_file (f, GPOINTER_TO_UINT (data) ? "mail." : "log.", FALSE);
+  guint8 *head = foreign->bytes->data;
+
+  head[20] ^= 1; /* of the store id */
+  gs_put32 (head + 252, gs_crc32c (0, head, 252));
+  write_file (f, foreign);
+  spoil_identity (f);
+  expect_refused (f, &spec, ROOK_STORE_ERROR_CORRUPT, "take away what is foreign");
+}
+
+static void
+test_identity_damaged_and_nobody_else_knows (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char *const prefixes[] = { "log.", "mail.", "cache.", "table." };
+  RookStoreSpec spec = { .struct_size = sizeof spec, .path = f->path };
+
+  for (guint i = 0; i < f->image->len; i++)
+    for (guint p = 0; p < G_N_ELEMENTS (prefixes); p++)
+      if (g_str_has_prefix (((File *) g_ptr_array_index (f->image, i))->name, prefixes[p]))
+        remove_file (f, g_ptr_array_index (f->image, i));
+  spoil_identity (f);
+  expect_refused (f, &spec, ROOK_STORE_ERROR_CORRUPT, "put IDENTITY back from a backup");
+}
+
+/* What the others say is no way round who the store must be, and how far. */
+static void
+test_identity_damaged_of_another (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  RookStoreSpec foreign = { .struct_size = sizeof foreign, .path = f->path, .store_id = "another" };
+  RookStoreSpec older = { .struct_size = sizeof older, .path = f->path, .min_position = 1000000 };
+
+  spoil_identity (f);
+  expect_refused (f, &foreign, ROOK_STORE_ERROR_IDENTITY, "not another");
+  expect_refused (f, &older, ROOK_STORE_ERROR_IDENTITY, "older than");
+}
+
+/* --- logs and segments ------------------------------------------------------------------------------------------------------------ */
 
 static void
 test_last_log_lost (Fixture *f, gconstpointer data G_GNUC_UNUSED)
@@ -427,6 +525,11 @@ main (int argc, char **argv)
   TEST ("file/current-missing", 0, test_current_lost);
   TEST ("file/current-deleted-while-open", 1, test_current_lost);
   TEST ("file/identity-missing", 0, test_identity_lost);
+  TEST ("identity/damaged-is-written-anew", 0, test_identity_damaged);
+  TEST ("identity/damaged-beside-a-foreign-log", 0, test_identity_damaged_and_disputed);
+  TEST ("identity/damaged-beside-a-foreign-segment", 1, test_identity_damaged_and_disputed);
+  TEST ("identity/damaged-and-nobody-else-knows", 0, test_identity_damaged_and_nobody_else_knows);
+  TEST ("identity/damaged-of-another-or-older-store", 0, test_identity_damaged_of_another);
   TEST ("file/last-log-missing", 0, test_last_log_lost);
   TEST ("file/middle-log-missing", 0, test_middle_log_lost);
   TEST ("file/first-segment-missing", 0, test_segment_lost);
