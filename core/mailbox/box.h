@@ -291,9 +291,16 @@ void rook_view_claim_recent (RookView *view, guint from);
 void rook_mailbox_expunge (RookMailbox *mailbox, RookIdentity *identity, const guint32 *uids, guint n_uids,
                            gboolean only_deleted, RookEventType event, RookMailCallback callback, gpointer data);
 
-/* Why the body of @uid could not be read. One that its record names and the store does not have is damage: only of a message
- * that was purged meanwhile is it said that it is gone. Takes the lock. (transfer full) */
+/* damage.c: why the body of @uid could not be read, for whoever has its page in memory. One that its record names and the store
+ * does not have is damage: only of a message that was purged meanwhile is it said that it is gone; TEMPORARY if that can't
+ * be told, for changes are in flight. Takes the lock. (transfer full) */
 GError *rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *error);
+/* The same for everybody, for certain: waits until what is in flight to @store, where it was to be read, is settled, and reads the
+ * page if it is hollow. @callback always has an error, and may come before this returns. */
+void rook_mailbox_explain_read (RookMailbox *mailbox, RookStore *store, guint32 uid, const GError *error,
+                                RookMailCallback callback, gpointer data);
+/* To the log. */
+void rook_mailbox_tell_damage (RookMailbox *mailbox, guint32 uid, const char *what);
 
 /* With the lock held: the value of its keywords. */
 GBytes *rook_mailbox_encode_keywords (RookMailbox *mailbox);

@@ -51,49 +51,6 @@ set_corrupt (Load *load, const char *what)
 }
 
 static void
-tell_damage (RookMailbox *mailbox, guint32 uid, const char *what)
-{
-  g_autoptr (RookEntry) entry = rook_mailbox_ref_entry (mailbox);
-  g_autoptr (RookPlace) place = rook_mailbox_ref_place (mailbox);
-  g_autofree char *number = g_strdup_printf ("%u", uid);
-
-  rook_log_event (rook_server_get_log (mailbox->mail->server), ROOK_LOG_ERROR, "mailbox.damaged", "mailbox",
-                  entry->name, "id", mailbox->id, "partition", place->partition->name, "uid", number, "reason", what,
-                  NULL);
-}
-
-GError *
-rook_mailbox_make_read_error (RookMailbox *mailbox, guint32 uid, const GError *error)
-{
-  g_autoptr (GError) damage = NULL;
-  RookRecord record = { .flags = ROOK_RECORD_PURGED };
-  gboolean is_changing;
-  guint page, slot;
-
-  if (g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT))
-    tell_damage (mailbox, uid, error->message);
-  if (!g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_NOT_FOUND))
-    return rook_mail_error_from_store (mailbox->mail, error);
-  rook_mutex_lock (&mailbox->lock);
-  if (rook_head_find (&mailbox->durable, uid, &page, &slot))
-    rook_head_get (&mailbox->durable, page, slot, &record);
-  else if (rook_uids_contain (&mailbox->durable.uids, uid))
-    record.flags = 0; /* its page is hollow, and it lives */
-  is_changing = mailbox->in_flight > 0;
-  rook_mutex_unlock (&mailbox->lock);
-  /* The store is ahead of the durable head, until it has told of a batch: that may be the one that purged it. */
-  if (is_changing && (record.flags & (ROOK_RECORD_EXPUNGED | ROOK_RECORD_PURGED)) == 0)
-    return g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "the message is being changed, try again");
-  if (!is_changing && (record.flags & ROOK_RECORD_PURGED) == 0)
-    {
-      damage = g_error_new (ROOK_STORE_ERROR, ROOK_STORE_ERROR_CORRUPT, "mailbox %s, uid %u: %s", mailbox->id, uid,
-                            error->message);
-      tell_damage (mailbox, uid, "its body is missing");
-    }
-  return rook_mail_error_from_store (mailbox->mail, damage != NULL ? damage : error);
-}
-
-static void
 set_store_error (Load *load, const GError *error)
 {
   if (load->error == NULL)

@@ -102,7 +102,8 @@ fail_body (PageMove *move, const GError *error)
   else if (++move->turns == MAX_TURNS)
     {
       g_error_free (ours);
-      fail_damaged (move, move->from, "the body of an expunged message is missing");
+      rook_mailbox_tell_damage (move->mailbox, move->record.uid, "the body of an expunged message is missing");
+      finish (move, g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_CORRUPT, "the stored mailbox is damaged"));
     }
   else
     {

@@ -14,6 +14,7 @@
 #include "mailbox/codec.h"
 
 #define UID_GAP 10000
+#define UIDS_A_LINE 4000 /* bytes of a set in the log, whose values are cut at 4,096 */
 #define MAX_GAPS 1000000 /* records of uids that are gone, a mailbox */
 
 typedef struct {
@@ -39,7 +40,8 @@ typedef struct {
   GPtrArray *pages; /* (element-type RookPage) */
   GArray *records;  /* (element-type RookRecord) */
   RookHeader header;
-  guint n_recalled; /* messages that the log knows */
+  GArray *forgotten; /* uids of messages that the log does not know, */
+  GArray *unnamed;   /* and of those whose keywords it knows without their names */
 } Box;
 
 static void
@@ -210,7 +212,6 @@ lay_over (Box *box, guint number)
       rook_record_decode (bytes + ROOK_PAGE_HEAD + (gsize) i * ROOK_RECORD_SIZE, &known);
       if (!goes_with (record, &known))
         return FALSE;
-      box->n_recalled += record->blob != 0 && known.modseq != record->modseq;
       *record = known;
     }
   return TRUE;
@@ -261,6 +262,22 @@ put_value (Box *box, RookTable table, GBytes *key, GBytes *value)
   box->r->store->put (box->r->store->self, table, key, value);
 }
 
+/* Whether it had any of those whose names are lost. */
+static gboolean
+cut_keywords (const Box *box, RookRecord *record)
+{
+  guint64 cut = 0;
+
+  for (guint k = box->keywords->len; k < ROOK_MAX_KEYWORDS; k++)
+    {
+      guint64 bit = G_GUINT64_CONSTANT (1) << k % 64;
+
+      cut |= record->keywords[k / 64] & bit;
+      record->keywords[k / 64] &= ~bit;
+    }
+  return cut != 0;
+}
+
 /* What the records add up to, and the blobs they name. */
 static void
 add_up (Box *box)
@@ -270,9 +287,8 @@ add_up (Box *box)
   for (guint i = 0; i < box->records->len; i++)
     {
       RookRecord *record = &g_array_index (box->records, RookRecord, i);
+      gboolean is_cut = cut_keywords (box, record), is_there;
 
-      for (guint k = box->keywords->len; k < ROOK_MAX_KEYWORDS; k++)
-        record->keywords[k / 64] &= ~(G_GUINT64_CONSTANT (1) << k % 64);
       if (i % ROOK_PAGE_RECORDS == 0)
         g_ptr_array_add (box->pages, rook_page_new (ROOK_PAGE_RECORDS));
       rook_page_set (g_ptr_array_index (box->pages, box->pages->len - 1), i % ROOK_PAGE_RECORDS, record);
@@ -280,10 +296,15 @@ add_up (Box *box)
         continue;
       box->r->store->keep (box->r->store->self, record->blob);
       box->r->store->keep (box->r->store->self, record->cache);
-      if ((record->flags & ROOK_RECORD_EXPUNGED) != 0)
+      is_there = (record->flags & ROOK_RECORD_EXPUNGED) == 0;
+      if (!is_there)
         header->oldest_expunged = 1;
       else
         rook_header_count (header, record, box->keywords, 1);
+      if (is_there && record->modseq == box->r->modseq)
+        g_array_append_val (box->forgotten, record->uid);
+      else if (is_there && is_cut)
+        g_array_append_val (box->unnamed, record->uid);
       header->last_append = MAX (header->last_append, record->save_date);
     }
   header->n_records = box->records->len;
@@ -350,17 +371,75 @@ put_box (Box *box)
   put_value (box, ROOK_PART_ENTRIES, key, copy);
 }
 
+/* --- what is lost, by uid and by user ------------------------------------------------------------------------------------------- */
+
+static void
+tell (const Box *box, const char *uids, const char *user, const char *reason)
+{
+  rook_log_event (rook_server_get_log (box->r->mail->server), ROOK_LOG_WARNING, "mailbox.rebuilt", "user", user,
+                  "mailbox", box->entry->name, "id", box->entry->id, "partition", box->r->partition->name, "uid", uids,
+                  "reason", reason, NULL);
+}
+
+/* As many lines as it takes. */
+static void
+tell_uids (const Box *box, const GArray *uids, const char *reason)
+{
+  g_autoptr (GString) set = g_string_new (NULL);
+
+  for (guint i = 0, next; i < uids->len; i = next)
+    {
+      guint32 first = g_array_index (uids, guint32, i);
+
+      for (next = i + 1; next < uids->len && g_array_index (uids, guint32, next) == first + next - i;)
+        next++;
+      g_string_append_printf (set, "%s%u", set->len > 0 ? "," : "", first);
+      if (next > i + 1)
+        g_string_append_printf (set, ":%u", first + next - i - 1);
+      if (set->len > UIDS_A_LINE || next == uids->len)
+        {
+          tell (box, set->str, NULL, reason);
+          g_string_truncate (set, 0);
+        }
+    }
+}
+
+/* Of those whom the mailbox's rights name; of whom a group or "anyone" lets in the name is not known any more. */
+static void
+tell_seen (const Box *box)
+{
+  g_auto (GStrv) words = g_strsplit (box->entry->acl, "\t", -1);
+  gboolean has_others = FALSE;
+
+  for (guint i = 0; words[i] != NULL && words[i + 1] != NULL; i += 2)
+    if (g_str_equal (words[i], "anyone") || g_str_has_prefix (words[i], "group:"))
+      has_others = TRUE;
+    else if (words[i][0] != '-' && g_strcmp0 (words[i], box->entry->owner) != 0)
+      {
+        g_autoptr (GBytes) key = rook_seen_key (box->entry->id, words[i]);
+        g_autoptr (GBytes) value = box->r->store->recall (box->r->store->self, ROOK_PART_SEEN, key, NULL);
+
+        if (value == NULL)
+          tell (box, NULL, words[i], "what this user had seen is lost, if anything was");
+      }
+  if (has_others)
+    tell (box, NULL, NULL,
+          "what users had seen who may read it as \"anyone\" or of a group is lost, but for what changed lately");
+}
+
 static void
 tell_box (const Box *box)
 {
+  guint n_lost = box->forgotten->len;
   g_autofree char *text =
-      g_strdup_printf ("%u messages are there again; the log knows flags of %u of them, the others have those that "
-                       "they came with, without "
-                       "keywords; what others had seen is known if it changed lately; uids go on at %u",
-                       box->header.exists, MIN (box->n_recalled, box->header.exists), box->header.uidnext);
+      g_strdup_printf ("%u messages are there again, %u of them as they last were; uids go on at %u",
+                       box->header.exists, box->header.exists - n_lost, box->header.uidnext);
 
-  rook_log_event (rook_server_get_log (box->r->mail->server), ROOK_LOG_WARNING, "mailbox.rebuilt", "mailbox",
-                  box->entry->name, "id", box->entry->id, "partition", box->r->partition->name, "reason", text, NULL);
+  tell (box, NULL, NULL, text);
+  tell_uids (box, box->forgotten,
+             "flags are those that they came with, keywords are lost, and any that were expunged are back");
+  tell_uids (box, box->unnamed, "keywords are lost, for their names are");
+  tell_seen (box);
 }
 
 static void
@@ -369,12 +448,16 @@ rebuild_box (Rebuild *r, const RookEntry *entry)
   g_autoptr (GPtrArray) keywords = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GPtrArray) pages = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_page_unref);
   g_autoptr (GArray) records = g_array_new (FALSE, FALSE, sizeof (RookRecord));
+  g_autoptr (GArray) forgotten = g_array_new (FALSE, FALSE, sizeof (guint32));
+  g_autoptr (GArray) unnamed = g_array_new (FALSE, FALSE, sizeof (guint32));
   Box box = { .r = r,
               .entry = entry,
               .messages = g_hash_table_lookup (r->boxes, entry->id),
               .keywords = keywords,
               .pages = pages,
-              .records = records };
+              .records = records,
+              .forgotten = forgotten,
+              .unnamed = unnamed };
   gboolean fits = add_records (&box);
 
   for (guint first = 0; fits && first < records->len; first += ROOK_PAGE_RECORDS)
@@ -382,7 +465,6 @@ rebuild_box (Rebuild *r, const RookEntry *entry)
   if (!fits)
     {
       g_array_set_size (records, 0);
-      box.n_recalled = 0;
       add_records (&box);
     }
   else

@@ -41,13 +41,26 @@ answer_reading (gpointer data)
 }
 
 static void
+reading_explained (const GError *error, gpointer data)
+{
+  Reading *reading = data;
+
+  reading->callback (NULL, error, reading->data);
+  reading_free (reading);
+}
+
+static void
 bytes_read (GBytes *bytes, const GError *error, gpointer data)
 {
   Reading *reading = data;
 
   if (error != NULL)
-    reading->error = rook_mailbox_make_read_error (reading->view->mailbox, reading->uid, error);
-  reading->callback (error == NULL ? bytes : NULL, reading->error, reading->data);
+    {
+      rook_mailbox_explain_read (reading->view->mailbox, reading->place->store, reading->uid, error, reading_explained,
+                                 reading);
+      return;
+    }
+  reading->callback (bytes, NULL, reading->data);
   reading_free (reading);
 }
 
@@ -233,20 +246,30 @@ message_parsed (RookPoolOutcome outcome, gpointer data)
 }
 
 static void
+looking_explained (const GError *error, gpointer data)
+{
+  Looking *looking = data;
+
+  looking->callback (NULL, error, looking->data);
+  looking_free (looking);
+}
+
+static void
 body_read (GBytes *bytes, const GError *error, gpointer data)
 {
   Looking *looking = data;
   RookMail *mail = looking->view->mailbox->mail;
 
   if (error != NULL)
-    looking->error = rook_mailbox_make_read_error (looking->view->mailbox, looking->uid, error);
-  else
     {
-      looking->message = g_bytes_ref (bytes);
-      if (rook_pool_run (rook_server_get_pool (mail->server), 0, parse_message, message_parsed, looking))
-        return;
-      looking->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "too busy, try again later");
+      rook_mailbox_explain_read (looking->view->mailbox, looking->place->store, looking->uid, error, looking_explained,
+                                 looking);
+      return;
     }
+  looking->message = g_bytes_ref (bytes);
+  if (rook_pool_run (rook_server_get_pool (mail->server), 0, parse_message, message_parsed, looking))
+    return;
+  looking->error = g_error_new_literal (ROOK_MAIL_ERROR, ROOK_MAIL_ERROR_TEMPORARY, "too busy, try again later");
   answer_looking (looking);
   looking_free (looking);
 }

@@ -2,6 +2,7 @@
 """Stores that are lost, damaged, or not the ones that they were: what is told, what is refused, what is had back."""
 
 import os
+import re
 import shutil
 import smtplib
 
@@ -292,6 +293,86 @@ def test_tables_that_are_lost_are_made_of_segments_and_log(server):
     server.restart()
     check_whole(server)
     assert len(list(server.spool.glob("table.*"))) == 2
+
+
+def lost_of(server, mailbox):
+    """What the log says is lost of it: uids or user, and the first word of why."""
+    found = re.findall(rf"mailbox\.rebuilt (?:user=(\w+) )?mailbox={mailbox} \S+ \S+ (?:uid=(\S+) )?reason=\"(\w+)", server.log())
+    return sorted((user or uids, why) for user, uids, why in found if user or uids)
+
+
+def test_what_a_rebuild_has_lost_is_said_by_uid_and_user(make_server):
+    server = make_server({"mailbox": {"default-acl": "alice lrswit;bob lrs;carol lrs"}})
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("admin")
+        wire.ok("CREATE club")
+    club = '"Shared Folders/club"'
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("alice")
+        for number in range(6):
+            assert wire.append(club, b"Subject: %d\r\n\r\nx\r\n" % number, "(\\Flagged $Came)").startswith(b"OK")
+        for number in range(3):
+            assert wire.append("INBOX", b"Subject: %d\r\n\r\ny\r\n" % number).startswith(b"OK")
+        wire.ok(f"SELECT {club}")
+        wire.ok("STORE 1 +FLAGS (\\Answered)")
+    for user in ("bob", "carol"):
+        with ImapWire(server.port("imap")) as wire:
+            wire.login(user)
+            wire.ok(f"SELECT {club}")
+            wire.ok("STORE 6 +FLAGS (\\Seen)")
+    trim_log(server)
+    with ImapWire(server.port("imap")) as wire:  # these the log still knows: flags of two, with and without names of keywords
+        wire.login("alice")
+        wire.ok(f"SELECT {club}")
+        wire.ok("STORE 3 +FLAGS (\\Answered)")
+        wire.ok("SELECT INBOX")
+        wire.ok("STORE 2 +FLAGS (\\Answered $Late)")
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("bob")
+        wire.ok(f"SELECT {club}")
+        wire.ok("STORE 3 +FLAGS (\\Seen)")
+    kill_and_lose_tables(server, server.spool)
+    server.start()
+    server.wait_log(r"store\.repaired .*made again")
+    # What bob sees anew moves the modseq of 3, and all that he has seen is in one value.
+    assert lost_of(server, "club") == [("1:2,4:6", "flags"), ("3", "keywords"), ("alice", "what"), ("carol", "what")]
+    assert [row for row in lost_of(server, "user/alice") if row[1] == "keywords"] == []
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("alice")
+        wire.ok("SELECT INBOX")
+        assert b"$Late" in b"".join(wire.ok("UID FETCH 2 FLAGS"))
+        wire.ok(f"SELECT {club}")
+        assert b"(\\Answered \\Flagged)" in b"".join(wire.ok("UID FETCH 3 FLAGS"))
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("bob")
+        wire.ok(f"SELECT {club}")
+        assert [b"\\Seen" in line for line in wire.ok("FETCH 1:6 FLAGS")] == [False, False, True, False, False, True]
+    check_whole(server)
+
+
+# --- a body
+
+def test_bit_of_a_body_is_told_to_who_reads_it_and_to_nobody_else(server, before):
+    server.stop()
+    (path, at), = ((path, path.read_bytes().find(b"body of new")) for path in server.spool.glob("mail.*")
+                   if b"body of new" in path.read_bytes())
+    with open(path, "r+b") as segment:
+        segment.seek(at)
+        segment.write(b"c")
+    server.start()
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("alice")
+        wire.ok("SELECT new")
+        assert wire.command("FETCH 1 BODY.PEEK[TEXT]")[1].startswith(b"NO [CORRUPTION]")
+        server.wait_log(r"mailbox\.damaged mailbox=user/alice/new .*uid=1 ")
+        assert b"appended" in b"".join(wire.ok("FETCH 1 (FLAGS ENVELOPE)"))
+        assert wire.append("new", b"Subject: next\r\n\r\nnext\r\n").startswith(b"OK")
+        assert b"next\r\n" in b"".join(wire.ok("FETCH 2 BODY.PEEK[TEXT]"))
+    done = server.ctl("mailbox", "verify", "--full", check=False)
+    assert done.returncode == 1
+    server.wait_log(r"mailbox\.fault mailbox=user/alice/new uid=1 ")
+    after = snapshot(server, ("bob",))
+    assert after["users"]["bob"] == before["users"]["bob"]
 
 
 def test_log_and_tables_lost_together(server, before):
