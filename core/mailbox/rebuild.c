@@ -40,8 +40,8 @@ typedef struct {
   GPtrArray *pages; /* (element-type RookPage) */
   GArray *records;  /* (element-type RookRecord) */
   RookHeader header;
-  GArray *forgotten; /* uids of messages that the log does not know, */
-  GArray *unnamed;   /* and of those whose keywords it knows without their names */
+  GArray *no_flags;    /* uids of messages whose flags the log does not know, nor keywords */
+  GArray *no_keywords; /* the same, of keywords alone */
 } Box;
 
 static void
@@ -190,29 +190,77 @@ encode_page (const Box *box, guint number)
 static gboolean
 goes_with (const RookRecord *record, const RookRecord *known)
 {
-  return known->uid == record->uid && known->modseq >= known->created_modseq
-         && (record->blob == 0 || known->blob == record->blob);
+  return known->uid == record->uid && (record->blob == 0 || known->blob == record->blob);
+}
+
+/* What the log knows are bytes: of a modseq that has changed perhaps the last alone. So it is laid over this as well, and what
+ * comes out the same is known. */
+static GBytes *
+turn_over (GBytes *base, guint n)
+{
+  gsize size;
+  gconstpointer data = g_bytes_get_data (base, &size);
+  guint8 *bytes = g_memdup2 (data, size);
+
+  for (guint i = 0; i < n; i++)
+    for (guint at = ROOK_RECORD_CHANGING; at < ROOK_RECORD_SIZE; at++)
+      bytes[ROOK_PAGE_HEAD + (gsize) i * ROOK_RECORD_SIZE + at] ^= 0xff;
+  return g_bytes_new_take (bytes, size);
+}
+
+/* Whether it is known which of the keywords it has, all of whose names are. */
+static gboolean
+knows_keywords (const Box *box, const RookRecord *known, const RookRecord *turned)
+{
+  guint64 mask[2] = { 0 };
+
+  for (guint k = 0; k < box->keywords->len; k++)
+    mask[k / 64] |= G_GUINT64_CONSTANT (1) << k % 64;
+  return box->keywords->len > 0 && ((known->keywords[0] ^ turned->keywords[0]) & mask[0]) == 0
+         && ((known->keywords[1] ^ turned->keywords[1]) & mask[1]) == 0;
+}
+
+/* @known, @turned: what the log makes of @record, and of the same turned over */
+static void
+take_known (Box *box, RookRecord *record, const RookRecord *known, const RookRecord *turned)
+{
+  gboolean is_there = (known->flags & ROOK_RECORD_EXPUNGED) == 0;
+  gint64 updated = is_there ? record->last_updated : (gint64) (box->r->modseq / 1000);
+
+  *record = *known;
+  if (known->modseq != turned->modseq)
+    record->modseq = box->r->modseq;
+  if (known->last_updated != turned->last_updated)
+    record->last_updated = updated;
+  if (is_there && ((known->flags ^ turned->flags) & 0xff) != 0)
+    g_array_append_val (box->no_flags, record->uid);
+  else if (is_there && !knows_keywords (box, known, turned))
+    g_array_append_val (box->no_keywords, record->uid);
 }
 
 static gboolean
 lay_over (Box *box, guint number)
 {
-  g_autoptr (GBytes) key = rook_page_key (box->entry->id, number), base = encode_page (box, number);
-  g_autoptr (GBytes) value = box->r->store->recall (box->r->store->self, ROOK_PART_PAGES, key, base);
+  const RookStoreRebuilder *store = box->r->store;
   guint first = number * ROOK_PAGE_RECORDS, n = MIN (box->records->len - first, ROOK_PAGE_RECORDS);
-  gsize length;
-  const guint8 *bytes = value != NULL ? g_bytes_get_data (value, &length) : NULL;
+  g_autoptr (GBytes) key = rook_page_key (box->entry->id, number), base = encode_page (box, number);
+  g_autoptr (GBytes) turned_base = turn_over (base, n);
+  g_autoptr (GBytes) value = store->recall (store->self, ROOK_PART_PAGES, key, base);
+  g_autoptr (GBytes) turned_value = store->recall (store->self, ROOK_PART_PAGES, key, turned_base);
 
-  if (bytes == NULL || length != g_bytes_get_size (base))
+  if (value == NULL || turned_value == NULL || g_bytes_get_size (value) != g_bytes_get_size (base)
+      || g_bytes_get_size (turned_value) != g_bytes_get_size (base))
     return FALSE;
   for (guint i = 0; i < n; i++)
     {
-      RookRecord *record = &g_array_index (box->records, RookRecord, first + i), known;
+      gsize at = ROOK_PAGE_HEAD + (gsize) i * ROOK_RECORD_SIZE;
+      RookRecord *record = &g_array_index (box->records, RookRecord, first + i), known, turned;
 
-      rook_record_decode (bytes + ROOK_PAGE_HEAD + (gsize) i * ROOK_RECORD_SIZE, &known);
+      rook_record_decode ((const guint8 *) g_bytes_get_data (value, NULL) + at, &known);
+      rook_record_decode ((const guint8 *) g_bytes_get_data (turned_value, NULL) + at, &turned);
       if (!goes_with (record, &known))
         return FALSE;
-      *record = known;
+      take_known (box, record, &known, &turned);
     }
   return TRUE;
 }
@@ -262,22 +310,6 @@ put_value (Box *box, RookTable table, GBytes *key, GBytes *value)
   box->r->store->put (box->r->store->self, table, key, value);
 }
 
-/* Whether it had any of those whose names are lost. */
-static gboolean
-cut_keywords (const Box *box, RookRecord *record)
-{
-  guint64 cut = 0;
-
-  for (guint k = box->keywords->len; k < ROOK_MAX_KEYWORDS; k++)
-    {
-      guint64 bit = G_GUINT64_CONSTANT (1) << k % 64;
-
-      cut |= record->keywords[k / 64] & bit;
-      record->keywords[k / 64] &= ~bit;
-    }
-  return cut != 0;
-}
-
 /* What the records add up to, and the blobs they name. */
 static void
 add_up (Box *box)
@@ -287,8 +319,9 @@ add_up (Box *box)
   for (guint i = 0; i < box->records->len; i++)
     {
       RookRecord *record = &g_array_index (box->records, RookRecord, i);
-      gboolean is_cut = cut_keywords (box, record), is_there;
 
+      for (guint k = box->keywords->len; k < ROOK_MAX_KEYWORDS; k++)
+        record->keywords[k / 64] &= ~(G_GUINT64_CONSTANT (1) << k % 64);
       if (i % ROOK_PAGE_RECORDS == 0)
         g_ptr_array_add (box->pages, rook_page_new (ROOK_PAGE_RECORDS));
       rook_page_set (g_ptr_array_index (box->pages, box->pages->len - 1), i % ROOK_PAGE_RECORDS, record);
@@ -296,15 +329,10 @@ add_up (Box *box)
         continue;
       box->r->store->keep (box->r->store->self, record->blob);
       box->r->store->keep (box->r->store->self, record->cache);
-      is_there = (record->flags & ROOK_RECORD_EXPUNGED) == 0;
-      if (!is_there)
+      if ((record->flags & ROOK_RECORD_EXPUNGED) != 0)
         header->oldest_expunged = 1;
       else
         rook_header_count (header, record, box->keywords, 1);
-      if (is_there && record->modseq == box->r->modseq)
-        g_array_append_val (box->forgotten, record->uid);
-      else if (is_there && is_cut)
-        g_array_append_val (box->unnamed, record->uid);
       header->last_append = MAX (header->last_append, record->save_date);
     }
   header->n_records = box->records->len;
@@ -430,16 +458,29 @@ tell_seen (const Box *box)
 static void
 tell_box (const Box *box)
 {
-  guint n_lost = box->forgotten->len;
   g_autofree char *text =
-      g_strdup_printf ("%u messages are there again, %u of them as they last were; uids go on at %u",
-                       box->header.exists, box->header.exists - n_lost, box->header.uidnext);
+      g_strdup_printf ("%u messages are there again, %u of them with the flags that they last had; uids go on at %u",
+                       box->header.exists, box->header.exists - box->no_flags->len, box->header.uidnext);
 
   tell (box, NULL, NULL, text);
-  tell_uids (box, box->forgotten,
-             "flags are those that they came with, keywords are lost, and any that were expunged are back");
-  tell_uids (box, box->unnamed, "keywords are lost, for their names are");
+  tell_uids (box, box->no_flags,
+             "flags are those that they came with, keywords are lost, any that were expunged are back");
+  tell_uids (box, box->no_keywords, "keywords are lost, if they had any");
   tell_seen (box);
+}
+
+/* By labels alone. */
+static void
+start_over (Box *box)
+{
+  g_ptr_array_set_size (box->keywords, 0);
+  g_array_set_size (box->records, 0);
+  g_array_set_size (box->no_flags, 0);
+  g_array_set_size (box->no_keywords, 0);
+  add_records (box);
+  for (guint i = 0; i < box->records->len; i++)
+    if (g_array_index (box->records, RookRecord, i).blob != 0)
+      g_array_append_val (box->no_flags, g_array_index (box->records, RookRecord, i).uid);
 }
 
 static void
@@ -448,27 +489,24 @@ rebuild_box (Rebuild *r, const RookEntry *entry)
   g_autoptr (GPtrArray) keywords = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GPtrArray) pages = g_ptr_array_new_with_free_func ((GDestroyNotify) rook_page_unref);
   g_autoptr (GArray) records = g_array_new (FALSE, FALSE, sizeof (RookRecord));
-  g_autoptr (GArray) forgotten = g_array_new (FALSE, FALSE, sizeof (guint32));
-  g_autoptr (GArray) unnamed = g_array_new (FALSE, FALSE, sizeof (guint32));
+  g_autoptr (GArray) no_flags = g_array_new (FALSE, FALSE, sizeof (guint32));
+  g_autoptr (GArray) no_keywords = g_array_new (FALSE, FALSE, sizeof (guint32));
   Box box = { .r = r,
               .entry = entry,
               .messages = g_hash_table_lookup (r->boxes, entry->id),
               .keywords = keywords,
               .pages = pages,
               .records = records,
-              .forgotten = forgotten,
-              .unnamed = unnamed };
+              .no_flags = no_flags,
+              .no_keywords = no_keywords };
   gboolean fits = add_records (&box);
 
+  if (fits)
+    recall_keywords (&box);
   for (guint first = 0; fits && first < records->len; first += ROOK_PAGE_RECORDS)
     fits = lay_over (&box, first / ROOK_PAGE_RECORDS);
   if (!fits)
-    {
-      g_array_set_size (records, 0);
-      add_records (&box);
-    }
-  else
-    recall_keywords (&box);
+    start_over (&box);
   put_box (&box);
   tell_box (&box);
 }

@@ -301,6 +301,29 @@ def lost_of(server, mailbox):
     return sorted((user or uids, why) for user, uids, why in found if user or uids)
 
 
+def test_a_modseq_of_which_the_log_has_one_byte(make_server):
+    server = make_server()
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("alice")
+        assert wire.append("INBOX", b"Subject: x\r\n\r\nx\r\n").startswith(b"OK")
+    trim_log(server)
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("alice")
+        wire.ok("SELECT INBOX")
+        first = server.ctl("mailbox", "status", "user/alice", as_json=True)["highest-modseq"]
+        for number in range(255 - first):
+            wire.ok(f"STORE 1 {'+-'[number % 2]}FLAGS.SILENT (\\Draft)")
+        assert server.ctl("mailbox", "status", "user/alice", as_json=True)["highest-modseq"] == 255
+        flags = wire.ok("UID FETCH 1 FLAGS")[0].replace(b" \\Recent", b"").replace(b"\\Recent", b"").split()
+    kill_and_lose_tables(server, server.spool)
+    server.start()
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("alice")
+        wire.ok("SELECT INBOX")
+        assert wire.ok("UID FETCH 1 FLAGS")[0].split() == flags
+    check_whole(server)
+
+
 def test_what_a_rebuild_has_lost_is_said_by_uid_and_user(make_server):
     server = make_server({"mailbox": {"default-acl": "alice lrswit;bob lrs;carol lrs"}})
     with ImapWire(server.port("imap")) as wire:
