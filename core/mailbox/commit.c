@@ -359,6 +359,8 @@ commit_completed (guint64 position, const GError *error, gpointer data)
     tell_everybody (commit, error);
   if (error != NULL && gone)
     rook_mailbox_detach (mailbox);
+  if (error == NULL)
+    rook_mail_note_progress (mailbox->mail);
   if (commit->done != NULL)
     commit->done (commit, ours, commit->data);
   commit_free (commit);

@@ -51,6 +51,7 @@ plan_delete (RookChangeOp *op, GError **error)
       RookEntry *tombstone = rook_entry_new (g_ptr_array_index (doomed, i));
 
       tombstone->deleted = TRUE;
+      tombstone->uidvalidity = MAX (tombstone->uidvalidity, rook_mail_get_renewed (op->mail, tombstone->partition));
       tombstone->changed = g_get_real_time () / G_USEC_PER_SEC;
       rook_entry_derive (tombstone);
       rook_change_add (op, g_ptr_array_index (doomed, i), tombstone);

@@ -3,8 +3,9 @@
  * What the state store knows of each partition's store: its id, and a position that it has reached. So an empty directory, one of
  * another store and an older state of the right one (a disk that is not mounted, a snapshot) are told from the real thing.
  *
- * Positions are noted when stores are opened and closed, and by each checkpoint: what is older than that is refused. Whoever
- * means what is there says so by `rookctl store accept`.
+ * Positions are noted when stores are opened and closed, by each checkpoint, and by the first change of a second: what is
+ * older than that is refused. Whoever means what is there says so by `rookctl store accept`; its mailboxes then get a
+ * new uidvalidity, for uids and modseqs that clients know will be given again.
  */
 #include "mailbox/codec.h"
 #include "mailbox/mail.h"
@@ -13,6 +14,7 @@
 
 #define ID_PREFIX "partition/"
 #define POSITION_PREFIX "position/"
+#define NOTE_US G_USEC_PER_SEC /* between notes while something is written */
 
 static GBytes *
 make_key (const char *prefix, const char *partition)
@@ -50,17 +52,13 @@ rook_known_put (RookBatch *batch, const char *partition, const char *id, guint64
   rook_batch_put (batch, ROOK_STATE_META, position_key, position_value);
 }
 
-void
-rook_mail_note_positions (RookMail *mail)
+/* (transfer full) (nullable) NULL: the state store knows it all */
+static RookBatch *
+make_notes (RookMail *mail, RookStore *state)
 {
-  RookStore *state = rook_mail_get_state (mail);
-  g_autoptr (GError) error = NULL;
-  RookBatch *batch;
+  RookBatch *batch = rook_batch_new (state);
   guint n = 0;
 
-  if (state == NULL)
-    return;
-  batch = rook_batch_new (state);
   for (guint i = 0; i < mail->partitions->len; i++)
     {
       RookPartition *partition = g_ptr_array_index (mail->partitions, i);
@@ -75,11 +73,45 @@ rook_mail_note_positions (RookMail *mail)
     }
   if (n > 0)
     rook_batch_reserve (batch, 0, TRUE, NULL); /* on a full disk too: what is refused here the commit refuses */
-  if (n == 0)
-    rook_batch_free (batch);
-  else if (!rook_store_commit_wait (state, batch, NULL, &error))
+  else
+    g_clear_pointer (&batch, rook_batch_free);
+  return batch;
+}
+
+static void
+positions_noted (guint64 position G_GNUC_UNUSED, const GError *error, gpointer data)
+{
+  RookMail *mail = data;
+
+  if (error != NULL)
     rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_WARNING, "mailbox.store-failed",
                       "how far partitions are can't be noted: %s", error->message);
+}
+
+void
+rook_mail_note_positions (RookMail *mail)
+{
+  RookStore *state = rook_mail_get_state (mail);
+  RookBatch *batch = state != NULL ? make_notes (mail, state) : NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (batch != NULL && !rook_store_commit_wait (state, batch, NULL, &error))
+    positions_noted (0, error, mail);
+}
+
+void
+rook_mail_note_progress (RookMail *mail)
+{
+  gint64 now = g_get_monotonic_time (), last = __atomic_load_n (&mail->noted_us, __ATOMIC_RELAXED);
+  RookStore *state = rook_mail_get_state (mail);
+  RookBatch *batch;
+
+  if (now - last < NOTE_US || state == NULL
+      || !__atomic_compare_exchange_n (&mail->noted_us, &last, now, FALSE, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    return;
+  batch = make_notes (mail, state);
+  if (batch != NULL)
+    rook_store_commit (state, batch, positions_noted, mail);
 }
 
 /* --- rookctl store accept ----------------------------------------------------------------------------------------------- */
@@ -94,6 +126,7 @@ static gboolean
 accept_store (Accept *accept, GError **error)
 {
   RookStore *state = rook_mail_get_state (accept->mail);
+  guint32 uidvalidity = rook_mail_next_uidvalidity (accept->mail);
   RookStore *store = rook_mail_open_store (
       accept->mail, accept->partition->backend,
       &(RookStoreSpec){ .struct_size = sizeof (RookStoreSpec), .path = accept->partition->path }, error);
@@ -101,6 +134,12 @@ accept_store (Accept *accept, GError **error)
 
   if (store == NULL)
     return FALSE;
+  if (!rook_renewed_put (store, uidvalidity, error)) /* before it is known, so that it can't be forgotten */
+    {
+      rook_store_close (store);
+      return FALSE;
+    }
+  rook_mail_log_renewed (accept->mail, accept->partition->name, uidvalidity, "its store was accepted");
   batch = rook_batch_new (state);
   rook_known_put (batch, accept->partition->name, rook_store_get_id (store), rook_store_get_position (store));
   rook_store_close (store);
@@ -160,7 +199,7 @@ static const RookControlVerb accept_verb = {
   .arguments = "PARTITION",
   .help = "Takes the store that lies in an unavailable partition's place for the partition's, although it is another "
           "one or "
-          "an older state of it.",
+          "an older state of it. Its mailboxes get a new UIDVALIDITY, so that clients read them anew.",
   .min_arguments = 1,
   .max_arguments = 1,
   .run = run_accept,

@@ -311,7 +311,11 @@ header_read (GBytes *value, const GError *error, gpointer data)
   else if (load->head.header.n_records >= load->head.header.uidnext) /* before it says how much memory is wanted */
     set_corrupt (load, "it has more records than uids");
   else
-    begin_pages (load, value);
+    {
+      load->head.header.uidvalidity = MAX (
+          load->head.header.uidvalidity, __atomic_load_n (&load->mailbox->place->partition->renewed, __ATOMIC_RELAXED));
+      begin_pages (load, value);
+    }
   if (load->error != NULL)
     finish (load);
   else

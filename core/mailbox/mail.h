@@ -53,6 +53,7 @@ typedef struct {
   gboolean has_failed; /* of whoever opens: it was tried, and could not be opened */
   char *reason;        /* (owned) (nullable) why not, the last time; RookMail.lock */
   guint64 noted;       /* atomic: the position that the state store knows, at least */
+  guint32 renewed;     /* atomic: no mailbox in it has a lower uidvalidity; 0: see renew.c */
 } RookPartition;
 
 typedef struct RookOpening RookOpening;
@@ -89,6 +90,7 @@ struct RookMail {
   RookStore *state;     /* (owned) (nullable) NULL: unavailable; atomic, see rook_mail_get_state() */
   RookOpening *opening; /* (owned) (nullable) main worker: what a reload has opened and not published yet */
   gsize page_cache;     /* atomic: the setting of that name */
+  gint64 noted_us;      /* atomic, monotonic: when positions were noted last */
   RookQuotas *quotas;   /* (owned) constant */
   RookUsers *users;     /* (owned) constant; empty while there is no state store */
   /* --- constant: */
@@ -286,8 +288,21 @@ gboolean rook_known_get (RookStore *state, const char *partition, char **out_id,
 void rook_known_put (RookBatch *batch, const char *partition, const char *id, guint64 position);
 /* Notes how far each is: an older state of it will be refused from now on. Blocks. */
 void rook_mail_note_positions (RookMail *mail);
+/* The same now and then: after a change. Worker; answered by nobody. */
+void rook_mail_note_progress (RookMail *mail);
 void rook_mail_add_accept (RookMail *mail);      /* the verb */
 void rook_mail_add_reconstruct (RookMail *mail); /* reconstruct.c: the verb */
+
+/* --- renew.c: a partition that has lost what clients were told ---------------------------------------------------------------- */
+
+/* The least uidvalidity of its mailboxes; 0: any. Blocks. */
+gboolean rook_renewed_get (RookStore *store, guint32 *out_uidvalidity, GError **error);
+/* @uidvalidity: greater than every one given before. Blocks. */
+gboolean rook_renewed_put (RookStore *store, guint32 uidvalidity, GError **error);
+/* The same of an open partition, from memory. Any thread. */
+guint32 rook_mail_get_renewed (RookMail *mail, const char *name);
+void rook_mail_add_renew (RookMail *mail); /* the verb */
+void rook_mail_log_renewed (RookMail *mail, const char *partition, guint32 uidvalidity, const char *reason);
 
 /* --- rebuild.c: a partition whose store has lost its tables ----------------------------------------------------------------- */
 

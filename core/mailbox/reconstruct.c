@@ -229,17 +229,20 @@ look_through (Reconstruction *r, guint place, GError **error)
 {
   RookPartition *partition = partition_at (r, place);
   g_autoptr (GError) failed = NULL;
+  guint32 renewed = 0;
 
   r->place = place;
   r->text = partition->name;
   r->percent = 60.0 * place / r->mail->partitions->len;
-  if (rook_store_foreach (r->stores[place], ROOK_PART_HEADERS, take_header, r, &failed) && !r->stopped
+  if (rook_renewed_get (r->stores[place], &renewed, &failed)
+      && rook_store_foreach (r->stores[place], ROOK_PART_HEADERS, take_header, r, &failed) && !r->stopped
       && rook_store_foreach (r->stores[place], ROOK_PART_ENTRIES, take_entry, r, &failed) && !r->stopped
       && rook_store_foreach (r->stores[place], ROOK_PART_USERS, take_user, r, &failed) && !r->stopped
       && rook_store_foreach (r->stores[place], ROOK_PART_SEEN, take_seen, r, &failed) && !r->stopped
       && lacks_entries (r) && !rook_store_foreach_blob (r->stores[place], take_label, r, &failed)
       && g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_UNSUPPORTED))
     g_clear_error (&failed);
+  r->uidvalidity = MAX (r->uidvalidity, renewed);
   if (failed == NULL)
     return check_stopped (r, error);
   g_propagate_prefixed_error (error, g_steal_pointer (&failed), "partition %s: ", partition->name);

@@ -30,10 +30,11 @@ add_renamed (RookChangeOp *op, RookEntry *before, const char *name)
 {
   RookEntry *after = rook_entry_new (before);
 
+  after->uidvalidity = MAX (after->uidvalidity, rook_mail_get_renewed (op->mail, before->partition));
   if (!g_str_equal (before->name, name))
     {
       rook_entry_rename (after, name);
-      after->uidvalidity = rook_mail_uidvalidity_for (op->mail, name, before->uidvalidity);
+      after->uidvalidity = rook_mail_uidvalidity_for (op->mail, name, after->uidvalidity);
     }
   if (op->partition != NULL)
     rook_entry_set (&after->partition, op->partition);

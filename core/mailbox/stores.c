@@ -207,6 +207,46 @@ note_progress (double percent, const char *text, gpointer data)
   return TRUE;
 }
 
+static void
+note_lost (const char *what, gpointer data)
+{
+  char **lost = data;
+
+  g_free (*lost);
+  *lost = g_strdup (what);
+}
+
+static guint32
+next_uidvalidity (RookOpening *opening)
+{
+  guint32 now = (guint32) (g_get_real_time () / G_USEC_PER_SEC);
+
+  if (opening->names == NULL)
+    return rook_mail_next_uidvalidity (opening->mail);
+  return opening->names->last_uidvalidity = MAX (now, opening->names->last_uidvalidity + 1);
+}
+
+/* @lost: (nullable) what is gone of it */
+static gboolean
+renew_partition (RookOpening *opening, RookPartition *partition, RookStore *store, const char *lost, GError **error)
+{
+  guint32 renewed;
+
+  if (!rook_renewed_get (store, &renewed, error))
+    return FALSE;
+  if (lost != NULL)
+    {
+      renewed = next_uidvalidity (opening);
+      if (!rook_renewed_put (store, renewed, error))
+        return FALSE;
+      rook_mail_log_renewed (opening->mail, partition->name, renewed, lost);
+    }
+  else if (opening->names != NULL)
+    opening->names->last_uidvalidity = MAX (opening->names->last_uidvalidity, renewed);
+  __atomic_store_n (&partition->renewed, renewed, __ATOMIC_RELAXED);
+  return TRUE;
+}
+
 /* Under the id that the state store knows it by, and no older than that knows it; one that it does not know is made, and made
  * known. (transfer full) */
 static RookStore *
@@ -220,8 +260,9 @@ open_partition (RookOpening *opening, RookStore *state, RookPartition *partition
                          .progress = note_progress,
                          .progress_data = &progress,
                          .rebuild = rook_mail_rebuild_partition,
-                         .rebuild_data = &whom };
-  g_autofree char *id = NULL;
+                         .rebuild_data = &whom,
+                         .lost = note_lost };
+  g_autofree char *id = NULL, *lost = NULL;
   RookStore *store;
   RookBatch *batch;
 
@@ -229,6 +270,7 @@ open_partition (RookOpening *opening, RookStore *state, RookPartition *partition
     return NULL;
   spec.store_id = id;
   spec.create = id == NULL;
+  spec.lost_data = &lost;
   store = rook_mail_open_store (mail, partition->backend, &spec, error);
   if (store == NULL)
     {
@@ -239,7 +281,9 @@ open_partition (RookOpening *opening, RookStore *state, RookPartition *partition
                         partition->name);
       return NULL;
     }
-  if (id != NULL && rook_store_get_position (store) <= spec.min_position)
+  if (!renew_partition (opening, partition, store, lost, error))
+    g_clear_pointer (&store, rook_store_close);
+  if (store == NULL || (id != NULL && rook_store_get_position (store) <= spec.min_position))
     return store;
   batch = rook_batch_new (state);
   rook_known_put (batch, partition->name, rook_store_get_id (store), rook_store_get_position (store));
@@ -458,6 +502,7 @@ rook_opening_publish (RookOpening *opening)
     rook_names_publish (mail, g_steal_pointer (&opening->names));
   if (opening->state != NULL)
     __atomic_store_n (&mail->state, g_steal_pointer (&opening->state), __ATOMIC_RELEASE);
+  __atomic_store_n (&mail->noted_us, g_get_monotonic_time (), __ATOMIC_RELAXED);
   rook_quota_note_stores (mail);
   rook_opening_go_on (opening);
   if (opening->serving)

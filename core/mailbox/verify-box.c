@@ -282,7 +282,7 @@ check_header (Box *box)
 
   if (!box->has_gaps)
     compare_sums (box);
-  if (header->uidvalidity > box->place->uidvalidity
+  if (header->uidvalidity > MAX (box->place->uidvalidity, rook_mail_get_renewed (box->v->mail, box->place->partition))
       || (header->uidvalidity < box->place->uidvalidity && !box->place->was_renamed))
     find (box, 0, "its uidvalidity is %u, in the state store %u", header->uidvalidity, box->place->uidvalidity);
   if (header->recent_uid >= header->uidnext)

@@ -108,6 +108,24 @@ note_file (GsStore *store)
   rook_mutex_unlock (&store->lock);
 }
 
+/* CURRENT takes little room, and on a disk without any the new file, which has more than the next commits need, gives it. */
+static gboolean
+note_log (GsStore *store, int fd, guint64 *size, const char *name, guint64 number, GError **error)
+{
+  g_autoptr (GError) failed = NULL;
+
+  if (gs_current_note_log (store, number, &failed))
+    return TRUE;
+  if (!g_error_matches (failed, ROOK_STORE_ERROR, ROOK_STORE_ERROR_FULL) || *size < 4 * GS_HEAD_SIZE)
+    {
+      g_propagate_error (error, g_steal_pointer (&failed));
+      return FALSE;
+    }
+  *size = *size / 2 / GS_HEAD_SIZE * GS_HEAD_SIZE;
+  return gs_io_truncate (store->io, fd, *size, name, error) && gs_io_sync (store->io, fd, name, error)
+         && gs_current_note_log (store, number, error);
+}
+
 gboolean
 gs_log_start (GsStore *store, GError **error)
 {
@@ -124,7 +142,8 @@ gs_log_start (GsStore *store, GError **error)
   g_strlcpy (head.store_id, store->id, sizeof head.store_id);
   head.first_position = store->position + 1;
   fd = open_new (store, &head, name, &size, error);
-  if (fd >= 0 && !gs_current_note_log (store, head.number, error)) /* before it holds anything that could be missed */
+  if (fd >= 0
+      && !note_log (store, fd, &size, name, head.number, error)) /* before it holds anything that could be missed */
     {
       close (fd);
       fd = -1;

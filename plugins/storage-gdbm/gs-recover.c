@@ -36,21 +36,41 @@ typedef struct {
   guint64 replayed;
   gboolean unreadable; /* a copy may be good, and the disk does not say */
   gboolean lost;       /* neither copy is good */
+  gboolean gaps;       /* what was reported as durable is not all there */
 } Recovery;
 
 static void damage (Recovery *r, const char *format, ...) G_GNUC_PRINTF (2, 3);
+static void lose (Recovery *r, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+static void
+damage_valist (Recovery *r, const char *format, va_list args)
+{
+  g_autofree char *text = g_strdup_vprintf (format, args);
+
+  gs_log_notice (r->store, ROOK_LOG_ERROR, "store.damaged", "%s", text);
+  r->store->damaged = TRUE;
+}
 
 static void
 damage (Recovery *r, const char *format, ...)
 {
-  g_autofree char *text = NULL;
   va_list args;
 
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  damage_valist (r, format, args);
   va_end (args);
-  gs_log_notice (r->store, ROOK_LOG_ERROR, "store.damaged", "%s", text);
-  r->store->damaged = TRUE;
+}
+
+/* Damage by which batches are gone. */
+static void
+lose (Recovery *r, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  damage_valist (r, format, args);
+  va_end (args);
+  r->gaps = TRUE;
 }
 
 /* --- what is there -------------------------------------------------------------------------------------------------------- */
@@ -288,7 +308,7 @@ do_without_copies (Recovery *r, const RookStoreSpec *spec, GError **error)
       r->store->current.copies[r->store->current.current].clean = TRUE;
       return gs_copy_create (r->store, r->store->current.current, error);
     }
-  r->lost = spec->struct_size >= sizeof *spec && spec->rebuild != NULL;
+  r->lost = spec->struct_size >= G_STRUCT_OFFSET (RookStoreSpec, lost) && spec->rebuild != NULL;
   if (r->lost && first != NULL)
     {
       r->last = first->head.first_sequence - 1;
@@ -361,9 +381,13 @@ apply_frame (Recovery *r, const GsLogFrame *frame, const guint8 *payload)
       g_hash_table_add (r->store->missed, g_bytes_new (op.key, op.key_length));
   if (error == NULL)
     return;
-  damage (r, "frame %" G_GUINT64_FORMAT ": %s", frame->sequence, error->message);
-  if (frame->sequence <= r->base)
-    give_up_other (r);
+  if (frame->sequence > r->base)
+    lose (r, "frame %" G_GUINT64_FORMAT ": %s", frame->sequence, error->message);
+  else
+    {
+      damage (r, "frame %" G_GUINT64_FORMAT ": %s", frame->sequence, error->message);
+      give_up_other (r);
+    }
 }
 
 static void
@@ -372,8 +396,8 @@ take_frame (Recovery *r, const GsLogFrame *frame, const guint8 *payload)
   if (frame->sequence > r->base)
     {
       if (frame->sequence != r->last + 1)
-        damage (r, "log frames %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " are missing", r->last + 1,
-                frame->sequence - 1);
+        lose (r, "log frames %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " are missing", r->last + 1,
+              frame->sequence - 1);
       else if (r->last_crc != 0 && frame->previous_crc != r->last_crc)
         damage (r, "log frame %" G_GUINT64_FORMAT " does not follow the one before it", frame->sequence);
       r->position = frame->first_position + frame->n_batches - 1;
@@ -473,7 +497,7 @@ check_file (Recovery *r, const File *file)
 
   if (first > r->last + 1)
     {
-      damage (r, "log frames %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " are missing", r->last + 1, first - 1);
+      lose (r, "log frames %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " are missing", r->last + 1, first - 1);
       r->last = first - 1;
       r->position = MAX (r->position, file->head.first_position - 1);
       r->last_crc = 0;
@@ -508,10 +532,10 @@ replay (Recovery *r, const RookStoreSpec *spec, GError **error)
   if (r->missed < r->base)
     give_up_other (r);
   if (r->store->current.log_number > r->highest)
-    damage (r,
-            "log %" G_GUINT64_FORMAT ", the last, is missing: what was committed after batch %" G_GUINT64_FORMAT
-            " is lost, if anything was",
-            r->store->current.log_number, r->position);
+    lose (r,
+          "log %" G_GUINT64_FORMAT ", the last, is missing: what was committed after batch %" G_GUINT64_FORMAT
+          " is lost, if anything was",
+          r->store->current.log_number, r->position);
   return TRUE;
 }
 
@@ -640,7 +664,7 @@ recover (Recovery *r, const RookStoreSpec *spec, GError **error)
       || !replay (r, spec, error))
     return FALSE;
   settle (r);
-  if (r->lost)
+  if (r->lost || r->gaps) /* it is older, and says so */
     store->position = MAX (store->position, spec->min_position);
   if (r->lost && !gs_rebuild (store, spec, r->segments, error))
     return FALSE;
@@ -652,12 +676,19 @@ recover (Recovery *r, const RookStoreSpec *spec, GError **error)
                    store->position, spec->min_position);
       return FALSE;
     }
-  if (!open_segments (r, error) || !gs_log_start (store, error))
+  if (!open_segments (r, error))
+    return FALSE;
+  if (r->gaps && spec->struct_size >= sizeof *spec && spec->lost != NULL) /* before a new log file hides it */
+    spec->lost ("a part of its log is lost", spec->lost_data);
+  if (!gs_log_start (store, error))
     return FALSE;
   gs_log_notice (store, ROOK_LOG_INFO, "store.recovered",
                  "position %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT " log frames replayed in %.3f s", store->position,
                  r->replayed, (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC);
-  if (!store->current.copies[0].clean || !store->current.copies[1].clean)
+  /* Each opening begins a log file, however little the one before has written; none goes before both copies have it. */
+  if (store->log_files->len * store->settings.log_size > store->settings.log_limit)
+    gs_upkeep_want_both (store);
+  else if (!store->current.copies[0].clean || !store->current.copies[1].clean)
     gs_upkeep_want (store);
   return TRUE;
 }

@@ -200,6 +200,7 @@ struct GsStore {
   guint pins[2];
   gboolean upkeep_busy;   /* somebody makes a checkpoint, compacts or verifies */
   gboolean upkeep_wanted; /* a checkpoint */
+  gboolean other_wanted;  /* and one more after that, of the other copy */
   gboolean spare_wanted;
   gboolean compact_wanted;
   gboolean upkeep_stop;
@@ -386,6 +387,8 @@ guint64 gs_checkpoint_count (GsStore *store);
 void gs_upkeep_start (GsStore *store);
 void gs_upkeep_stop (GsStore *store);
 void gs_upkeep_want (GsStore *store);
+/* The same of both copies, one after the other: then old log files go. */
+void gs_upkeep_want_both (GsStore *store);
 void gs_upkeep_begin (GsStore *store); /* waits until nobody else is at it */
 void gs_upkeep_end (GsStore *store);
 

@@ -37,13 +37,35 @@ gs_upkeep_want (GsStore *store)
   rook_cond_broadcast (&store->cond);
 }
 
+void
+gs_upkeep_want_both (GsStore *store)
+{
+  rook_mutex_lock (&store->lock);
+  store->other_wanted = TRUE;
+  rook_mutex_unlock (&store->lock);
+  gs_upkeep_want (store);
+}
+
+/* One copy has been brought up to date. */
+static void
+want_the_other (GsStore *store)
+{
+  g_autoptr (RookLocker) locker = rook_locker_new (&store->lock);
+
+  store->upkeep_wanted |= store->other_wanted;
+  store->other_wanted = FALSE;
+}
+
 static gboolean
 keep_up (GsStore *store)
 {
   g_autoptr (GError) error = NULL;
 
   if (gs_checkpoint (store, &error))
-    return TRUE;
+    {
+      want_the_other (store);
+      return TRUE;
+    }
   if (!g_error_matches (error, ROOK_STORE_ERROR, ROOK_STORE_ERROR_CANCELLED))
     gs_log_notice (store, ROOK_LOG_ERROR, "store.checkpoint", "a checkpoint failed: %s", error->message);
   return FALSE;

@@ -2,6 +2,7 @@
 """A whole server whose partition lies on a small file system: it fills up by deliveries, everybody is told to try again later, expunges
 and deletes go on, and when there is room again so do deliveries; nobody has to restart anything, and nothing is lost."""
 
+import contextlib
 import os
 import pwd
 import smtplib
@@ -120,3 +121,33 @@ def test_full_disk(server):
         mta.fill()
         wire.ok("NOOP")
         assert numbers_of(wire) == mta.taken[len(gone):]
+
+
+def test_start_on_a_disk_without_a_byte(server):
+    """Others have filled it, to the last byte: who starts there can read and, what matters, delete."""
+    mta = Mta(server)
+    place = server.settings["partition default"]["path"].parent
+    mta.fill()
+    with open(place / "filler", "wb", buffering=0) as filler:
+        for size in (65536, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    filler.write(b"x" * size)
+        server.kill()
+        with contextlib.suppress(OSError):
+            while True:
+                filler.write(b"x")
+    server.start()
+    with ImapWire(server.port("imap")) as wire:
+        wire.login()
+        wire.ok("SELECT INBOX")
+        assert numbers_of(wire) == mta.taken
+        wire.ok("STORE 1:2 +FLAGS.SILENT (\\Deleted)")
+        wire.ok("EXPUNGE")
+        assert numbers_of(wire) == mta.taken[2:]
+    (place / "filler").unlink()
+    server.restart()
+    with ImapWire(server.port("imap")) as wire:
+        wire.login()
+        wire.ok("SELECT INBOX")
+        assert numbers_of(wire) == mta.taken[2:]

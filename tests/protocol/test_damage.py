@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import smtplib
+import time
 
 import pytest
 from rookery_harness import BUILD, SLOW, wait_until
@@ -55,6 +56,31 @@ def lose(directory, *patterns):
         assert found
         for path in found:
             path.unlink()
+
+
+def put_back(server, place, older):
+    shutil.rmtree(place)
+    older.rename(place)
+    server.start()
+
+
+def numbers(server, user, mailbox="INBOX"):
+    """UIDVALIDITY and UIDNEXT."""
+    with ImapWire(server.port("imap")) as wire:
+        wire.login(user)
+        text = b"".join(wire.ok(f"STATUS {mailbox} (UIDVALIDITY UIDNEXT)"))
+        return tuple(int(re.search(rb"%s (\d+)" % item, text).group(1)) for item in (b"UIDVALIDITY", b"UIDNEXT"))
+
+
+def check_renewed(server, old):
+    """bob's mailbox is numbered anew, and only once; alice's, which lies elsewhere, is not."""
+    new = {user: numbers(server, user) for user in USERS}
+    assert new["alice"] == old["alice"]
+    assert new["bob"][0] > old["bob"][0]
+    server.deliver("Subject: new\n\nnew\n", "bob")
+    server.restart()
+    assert numbers(server, "bob") == (new["bob"][0], new["bob"][1] + 1)
+    check_whole(server)
 
 
 def check_whole(server):
@@ -211,6 +237,7 @@ def test_partition_that_is_not_what_it_was_is_unavailable(server, make_server, b
 
 def test_older_partition_is_taken_if_that_is_meant(server, before):
     place, older = server.directory / "second", server.directory / "older"
+    old = {user: numbers(server, user) for user in USERS}
     server.stop()
     copy_tree(server, place, older)
     server.start()
@@ -218,15 +245,57 @@ def test_older_partition_is_taken_if_that_is_meant(server, before):
     done = server.ctl("store", "accept", "second", check=False)
     assert done.returncode == 1 and "is open" in done.stderr
     server.stop()
-    shutil.rmtree(place)
-    older.rename(place)
-    server.start()
+    put_back(server, place, older)
     assert server.ctl("store", "accept", "nowhere", check=False).returncode == 1
     assert "rookctl reload" in server.ctl("store", "accept", "second")
     server.reload()
     assert snapshot(server, USERS)["users"]["bob"] == before["users"]["bob"]
-    server.restart()
+    check_renewed(server, old)
+    # What was moved away keeps the number that it got.
+    new = numbers(server, "bob")
+    with ImapWire(server.port("imap")) as wire:
+        wire.login("admin")
+        wire.ok("RENAME user/bob user/bob default")
+    assert numbers(server, "bob") == new
     check_whole(server)
+
+
+def test_partition_that_was_copied_while_it_was_in_use_is_older(server, before):
+    place, older = server.directory / "second", server.directory / "older"
+    copy_tree(server, place, older)
+    time.sleep(1.1)  # how far a partition is, is noted by the first change of a second
+    server.deliver("Subject: later\n\nlater\n", "bob")
+    server.ctl("user", "list")  # the note, which nobody waits for, is of the same loop
+    server.wait_log(r"delivery\.done")
+    time.sleep(0.2)
+    server.kill()
+    put_back(server, place, older)
+    server.wait_log(r"mailbox\.partition-unavailable .*older than")
+    assert 400 <= answer_of_delivery(server, "bob") < 500
+    assert answer_of_delivery(server, "alice") == 250
+
+
+def test_backup_of_everything_was_put_back(server):
+    old = {user: numbers(server, user) for user in USERS}
+    assert server.ctl("store", "renew", "nowhere", check=False).returncode == 1
+    said = server.ctl("store", "renew", "second")
+    assert {user: numbers(server, user) for user in USERS} == old
+    server.restart()
+    assert str(numbers(server, "bob")[0]) in said
+    check_renewed(server, old)
+
+
+def test_last_log_of_a_partition_is_lost(server, before):
+    old = {user: numbers(server, user) for user in USERS}
+    server.restart()
+    for _ in range(2):
+        server.deliver("Subject: lost\n\nlost\n", "bob")
+    server.kill()
+    lose(server.directory / "second", max(path.name for path in (server.directory / "second").glob("log.0*")))
+    server.start()
+    server.wait_log(r"mailbox\.partition-renewed partition=second ")
+    assert snapshot(server, USERS)["users"]["bob"] == before["users"]["bob"]
+    check_renewed(server, old)
 
 
 # --- the tables of a partition

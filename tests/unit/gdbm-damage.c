@@ -146,11 +146,21 @@ remove_file (Fixture *f, const File *file)
 
 /* --- a small store ----------------------------------------------------------------------------------------------------------- */
 
+static void
+count_lost (const char *what, gpointer data)
+{
+  g_assert_nonnull (what);
+  ((Fixture *) data)->n_lost++;
+}
+
 gboolean
 try_open (Fixture *f, guint64 min_position, GError **error)
 {
-  RookStoreSpec spec = { .struct_size = sizeof spec, .path = f->path, .min_position = min_position };
+  RookStoreSpec spec = {
+    .struct_size = sizeof spec, .path = f->path, .min_position = min_position, .lost = count_lost, .lost_data = f
+  };
 
+  f->n_lost = 0;
   forget_told ();
   f->store = rook_store_open_backend (NULL, &gs_backend, &f->settings, &spec, error);
   return f->store != NULL;

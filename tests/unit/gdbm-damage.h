@@ -27,6 +27,7 @@ typedef struct {
   RookBlobId blobs[N_BLOBS]; /* 0: released */
   GBytes *bodies[N_BLOBS];   /* (owned) */
   GString *told;             /* what the store has logged since it was opened */
+  guint n_lost;              /* how often it said, when it was opened last, that batches are gone */
 } Fixture;
 
 typedef struct {

@@ -235,6 +235,7 @@ test_last_log_lost (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   remove_file (f, find_file (f, "log.", TRUE));
   open_store (f);
   g_assert_true (was_told ("the last, is missing"));
+  g_assert_cmpuint (f->n_lost, ==, 1);
   outcome = use_store (f);
   g_assert_cmpuint (outcome.errors, ==, 0);
   g_assert_cmpuint (outcome.wrong, >, 0); /* it is gone, and was said to be */
@@ -242,6 +243,58 @@ test_last_log_lost (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   close_store (f);
   open_store (f);
   g_assert_false (was_told ("missing"));
+  g_assert_cmpuint (f->n_lost, ==, 0);
+}
+
+/* It is older than is known of it, and that is said. */
+static void
+test_last_log_lost_and_known (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+
+  remove_file (f, find_file (f, "log.", TRUE));
+  try_open (f, 1000, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (f->n_lost, ==, 1);
+  g_assert_cmpuint (rook_store_get_position (f->store), >=, 1000);
+  set_value (f, 1, 2, 3);
+  close_store (f);
+  try_open (f, 1001, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (f->n_lost, ==, 0);
+}
+
+static guint
+count_log_files (Fixture *f)
+{
+  g_autoptr (GDir) dir = g_dir_open (f->path, 0, NULL);
+  const char *name;
+  guint n = 0;
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    n += g_str_has_prefix (name, "log.0");
+  return n;
+}
+
+/* A server that is killed again and again: each start begins a log file. */
+static void
+test_many_starts_leave_few_logs (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  guint limit = (guint) (f->settings.log_limit / f->settings.log_size) + 2;
+
+  for (guint i = 0; i < 3 * limit; i++)
+    {
+      open_store (f);
+      set_value (f, 1, i, 100);
+      g_ptr_array_unref (f->image);
+      f->image = take_image (f);
+      close_store (f);
+      lay_out (f, f->image);
+    }
+  open_store (f);
+  while (count_log_files (f) > limit)
+    g_usleep (1000);
+  expect_all (f);
 }
 
 /* Files that both copies do without are not missed; of others it is told which frames were in them. */
@@ -531,6 +584,8 @@ main (int argc, char **argv)
   TEST ("identity/damaged-and-nobody-else-knows", 0, test_identity_damaged_and_nobody_else_knows);
   TEST ("identity/damaged-of-another-or-older-store", 0, test_identity_damaged_of_another);
   TEST ("file/last-log-missing", 0, test_last_log_lost);
+  TEST ("file/last-log-missing-and-known", 0, test_last_log_lost_and_known);
+  TEST ("open/many-starts-leave-few-logs", 0, test_many_starts_leave_few_logs);
   TEST ("file/middle-log-missing", 0, test_middle_log_lost);
   TEST ("file/first-segment-missing", 0, test_segment_lost);
   TEST ("file/last-segment-missing", 1, test_segment_lost);

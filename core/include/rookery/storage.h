@@ -117,6 +117,7 @@ typedef enum {
   ROOK_STORE_FULL        /* reads, and takes only batches that free space (see rook_batch_reserve()) */
 } RookStoreState;
 typedef void (*RookStoreNotify) (RookStoreState state, gpointer data);
+typedef void (*RookStoreLost) (const char *what, gpointer data);
 
 typedef struct {
   gsize struct_size;
@@ -130,6 +131,8 @@ typedef struct {
   gpointer notify_data;
   RookStoreRebuild rebuild; /* (nullable) makes tables that are lost; without it the open fails with CORRUPT */
   gpointer rebuild_data;
+  RookStoreLost lost; /* (nullable) while it opens: batches that were reported as durable are gone, and what is read is older */
+  gpointer lost_data;
 } RookStoreSpec;
 
 /**
