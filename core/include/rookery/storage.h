@@ -131,7 +131,8 @@ typedef struct {
   gpointer notify_data;
   RookStoreRebuild rebuild; /* (nullable) makes tables that are lost; without it the open fails with CORRUPT */
   gpointer rebuild_data;
-  RookStoreLost lost; /* (nullable) while it opens: batches that were reported as durable are gone, and what is read is older */
+  RookStoreLost
+      lost; /* (nullable) while it opens: batches that were reported as durable are gone, and what is read is older */
   gpointer lost_data;
 } RookStoreSpec;
 
