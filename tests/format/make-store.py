@@ -26,6 +26,7 @@ SMALL = {"log-size": "64K", "segment-size": "1M"}
 CONFIG = {"server": {"hostname": "mail.example.org"}, "plugin storage-gdbm": SMALL, "job expire": {"when": "never"},
           "mailbox": {"autocreate": "delivery", "autocreate-folders": "Sent;Trash", "keep-expunged": "0s",
                       "default-acl": "anyone lrsi;bob lrswite"}}
+SECOND = "second"  # the other partition, beside the first
 COPIES = b"Subject: one of many\r\nFrom: a@example.net\r\n\r\nmany\r\n"
 KEPT = 32  # of all messages that are expunged below, those that are not purged
 DELIVERED = """From: sender@example.net
@@ -45,6 +46,10 @@ def samples():
     yield b"Subject: latin\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\n\xe4\xf6\xfc\r\n"
     yield b"Subject: nothing more\r\n\r\n"
     yield b"Subject: long\r\n\r\n" + b"".join(b"line %d\r\n" % number for number in range(15000))
+
+
+def settings(server, **mailbox):
+    return {**CONFIG, f"partition {SECOND}": {"path": server.directory / SECOND}, "mailbox": {**CONFIG["mailbox"], **mailbox}}
 
 
 def append(wire, mailbox, message, arguments=""):
@@ -68,7 +73,7 @@ def fill_inbox(server, wire):
     wire.ok("SELECT INBOX")
     expunge(wire, "12:13")
     server.ctl("job", "run", "expire")
-    server.reload({**CONFIG, "mailbox": {**CONFIG["mailbox"], "keep-expunged": "30000d"}})
+    server.reload(settings(server, **{"keep-expunged": "30000d"}))
     expunge(wire, "3,14")
 
 
@@ -87,6 +92,20 @@ def fill_names(server, wire):
         for number in range(6):
             append(admin, "board", b"Subject: notice %d\r\n\r\nx\r\n" % number)
         fill_users(server, admin)
+        fill_second(admin, wire)
+
+
+def fill_second(admin, wire):
+    """The other partition: a mailbox that was made there, one that was moved there with what others have seen, one that came back."""
+    for name in ("there", "moved", "back"):
+        admin.ok(f"CREATE user/alice/{name}" + (f" {SECOND}" if name == "there" else ""))
+        for number in range(3):
+            append(wire, name, b"Subject: %s %d\r\n\r\nx\r\n" % (name.encode(), number), "(\\Flagged)" if number else "")
+    admin.ok(f"RENAME user/alice/moved user/alice/moved {SECOND}")
+    admin.ok(f"RENAME user/alice/back user/alice/back {SECOND}")
+    admin.ok("RENAME user/alice/back user/alice/back default")
+    admin.ok("SETQUOTA user/alice (STORAGE 100000 MESSAGE 5000)")
+    admin.ok("SETQUOTA user/bob (MAILBOX 20)")
 
 
 def fill_users(server, admin):
@@ -144,6 +163,12 @@ def fill(server):
         change_at_last(server, wire)
 
 
+def quotas(server):
+    with ImapWire(server.port("imap")) as admin:
+        admin.login("admin")
+        return [line.decode() for user in ("alice", "bob") for line in admin.ok(f"GETQUOTA user/{user}")]
+
+
 def pack(server, path):
     """Only what is the server's own, and nothing of who and where we are."""
     def plain(member):
@@ -153,7 +178,7 @@ def pack(server, path):
         return None if member.name.endswith("/lock") else member
 
     with tarfile.open(path, "w:xz", format=tarfile.USTAR_FORMAT, preset=9) as archive:
-        for folder in (server.state_directory, server.spool):
+        for folder in (server.state_directory, server.spool, server.directory / SECOND):
             archive.add(folder, folder.name, filter=plain)
 
 
@@ -170,10 +195,14 @@ def main():
         sys.exit(f"{base}.json is there: a store is never made anew")
     server = Server(config=CONFIG)
     try:
+        server.prepare()
+        server.configure(settings(server))
         server.start()
+        server.ctl("store", "renew", SECOND)
+        server.restart()
         fill(server)
         found = {"snapshot": snapshot(server), "delivered": DELIVERED, "deleted": "gone",
-                 "expunged-and-kept": KEPT}
+                 "expunged-and-kept": KEPT, "partitions": [SECOND], "quota": quotas(server)}
         server.kill()
         pack(server, base.with_suffix(".tar.xz"))
     finally:

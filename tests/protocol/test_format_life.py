@@ -21,11 +21,17 @@ CONFIG = {
 }
 
 
-def unpack(archive, server):
+def settings(server, expected, **mailbox):
+    """With the partitions that it had beside the first."""
+    others = {f"partition {name}": {"path": server.directory / name} for name in expected.get("partitions", [])}
+    return {**CONFIG, **others, "mailbox": {**CONFIG["mailbox"], **mailbox}}
+
+
+def unpack(archive, server, partitions):
     """As the server's own files, whoever we are."""
     with tarfile.open(archive) as tar:
         tar.extractall(server.directory)
-    for folder in (server.state_directory, server.spool):
+    for folder in (server.state_directory, server.spool, *(server.directory / name for name in partitions)):
         for path in (folder, *folder.rglob("*")):
             path.chmod(0o700 if path.is_dir() else 0o600)
             if os.geteuid() == 0:
@@ -47,7 +53,8 @@ def server(request, expected, make_server):
     archive = request.node.callspec.params["expected"].with_suffix(".tar.xz")
     one = make_server(CONFIG, start=False)
     one.prepare()
-    unpack(archive, one)
+    one.configure(settings(one, expected))
+    unpack(archive, one, expected.get("partitions", []))
     return one.start()
 
 
@@ -92,6 +99,14 @@ def test_it_goes_on(server, expected, wire):
     check_whole(server)
 
 
+def test_limits_and_usage_are_as_they_were(server, expected):
+    if "quota" not in expected:
+        pytest.skip("it has none")
+    with ImapWire(server.port("imap")) as admin:
+        admin.login("admin")
+        assert [line.decode() for user in ("alice", "bob") for line in admin.ok(f"GETQUOTA user/{user}")] == expected["quota"]
+
+
 def test_deliveries_are_remembered(server, expected):
     server.deliver(expected["delivered"], "alice", "bob")
     assert snapshot(server) == expected["snapshot"]
@@ -116,7 +131,7 @@ def test_a_name_that_was_deleted_is_another_mailbox(server, expected, wire):
 
 
 def test_upkeep_finds_what_was_left_for_it(server, expected):
-    server.reload({**CONFIG, "mailbox": {**CONFIG["mailbox"], "keep-expunged": "0s"}})
+    server.reload(settings(server, expected, **{"keep-expunged": "0s"}))
     server.ctl("job", "run", "expire")
     job = next(row for row in server.ctl("job", "list", as_json=True) if row["name"] == "expire")
     assert f"{expected['expunged-and-kept']} messages purged" in str(job)
