@@ -58,14 +58,17 @@ typedef struct {
 
 typedef struct RookOpening RookOpening;
 
+#define ROOK_NAMES_MAX_PAST 100000
+
 /* What the state store says, in memory. */
 typedef struct {
-  GTree *tree;          /* name (of the entry) -> RookEntry; no tombstones */
-  GTree *others;        /* the same, of those that somebody but the owner may have rights on */
-  GTree *limited;       /* the same, of those that are quota roots */
-  GHashTable *by_id;    /* id -> RookEntry; tombstones too */
-  GHashTable *past;     /* name -> the highest uidvalidity (guint32) of mailboxes that had it before */
-  guint32 past_unknown; /* the same of those whose histories are full: they may have had any name */
+  GTree *tree;       /* name (of the entry) -> RookEntry; no tombstones */
+  GTree *others;     /* the same, of those that somebody but the owner may have rights on */
+  GTree *limited;    /* the same, of those that are quota roots */
+  GHashTable *by_id; /* id -> RookEntry; tombstones too */
+  GHashTable *past;  /* name -> the highest uidvalidity (guint32) of mailboxes that had it before */
+  guint32
+      past_unknown; /* the same of those whose histories are full, or that found the table full: they may have had any name */
   guint32 last_uidvalidity;
 } RookNames;
 
@@ -310,6 +313,7 @@ typedef struct {
   RookMail *mail;
   RookPartition *partition;
   RookNames *names; /* (nullable) which mailboxes there are; NULL: those that are published */
+  RookUsers *users; /* (nullable) the same of users */
 } RookRebuildFor;
 /* A RookStoreRebuild; @data: a RookRebuildFor */
 gboolean rook_mail_rebuild_partition (const RookStoreRebuilder *rebuilder, gpointer data, GError **error);

@@ -47,10 +47,13 @@ take_out (RookNames *names, RookEntry *entry)
   g_tree_remove (names->tree, entry->name);
 }
 
+/* Who renames for ever fills no memory: beyond the limit it is only known that there were more. */
 static void
 note_past_name (RookNames *names, const char *name, guint32 uidvalidity)
 {
-  if (GPOINTER_TO_UINT (g_hash_table_lookup (names->past, name)) < uidvalidity)
+  if (g_hash_table_size (names->past) >= ROOK_NAMES_MAX_PAST && !g_hash_table_contains (names->past, name))
+    names->past_unknown = MAX (names->past_unknown, uidvalidity);
+  else if (GPOINTER_TO_UINT (g_hash_table_lookup (names->past, name)) < uidvalidity)
     g_hash_table_replace (names->past, g_strdup (name), GUINT_TO_POINTER (uidvalidity));
 }
 

@@ -27,6 +27,7 @@ typedef struct {
   RookMail *mail; /* (unowned) */
   const RookPartition *partition;
   const RookStoreRebuilder *store;
+  RookUsers *users;  /* (unowned) */
   GHashTable *boxes; /* mailbox id -> GHashTable of uid -> Message */
   guint64 modseq;
 } Rebuild;
@@ -432,6 +433,19 @@ tell_uids (const Box *box, const GArray *uids, const char *reason)
     }
 }
 
+/* Who has no id has seen nothing. */
+static gboolean
+has_lost_seen (const Box *box, const char *name)
+{
+  const char *user = rook_users_find_key (box->r->users, name);
+  g_autoptr (GBytes) key = user != NULL ? rook_seen_key (box->entry->id, user) : NULL;
+  g_autoptr (GBytes) value = NULL;
+
+  if (key != NULL)
+    value = box->r->store->recall (box->r->store->self, ROOK_PART_SEEN, key, NULL);
+  return key != NULL && value == NULL;
+}
+
 /* Of those whom the mailbox's rights name; of whom a group or "anyone" lets in the name is not known any more. */
 static void
 tell_seen (const Box *box)
@@ -442,14 +456,8 @@ tell_seen (const Box *box)
   for (guint i = 0; words[i] != NULL && words[i + 1] != NULL; i += 2)
     if (g_str_equal (words[i], "anyone") || g_str_has_prefix (words[i], "group:"))
       has_others = TRUE;
-    else if (words[i][0] != '-' && g_strcmp0 (words[i], box->entry->owner) != 0)
-      {
-        g_autoptr (GBytes) key = rook_seen_key (box->entry->id, words[i]);
-        g_autoptr (GBytes) value = box->r->store->recall (box->r->store->self, ROOK_PART_SEEN, key, NULL);
-
-        if (value == NULL)
-          tell (box, NULL, words[i], "what this user had seen is lost, if anything was");
-      }
+    else if (words[i][0] != '-' && g_strcmp0 (words[i], box->entry->owner) != 0 && has_lost_seen (box, words[i]))
+      tell (box, NULL, words[i], "what this user had seen is lost, if anything was");
   if (has_others)
     tell (box, NULL, NULL,
           "what users had seen who may read it as \"anyone\" or of a group is lost, but for what changed lately");
@@ -536,6 +544,7 @@ rook_mail_rebuild_partition (const RookStoreRebuilder *rebuilder, gpointer data,
 {
   const RookRebuildFor *whom = data;
   Rebuild r = { .mail = whom->mail,
+                .users = whom->users != NULL ? whom->users : whom->mail->users,
                 .partition = whom->partition,
                 .store = rebuilder,
                 .boxes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_hash_table_unref),

@@ -254,7 +254,7 @@ open_partition (RookOpening *opening, RookStore *state, RookPartition *partition
 {
   RookMail *mail = opening->mail;
   Progress progress = { mail, partition, g_get_monotonic_time () };
-  RookRebuildFor whom = { mail, partition, opening->names };
+  RookRebuildFor whom = { mail, partition, opening->names, opening->users };
   RookStoreSpec spec = { .struct_size = sizeof spec,
                          .path = partition->path,
                          .progress = note_progress,

@@ -77,4 +77,4 @@ def test_it_passes(server):
     server.configure({"plugin storage-gdbm": {"headroom": "64M"}})
     server.start()
     assert deliver(server).startswith("250 ")
-    assert server.ctl("store", "verify") == ""
+    assert "no faults" in server.ctl("store", "verify")

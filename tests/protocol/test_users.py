@@ -109,18 +109,22 @@ def test_limit_of_subscriptions(user):
 
 def test_sessions_that_race_leave_what_a_restart_finds(server, login):
     """Subscriptions in memory and those on disk are the same, in whatever order answers came."""
+    server.reload({"mailbox": {**CONFIG["mailbox"], "max-subscriptions": "100"}})
     wires = [login("bob") for _ in range(6)]
+    done = []
 
     def change(number):
         for step in range(60):
             verb = "SUBSCRIBE" if (number + step) % 2 else "UNSUBSCRIBE"
             wires[number].ok(f"{verb} race{step // 20}")
+        done.append(number)
 
     threads = [threading.Thread(target=change, args=(number,)) for number in range(len(wires))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert len(done) == len(wires)
     before = subscribed(wires[0])
     server.restart()
     assert subscribed(login("bob")) == before

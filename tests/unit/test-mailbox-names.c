@@ -826,6 +826,31 @@ test_check_partitions (void)
   g_assert_cmpuint (count_mistakes ("[partition default]\n"), ==, 1);
 }
 
+/* Who creates and deletes for ever: what is kept of names for their uidvalidities is bounded, and none may fall all the same. */
+static void
+test_past_names_are_bounded (void)
+{
+  RookNames *names = rook_names_new ();
+
+  for (guint i = 1; i <= ROOK_NAMES_MAX_PAST + 10; i++)
+    {
+      g_autoptr (RookEntry) entry = rook_entry_new (NULL);
+
+      entry->id = g_strdup_printf ("id%u", i);
+      entry->name = g_strdup_printf ("user/alice/%u", i);
+      entry->partition = g_strdup ("default");
+      entry->acl = g_strdup ("");
+      entry->uidvalidity = i;
+      entry->deleted = TRUE;
+      rook_entry_derive (entry);
+      rook_names_add (names, entry);
+    }
+  g_assert_cmpuint (g_hash_table_size (names->past), ==, ROOK_NAMES_MAX_PAST);
+  g_assert_cmpuint (names->past_unknown, ==, ROOK_NAMES_MAX_PAST + 10);
+  g_assert_cmpuint (GPOINTER_TO_UINT (g_hash_table_lookup (names->past, "user/alice/7")), ==, 7);
+  rook_names_free (names);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -844,6 +869,7 @@ main (int argc, char **argv)
   ADD ("create/options", test_create_options);
   ADD ("create/at-once", test_create_at_once);
   ADD ("create/uidvalidity-grows", test_uidvalidity_grows);
+  ADD ("uidvalidity/past-names-are-bounded", test_past_names_are_bounded);
   ADD ("delete/rights-and-inbox", test_delete);
   ADD ("delete/stop-while-clearing", test_stop_while_clearing);
   ADD ("rename/tree", test_rename);
