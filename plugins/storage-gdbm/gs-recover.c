@@ -41,6 +41,7 @@ typedef struct {
 
 static void damage (Recovery *r, const char *format, ...) G_GNUC_PRINTF (2, 3);
 static void lose (Recovery *r, const char *format, ...) G_GNUC_PRINTF (2, 3);
+static void damage_valist (Recovery *r, const char *format, va_list args) G_GNUC_PRINTF (2, 0);
 
 static void
 damage_valist (Recovery *r, const char *format, va_list args)
