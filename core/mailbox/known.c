@@ -14,7 +14,8 @@
 
 #define ID_PREFIX "partition/"
 #define POSITION_PREFIX "position/"
-#define NOTE_US G_USEC_PER_SEC /* between notes while something is written */
+#define NOTE_US G_USEC_PER_SEC          /* between notes while something is written */
+#define FAILED_US (60 * G_USEC_PER_SEC) /* before the next, after one that failed */
 
 static GBytes *
 make_key (const char *prefix, const char *partition)
@@ -83,9 +84,13 @@ positions_noted (guint64 position G_GNUC_UNUSED, const GError *error, gpointer d
 {
   RookMail *mail = data;
 
-  if (error != NULL)
-    rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_WARNING, "mailbox.store-failed",
-                      "how far partitions are can't be noted: %s", error->message);
+  if (error == NULL)
+    return;
+  for (guint i = 0; i < mail->partitions->len; i++) /* all are written anew by the next */
+    __atomic_store_n (&((RookPartition *) g_ptr_array_index (mail->partitions, i))->noted, 0, __ATOMIC_RELAXED);
+  __atomic_store_n (&mail->noted_us, g_get_monotonic_time () + FAILED_US, __ATOMIC_RELAXED);
+  rook_log_message (rook_server_get_log (mail->server), ROOK_LOG_WARNING, "mailbox.store-failed",
+                    "how far partitions are can't be noted: %s", error->message);
 }
 
 void
