@@ -280,8 +280,9 @@ count_log_files (Fixture *f)
 static void
 test_many_starts_leave_few_logs (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
-  guint limit = (guint) (f->settings.log_limit / f->settings.log_size) + 2;
+  const guint limit = 4;
 
+  f->settings.log_limit = limit * f->settings.log_size;
   for (guint i = 0; i < 3 * limit; i++)
     {
       open_store (f);
