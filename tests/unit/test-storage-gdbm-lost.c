@@ -282,7 +282,6 @@ test_many_starts_leave_few_logs (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
   const guint limit = 4;
 
-  f->settings.log_limit = limit * f->settings.log_size;
   for (guint i = 0; i < 3 * limit; i++)
     {
       open_store (f);
@@ -292,6 +291,8 @@ test_many_starts_leave_few_logs (Fixture *f, gconstpointer data G_GNUC_UNUSED)
       close_store (f);
       lay_out (f, f->image);
     }
+  g_assert_cmpuint (count_log_files (f), >=, 3 * limit);
+  f->settings.log_limit = limit * f->settings.log_size;
   open_store (f);
   while (count_log_files (f) > limit)
     g_usleep (1000);
