@@ -10,7 +10,6 @@
 #include "mailbox/codec.h"
 #include "mailbox/mail.h"
 #include "mailbox/record.h"
-#include "rookery/control.h"
 
 #define ID_PREFIX "partition/"
 #define POSITION_PREFIX "position/"
@@ -117,104 +116,4 @@ rook_mail_note_progress (RookMail *mail)
   batch = make_notes (mail, state);
   if (batch != NULL)
     rook_store_commit (state, batch, positions_noted, mail);
-}
-
-/* --- rookctl store accept ----------------------------------------------------------------------------------------------- */
-
-typedef struct {
-  RookMail *mail; /* (unowned) */
-  RookPartition *partition;
-  RookControlCall *call;
-} Accept;
-
-static gboolean
-accept_store (Accept *accept, GError **error)
-{
-  RookStore *state = rook_mail_get_state (accept->mail);
-  guint32 uidvalidity = rook_mail_next_uidvalidity (accept->mail);
-  RookStore *store = rook_mail_open_store (
-      accept->mail, accept->partition->backend,
-      &(RookStoreSpec){ .struct_size = sizeof (RookStoreSpec), .path = accept->partition->path }, error);
-  RookBatch *batch;
-
-  if (store == NULL)
-    return FALSE;
-  if (!rook_renewed_put (store, uidvalidity, error)) /* before it is known, so that it can't be forgotten */
-    {
-      rook_store_close (store);
-      return FALSE;
-    }
-  rook_mail_log_renewed (accept->mail, accept->partition->name, uidvalidity, "its store was accepted");
-  batch = rook_batch_new (state);
-  rook_known_put (batch, accept->partition->name, rook_store_get_id (store), rook_store_get_position (store));
-  rook_store_close (store);
-  rook_batch_reserve (batch, 0, TRUE, NULL);
-  return rook_store_commit_wait (state, batch, NULL, error);
-}
-
-/* On a pool thread. */
-static void
-accept_work (gpointer data)
-{
-  g_autofree Accept *accept = data;
-  RookMail *mail = accept->mail;
-  g_autoptr (GError) error = NULL;
-
-  if (accept_store (accept, &error))
-    {
-      rook_log_event (rook_server_get_log (mail->server), ROOK_LOG_NOTICE, "mailbox.partition-accepted", "partition",
-                      accept->partition->name, "path", accept->partition->path, NULL);
-      rook_control_call_done (
-          accept->call, g_variant_new_string ("its store is taken for the partition's: `rookctl reload` opens it"));
-    }
-  else
-    rook_control_call_fail (accept->call, "%s", error->message);
-  rook_mail_end_blocking (mail);
-}
-
-static void
-run_accept (gpointer data, RookControlCall *call, const char *const *arguments)
-{
-  RookMail *mail = data;
-  RookPartition *partition = rook_mail_find_partition (mail, arguments[0]);
-  g_autoptr (GError) error = NULL;
-  Accept *accept;
-
-  if (partition == NULL)
-    rook_control_call_fail (call, "there is no partition %s", arguments[0]);
-  else if (rook_partition_get_store (partition) != NULL)
-    rook_control_call_fail (call, "partition %s is open: there is nothing to accept", arguments[0]);
-  else if (!rook_mail_is_available (mail, &error) || !rook_mail_begin_blocking (mail))
-    rook_control_call_fail (call, "%s", error != NULL ? error->message : "the server stops");
-  else
-    {
-      accept = g_new (Accept, 1);
-      *accept = (Accept){ mail, partition, call };
-      if (rook_pool_run (rook_server_get_pool (mail->server), 0, accept_work, NULL, accept))
-        return;
-      rook_mail_end_blocking (mail);
-      g_free (accept);
-      rook_control_call_fail (call, "too much to do: try again later");
-    }
-}
-
-static const RookControlVerb accept_verb = {
-  .struct_size = sizeof (RookControlVerb),
-  .name = "store accept",
-  .arguments = "PARTITION",
-  .help = "Takes the store that lies in an unavailable partition's place for the partition's, although it is another "
-          "one or "
-          "an older state of it. Its mailboxes get a new UIDVALIDITY, so that clients read them anew.",
-  .min_arguments = 1,
-  .max_arguments = 1,
-  .run = run_accept,
-};
-
-void
-rook_mail_add_accept (RookMail *mail)
-{
-  RookControl *control = rook_server_get_control (mail->server);
-
-  if (control != NULL)
-    rook_control_add (control, &accept_verb, mail);
 }

@@ -94,8 +94,7 @@ rook_mail_new (RookServer *server)
   rook_mail_add_expire (mail);
   rook_mail_add_room (mail);
   rook_mail_add_verify (mail);
-  rook_mail_add_accept (mail);
-  rook_mail_add_renew (mail);
+  rook_mail_add_partition_verbs (mail);
   rook_mail_add_reconstruct (mail);
   if (rook_server_get_auth (server) != NULL)
     rook_auth_set_mailboxes (rook_server_get_auth (server), &for_auth, mail);

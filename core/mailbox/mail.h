@@ -293,8 +293,8 @@ void rook_known_put (RookBatch *batch, const char *partition, const char *id, gu
 void rook_mail_note_positions (RookMail *mail);
 /* The same now and then: after a change. Worker; answered by nobody. */
 void rook_mail_note_progress (RookMail *mail);
-void rook_mail_add_accept (RookMail *mail);      /* the verb */
-void rook_mail_add_reconstruct (RookMail *mail); /* reconstruct.c: the verb */
+void rook_mail_add_partition_verbs (RookMail *mail); /* partition-verbs.c: accept, renew */
+void rook_mail_add_reconstruct (RookMail *mail);     /* reconstruct.c: the verb */
 
 /* --- renew.c: a partition that has lost what clients were told ---------------------------------------------------------------- */
 
@@ -304,7 +304,6 @@ gboolean rook_renewed_get (RookStore *store, guint32 *out_uidvalidity, GError **
 gboolean rook_renewed_put (RookStore *store, guint32 uidvalidity, GError **error);
 /* The same of an open partition, from memory. Any thread. */
 guint32 rook_mail_get_renewed (RookMail *mail, const char *name);
-void rook_mail_add_renew (RookMail *mail); /* the verb */
 void rook_mail_log_renewed (RookMail *mail, const char *partition, guint32 uidvalidity, const char *reason);
 
 /* --- rebuild.c: a partition whose store has lost its tables ----------------------------------------------------------------- */

@@ -7,7 +7,6 @@
 #include "mailbox/codec.h"
 #include "mailbox/mail.h"
 #include "mailbox/record.h"
-#include "rookery/control.h"
 
 #define KEY "uidvalidity"
 
@@ -54,83 +53,4 @@ rook_mail_get_renewed (RookMail *mail, const char *name)
   RookPartition *partition = rook_mail_find_partition (mail, name);
 
   return partition != NULL ? __atomic_load_n (&partition->renewed, __ATOMIC_RELAXED) : 0;
-}
-
-/* --- rookctl store renew -------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-  RookMail *mail; /* (unowned) */
-  RookPartition *partition;
-  RookControlCall *call;
-} Renew;
-
-/* On a pool thread. */
-static void
-renew_work (gpointer data)
-{
-  g_autofree Renew *renew = data;
-  RookStore *store = rook_partition_get_store (renew->partition);
-  guint32 uidvalidity = rook_mail_next_uidvalidity (renew->mail);
-  g_autoptr (GError) error = NULL;
-
-  if (rook_renewed_put (store, uidvalidity, &error))
-    {
-      rook_mail_log_renewed (renew->mail, renew->partition->name, uidvalidity, "rookctl store renew");
-      rook_control_call_done (renew->call,
-                              g_variant_new_printf ("from the next start its mailboxes have the UIDVALIDITY %u, or a "
-                                                    "higher one",
-                                                    uidvalidity));
-    }
-  else
-    rook_control_call_fail (renew->call, "%s", error->message);
-  rook_mail_end_blocking (renew->mail);
-}
-
-static void
-run_renew (gpointer data, RookControlCall *call, const char *const *arguments)
-{
-  RookMail *mail = data;
-  RookPartition *partition = rook_mail_find_partition (mail, arguments[0]);
-  Renew *renew;
-
-  if (partition == NULL)
-    rook_control_call_fail (call, "there is no partition %s", arguments[0]);
-  else if (!rook_mail_begin_blocking (mail))
-    rook_control_call_fail (call, "the server stops");
-  else if (rook_partition_get_store (partition) == NULL)
-    {
-      rook_mail_end_blocking (mail);
-      rook_control_call_fail (call, "partition %s is not open: `rookctl store list` says why", arguments[0]);
-    }
-  else
-    {
-      renew = g_new (Renew, 1);
-      *renew = (Renew){ mail, partition, call };
-      if (rook_pool_run (rook_server_get_pool (mail->server), 0, renew_work, NULL, renew))
-        return;
-      rook_mail_end_blocking (mail);
-      g_free (renew);
-      rook_control_call_fail (call, "too much to do: try again later");
-    }
-}
-
-static const RookControlVerb renew_verb = {
-  .struct_size = sizeof (RookControlVerb),
-  .name = "store renew",
-  .arguments = "PARTITION",
-  .help =
-      "Gives all mailboxes of a partition a new UIDVALIDITY at the next start, so that clients read them anew: after "
-      "a backup was put back.",
-  .min_arguments = 1,
-  .max_arguments = 1,
-  .run = run_renew,
-};
-
-void
-rook_mail_add_renew (RookMail *mail)
-{
-  RookControl *control = rook_server_get_control (mail->server);
-
-  if (control != NULL)
-    rook_control_add (control, &renew_verb, mail);
 }
